@@ -1,0 +1,50 @@
+# Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
+.DEFAULT_GOAL := help
+.PHONY: help setup train test test-full lint results sync clean
+
+EXPERIMENT ?= ppo_cartpole
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+RUN_PYTHON := .venv/bin/python
+INSTALL := $(RUN_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+EXTRAS := box2d,mujoco,video,plots,dev
+
+help: ## Print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.core ## Make .venv and install what training needs
+
+.venv/.core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: Python 3.11 or newer is needed, $(PYTHON) is older: name one with make PYTHON=..." >&2; exit 2; }
+	@test -x $(RUN_PYTHON) || { echo "Making .venv ..."; $(PYTHON) -m venv .venv; }
+	@echo "Installing what training needs (some minutes the first time) ..."
+	@$(INSTALL) --editable .
+	@touch $@
+
+.venv/.extras: .venv/.core
+	@echo "Installing the extras that the tests use ..."
+	@$(INSTALL) --editable ".[$(EXTRAS)]"
+	@touch $@
+
+train: .venv/.core ## Train EXPERIMENT=ppo_cartpole with ARGS="--seed 1 --agent.horizon 64"
+	@$(RUN_PYTHON) -m experiments train $(EXPERIMENT) $(ARGS)
+
+lint: .venv/.extras ## Check style and types
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+test: .venv/.extras lint ## Check style and types, and run all tests
+	@$(RUN_PYTHON) -m pytest -n 2 -m "not full"
+
+test-full: .venv/.extras lint ## The same with the long versions: 50 kill points, every algorithm
+	@$(RUN_PYTHON) -m pytest -n 2 --timeout 3600
+
+results: .venv/.core ## Write the tables and pictures in the docs anew from docs/results/
+	@$(RUN_PYTHON) -m experiments results
+
+sync: .venv/.core ## Send a whole run to Weights & Biases: make sync RUN=runs/ppo_cartpole/...
+	@$(RUN_PYTHON) -m experiments sync $(RUN)
+
+clean: ## Remove .venv and the caches; runs/ stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

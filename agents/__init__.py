@@ -1,0 +1,1 @@
+"""Learning by acting: policies, rollouts and one file for each algorithm."""

@@ -1,0 +1,229 @@
+"""Stepping environments with a policy: the inference group, and the collector that holds groups in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from agents.policy import Policy
+from envs.vector import Step, VectorEnv
+from training.core import Batch, Mean, Metrics, State, Stateful, Sum
+from training.seeding import generator
+
+
+class Collector(Stateful, Protocol):
+    """Steps environments with the newest published policy, in this process or on workers."""
+
+    num_envs: int
+
+    @property
+    def inexact(self) -> list[str]:
+        """Why a loaded state could not be continued to the bit."""
+        ...
+
+    def publish(self, policy: Policy, version: int) -> None: ...
+
+    def collect(self, horizon: int) -> tuple[Batch, Metrics]:
+        """`horizon` steps of every environment, [T, N] (see `training.core.Batch`), and the episodes' statistics."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Episode(NamedTuple):
+    """One finished episode: its undiscounted return and its length in env steps."""
+
+    total_reward: float
+    length: int
+
+
+class Group:
+    """An inference group: a fixed set of environments, one policy call a step, one random stream.
+
+    It is the unit of equality: the same groups give the same data wherever they run. Splitting a group in another way
+    would change the last bits of the policy's matrix products.
+    """
+
+    def __init__(self, vec: VectorEnv, *, seed: int, index: int) -> None:
+        self.vec = vec
+        self._rng = generator(seed, "acting", index)
+        self._policy_state: Batch = {}
+        self._episode_return = np.zeros(vec.num_envs)
+        self._episode_length = np.zeros(vec.num_envs, np.int64)
+        self._remember(vec.reset())
+        self._is_first = np.ones(vec.num_envs, bool)
+
+    @property
+    def inexact(self) -> list[str]:
+        return self.vec.inexact
+
+    def collect(self, policy: Policy, horizon: int) -> tuple[Batch, list[Episode]]:
+        rollout = _Storage(self._obs, self._action_mask, horizon, self.vec.num_envs)
+        rollout.put_obs(0, self._obs, self._action_mask, self._is_first)
+        ended: list[Episode] = []
+        for t in range(horizon):
+            action, self._policy_state = policy.act(rollout.obs(t), self._policy_state, mode="explore", rng=self._rng)
+            step = self.vec.step(policy.env_action(action))
+            ended += self._count_episodes(step)
+            rollout.put(t, action, step)
+            rollout.put_obs(t + 1, step.obs, step.action_mask, self._is_first)
+            self._remember(step)
+        return rollout.batch(), ended
+
+    def _remember(self, step: Step) -> None:
+        self._obs = {key: value.copy() for key, value in step.obs.items()}
+        self._action_mask = None if step.action_mask is None else step.action_mask.copy()
+
+    def _count_episodes(self, step: Step) -> list[Episode]:
+        """Adds the step to the running episodes; returns those that ended."""
+        counted = slice(None) if step.valid is None else step.valid
+        self._episode_return[counted] += step.reward[counted]
+        self._episode_length[counted] += 1
+        done = step.terminated | step.truncated
+        ended = [Episode(float(self._episode_return[n]), int(self._episode_length[n])) for n in np.flatnonzero(done)]
+        self._episode_return[done] = 0.0
+        self._episode_length[done] = 0
+        self._is_first = done if step.valid is None else done | ~step.valid
+        return ended
+
+    def state_dict(self) -> State:
+        return {
+            "env": self.vec.state_dict(),
+            "rng": self._rng.get_state(),
+            "policy_state": self._policy_state,
+            "obs": self._obs,
+            "action_mask": self._action_mask,
+            "is_first": self._is_first,
+            "episode_return": self._episode_return,
+            "episode_length": self._episode_length,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.vec.load_state_dict(state["env"])
+        self._rng.set_state(state["rng"])
+        self._policy_state = state["policy_state"]
+        self._obs, self._action_mask, self._is_first = state["obs"], state["action_mask"], state["is_first"]
+        self._episode_return, self._episode_length = state["episode_return"], state["episode_length"]
+
+
+class LocalCollector:
+    """Groups of environments in this process, side by side along N. With one group nothing is copied."""
+
+    def __init__(self, make_group: Callable[[int], Group], groups: int = 1) -> None:
+        self._groups = [make_group(index) for index in range(groups)]
+        self.num_envs = sum(group.vec.num_envs for group in self._groups)
+        self.observation_space = self._groups[0].vec.observation_space
+        self.action_space = self._groups[0].vec.action_space
+
+    @property
+    def inexact(self) -> list[str]:
+        return [reason for group in self._groups for reason in group.inexact]
+
+    def publish(self, policy: Policy, version: int) -> None:
+        self._policy = policy
+
+    def collect(self, horizon: int) -> tuple[Batch, Metrics]:
+        collected = [group.collect(self._policy, horizon) for group in self._groups]
+        batches = [batch for batch, _ in collected]
+        ended = [episode for _, episodes in collected for episode in episodes]
+        return batches[0] if len(batches) == 1 else join_groups(batches), episode_metrics(ended)
+
+    def state_dict(self) -> State:
+        return {"groups": [group.state_dict() for group in self._groups]}
+
+    def load_state_dict(self, state: State) -> None:
+        for group, saved in zip(self._groups, state["groups"], strict=True):
+            group.load_state_dict(saved)
+
+    def close(self) -> None:
+        for group in self._groups:
+            group.vec.close()
+
+
+class _Storage:
+    """The arrays of one rollout, allocated once; torch and NumPy see the same memory."""
+
+    def __init__(self, obs: dict[str, Any], action_mask: Any, horizon: int, num_envs: int) -> None:
+        first = {**obs, "is_first": np.zeros(num_envs, bool)}
+        if action_mask is not None:
+            first["action_mask"] = action_mask
+        self._seen = {key: np.empty((horizon + 1, *value.shape), value.dtype) for key, value in first.items()}
+        self._seen_tensors = {key: torch.from_numpy(value) for key, value in self._seen.items()}
+        self._reward = np.empty((horizon, num_envs), np.float32)
+        self._terminated = np.empty((horizon, num_envs), bool)
+        self._truncated = np.empty((horizon, num_envs), bool)
+        self._valid: np.ndarray[Any, Any] | None = None
+        self._actions: Batch = {}
+        self._final_obs: dict[str, list[Any]] = {key: [] for key in obs}
+        self._final_index: list[tuple[int, int]] = []
+        self._horizon = horizon
+
+    def obs(self, t: int) -> Batch:
+        """What the policy sees at step t, [N, ...]."""
+        return {key: value[t] for key, value in self._seen_tensors.items()}
+
+    def put_obs(self, t: int, obs: dict[str, Any], action_mask: Any, is_first: Any) -> None:
+        for key, value in obs.items():
+            self._seen[key][t] = value
+        self._seen["is_first"][t] = is_first
+        if action_mask is not None:
+            self._seen["action_mask"][t] = action_mask
+
+    def put(self, t: int, action: Batch, step: Step) -> None:
+        for key, value in action.items():
+            if t == 0:
+                self._actions[key] = torch.empty((self._horizon, *value.shape), dtype=value.dtype)
+            self._actions[key][t] = value
+        self._reward[t] = step.reward
+        self._terminated[t] = step.terminated
+        self._truncated[t] = step.truncated
+        ended = np.flatnonzero(step.terminated | step.truncated)
+        if len(ended):
+            self._final_index += [(t, int(n)) for n in ended]
+            for key, rows in step.final_obs.items():
+                self._final_obs[key].append(rows)
+        if step.valid is not None:
+            if self._valid is None:
+                self._valid = np.ones(self._reward.shape, bool)
+            self._valid[t] = step.valid
+
+    def batch(self) -> Batch:
+        batch = {**self._seen_tensors, **self._actions}
+        batch["reward"] = torch.from_numpy(self._reward)
+        batch["terminated"] = torch.from_numpy(self._terminated)
+        batch["truncated"] = torch.from_numpy(self._truncated)
+        batch["final_index"] = torch.tensor(self._final_index, dtype=torch.int64).reshape(-1, 2)
+        for key, rows in self._final_obs.items():
+            none = self._seen[key][0, :0]
+            batch[key.replace("obs", "final_obs", 1)] = torch.from_numpy(np.concatenate([none, *rows]))
+        if self._valid is not None:
+            batch["valid"] = torch.from_numpy(self._valid)
+        return batch
+
+
+def join_groups(batches: Sequence[Batch]) -> Batch:
+    """One batch of several groups' rollouts, side by side along N."""
+    joined: Batch = {}
+    offsets = np.cumsum([0] + [batch["reward"].shape[1] for batch in batches])
+    for key in batches[0]:
+        if key == "final_index":
+            shift = [torch.tensor([0, int(offset)]) for offset in offsets[:-1]]
+            joined[key] = torch.cat([batch[key] + by for batch, by in zip(batches, shift, strict=True)])
+        else:
+            joined[key] = torch.cat([batch[key] for batch in batches], dim=0 if key.startswith("final_obs") else 1)
+    return joined
+
+
+def episode_metrics(ended: Sequence[Episode]) -> Metrics:
+    """What a row of the log says of the episodes that ended."""
+    if not ended:
+        return {"rollout/episodes": Sum(0)}
+    returns, lengths = np.array(ended).T
+    return {
+        "rollout/return_mean": Mean(float(returns.mean()), len(ended)),
+        "rollout/length_mean": Mean(float(lengths.mean()), len(ended)),
+        "rollout/episodes": Sum(len(ended)),
+    }

@@ -1,0 +1,110 @@
+"""Measuring a policy: on environments, seeds and random streams of its own, so that training never notices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from agents.policy import Mode, Policy
+from envs.config import EnvConfig
+from envs.making import make_vec
+from envs.vector import Step, VectorEnv
+from training.core import Batch, Counters, Every, Last, Metrics, require
+from training.seeding import derived_seed, generator
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How often, how long and how a policy is measured."""
+
+    every: Every = Every(20_000, "env_steps")
+    episodes: int = 20
+    """Episodes of each evaluation during training."""
+    final_episodes: int = 100
+    """Episodes of the evaluation that ends a run, and of that of its best checkpoint."""
+    num_envs: int = 10
+    """Environments side by side; each plays the same number of episodes, so that short ones are not favoured."""
+    greedy: bool = True
+    """Take the most likely action; otherwise draw one, as in training."""
+
+    def __post_init__(self) -> None:
+        require(self.num_envs >= 1, "evaluation.num_envs", self.num_envs, "at least 1")
+        for name in ("episodes", "final_episodes"):
+            count = getattr(self, name)
+            takes = f"a positive multiple of evaluation.num_envs = {self.num_envs}"
+            require(count >= 1 and count % self.num_envs == 0, f"evaluation.{name}", count, takes)
+
+
+class Evaluation:
+    """The same episodes each time: a policy's score depends on the policy and the seed, and on nothing before."""
+
+    score = "evaluation/return_mean"
+
+    def __init__(self, env: EnvConfig, config: EvaluationConfig, policy: Policy, *, seed: int) -> None:
+        self.every = config.every
+        self._env, self._config, self._policy, self._seed = env, config, policy, seed
+        self._vec: VectorEnv | None = None
+
+    def __call__(self, now: Counters) -> Metrics:
+        return {key: Last(value) for key, value in self.measure(self._policy, self._config.episodes).items()}
+
+    def final(self, policy: Policy | None = None) -> dict[str, float]:
+        """The longer measurement at the end of a run, of its policy or of another one."""
+        return self.measure(policy or self._policy, self._config.final_episodes)
+
+    def measure(self, policy: Policy, episodes: int) -> dict[str, float]:
+        """Mean, standard deviation, minimum and mean length over `episodes` episodes."""
+        if self._vec is None:
+            seed = derived_seed(self._seed, "evaluation")
+            self._vec = make_vec(self._env, self._config.num_envs, seed=seed)
+        mode: Mode = "greedy" if self._config.greedy else "explore"
+        rng = generator(self._seed, "evaluation actions")
+        returns, lengths = play(self._vec, policy, episodes // self._config.num_envs, mode=mode, rng=rng)
+        return {
+            "evaluation/return_mean": float(returns.mean()),
+            "evaluation/return_std": float(returns.std()),
+            "evaluation/return_min": float(returns.min()),
+            "evaluation/length_mean": float(lengths.mean()),
+        }
+
+    def close(self) -> None:
+        if self._vec is not None:
+            self._vec.close()
+
+
+def play(
+    vec: VectorEnv, policy: Policy, episodes_per_env: int, *, mode: Mode, rng: torch.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns and lengths of the first `episodes_per_env` episodes of every environment, both [episodes]."""
+    step = vec.reset()
+    is_first = np.ones(vec.num_envs, bool)
+    state: Batch = {}
+    total, length = np.zeros(vec.num_envs), np.zeros(vec.num_envs, np.int64)
+    left = np.full(vec.num_envs, episodes_per_env)
+    returns: list[float] = []
+    lengths: list[int] = []
+    while left.any():
+        action, state = policy.act(_seen(step, is_first), state, mode=mode, rng=rng)
+        step = vec.step(policy.env_action(action))
+        valid = np.ones(vec.num_envs, bool) if step.valid is None else step.valid
+        total += step.reward * valid
+        length += valid
+        done = step.terminated | step.truncated
+        counted = done & (left > 0)
+        returns += total[counted].tolist()
+        lengths += length[counted].tolist()
+        left -= counted
+        total[done], length[done] = 0.0, 0
+        is_first = done | ~valid
+    return np.array(returns), np.array(lengths)
+
+
+def _seen(step: Step, is_first: np.ndarray) -> Batch:
+    """What the policy sees, [N, ...]."""
+    seen = {key: torch.from_numpy(value) for key, value in step.obs.items()}
+    seen["is_first"] = torch.from_numpy(is_first)
+    if step.action_mask is not None:
+        seen["action_mask"] = torch.from_numpy(step.action_mask)
+    return seen

@@ -1,0 +1,104 @@
+"""What every on-policy experiment shares: its config, and putting the parts of the run together."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+
+from agents.collector import Group, LocalCollector
+from agents.evaluation import Evaluation, EvaluationConfig
+from agents.policy import ActorCritic, PolicyConfig, load_policy
+from agents.ppo import PPOConfig
+from agents.rollouts import Rollouts
+from envs.config import EnvConfig
+from envs.making import make_vec
+from envs.reward_scale import RewardScale
+from training.core import Algorithm, Budget, Every, require
+from training.device import choose_device
+from training.fit import fit
+from training.run import CheckpointConfig, Run
+from training.seeding import derived_seed, generator
+
+
+class AgentConfig(Protocol):
+    """What the stream must know of an on-policy algorithm's config."""
+
+    @property
+    def horizon(self) -> int: ...
+
+    @property
+    def gamma(self) -> float: ...
+
+
+class MakeAgent(Protocol):
+    """An on-policy algorithm's class, or a partial of it."""
+
+    def __call__(self, policy: ActorCritic, config: Any, /, *, until: Budget) -> Algorithm: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPolicyConfig:
+    """What to act in, with what policy, for how long. An experiment sets the algorithm's config."""
+
+    agent: AgentConfig
+    seed: int = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 1
+    """CPU threads of torch: more than one slows small networks down."""
+    env_steps: int = 100_000
+    """The budget, over all environments together."""
+    num_envs: int = 8
+    """All environments together."""
+    groups: int = 1
+    """Inference groups: the environments of one group share a policy call."""
+    env: EnvConfig = EnvConfig("CartPole-v1")
+    policy: PolicyConfig = PolicyConfig()
+    scale_reward: bool = False
+    """Divide rewards by the running standard deviation of the discounted return."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    log_every: Every = Every(2_000, "env_steps")
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    def __post_init__(self) -> None:
+        require(self.threads >= 1, "threads", self.threads, "at least 1")
+        require(self.env_steps >= 1, "env_steps", self.env_steps, "at least 1")
+        require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
+        takes = f"a divisor of num_envs = {self.num_envs}"
+        require(self.groups >= 1 and self.num_envs % self.groups == 0, "groups", self.groups, takes)
+        if isinstance(self.agent, PPOConfig):
+            self.agent.check_num_envs(self.num_envs)
+
+
+def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
+    """One run: environments, policy, agent and stream, then `fit`, then the last measurements."""
+    torch.set_num_threads(config.threads)
+    until = Budget(config.env_steps, "env_steps")
+    with ExitStack() as stack:
+        collector = stack.enter_context(closing(make_collector(config)))
+        policy = ActorCritic(
+            collector.observation_space, collector.action_space, config.policy, generator(config.seed, "weights")
+        ).to(choose_device(config.device))
+        agent = make_agent(policy, config.agent, until=until)
+        reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
+        rollouts = Rollouts(collector, policy, config.agent.horizon, reward_scale)
+        evaluation = Evaluation(config.env, config.evaluation, policy, seed=config.seed)
+        evaluate = stack.enter_context(closing(evaluation))
+        log = run.open_log(every=config.log_every, until=until)
+        checkpoint = run.checkpoint({"agent": agent, "rollouts": rollouts}, config.checkpoint)
+        now = fit(agent, rollouts, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
+        best = evaluate.final(load_policy(run.folder, "best")) if checkpoint.best else {}
+        run.finish(now, metrics=evaluate.final(), best=best)
+
+
+def make_collector(config: OnPolicyConfig) -> LocalCollector:
+    """The environments of the config, split evenly over its inference groups."""
+    size = config.num_envs // config.groups
+    seed = derived_seed(config.seed, "environments")
+
+    def make_group(index: int) -> Group:
+        return Group(make_vec(config.env, size, seed=seed, first_env=index * size), seed=config.seed, index=index)
+
+    return LocalCollector(make_group, config.groups)

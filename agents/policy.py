@@ -1,0 +1,190 @@
+"""Policies: from observations to actions. A policy knows no loss and carries its own normalization and action range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from gymnasium import Space, spaces
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from agents.heads import Heads
+from envs.space_json import space_from_json, space_to_json
+from envs.spaces import flatten, leaves, unflatten
+from envs.vector import named
+from envs.wrappers import action_translation
+from training.checkpoint import read_state
+from training.config import config_from_json, config_to_json
+from training.core import Batch, State
+from training.networks import MLP, Encoder, NetworkConfig, Normalizer
+from training.run_folder import find_checkpoint
+from training.seeding import generator
+
+Mode = Literal["explore", "greedy", "random"]
+
+
+class Policy(Protocol):
+    """Maps observations to actions."""
+
+    def act(self, step: Batch, state: Batch, *, mode: Mode, rng: torch.Generator) -> tuple[Batch, Batch]:
+        """One action for each row of `step` (obs, is_first, action_mask, all [N, ...]), and the next recurrent state.
+
+        The actions are what the algorithm learns from; `env_action` makes of them what the environment takes.
+        """
+        ...
+
+    def env_action(self, action: Batch) -> dict[str, NDArray[Any]]:
+        """The environment's actions [N, ...]: rescaled and clipped to the bounds of its space."""
+        ...
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """The shape of an actor-critic."""
+
+    network: NetworkConfig = NetworkConfig()
+    shared_encoder: bool = True
+    """One encoder of images for the actor and the critic; the perceptrons behind it are always separate."""
+    squash: bool = False
+    """Press continuous actions through tanh into the action range, instead of clipping them to it."""
+    rescale_action: bool = True
+    """Bounded continuous actions are learned in [-1, 1] and rescaled to the bounds of the environment."""
+    normalize_observation: bool = False
+    """Running mean and variance of float observations; they move after each update and nowhere else."""
+    initial_log_std: float = 0.0
+    """Of continuous actions."""
+
+
+class ActorCritic(nn.Module):
+    """An actor and a critic on the same observations, as separate perceptrons."""
+
+    def __init__(
+        self, observation_space: Space[Any], action_space: Space[Any], config: PolicyConfig, rng: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.observation_space, self.action_space, self.config = observation_space, action_space, config
+        obs = _leaf_spaces(observation_space, "obs")
+        actions = _leaf_spaces(action_space, "action")
+        self._to_env = {
+            key: action_translation(space, rescale=config.rescale_action)[1] for key, space in actions.items()
+        }
+        self.heads = Heads(actions, squash=config.squash, initial_log_std=config.initial_log_std)
+        self.normalizers = nn.ModuleDict(
+            {key: Normalizer(*(space.shape or ())) for key, space in obs.items() if _is_float_box(space)}
+            if config.normalize_observation
+            else {}
+        )
+        self.actor_encoder = Encoder(obs, config.network, rng)
+        self.critic_encoder = self.actor_encoder if config.shared_encoder else Encoder(obs, config.network, rng)
+        # A small last layer makes the first policy nearly uniform (Andrychowicz et al. 2021, section 3.2).
+        features = self.actor_encoder.out_features
+        self.actor = MLP(features, config.network, rng, outputs=self.heads.size, gain=0.01)
+        self.critic = MLP(features, config.network, rng, outputs=1, gain=1.0)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.critic.parameters()).device
+
+    def act(self, step: Batch, state: Batch, *, mode: Mode, rng: torch.Generator) -> tuple[Batch, Batch]:
+        with torch.inference_mode():
+            obs = self._normalized({key: value.to(self.device) for key, value in step.items()})
+            params = self.heads(self.actor(self.actor_encoder(obs)), obs.get("action_mask"))
+            if mode == "greedy":
+                return self.heads.mode(params), state
+            draw = self.heads.sample if mode == "explore" else self.heads.uniform
+            return draw(params, rng), state
+
+    def env_action(self, action: Batch) -> dict[str, NDArray[Any]]:
+        arrays = {key: value.cpu().numpy() for key, value in action.items()}
+        return {key: to_env(arrays[key]) if to_env else arrays[key] for key, to_env in self._to_env.items()}
+
+    def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probability of `action`, entropy and value of each sample, all [...], with their gradients."""
+        obs = self._normalized(batch)
+        features = self.actor_encoder(obs)
+        params = self.heads(self.actor(features), batch.get("action_mask"))
+        value = self.critic(features if self.config.shared_encoder else self.critic_encoder(obs)).squeeze(-1)
+        return self.heads.log_prob(params, batch), self.heads.entropy(params), value
+
+    def value(self, batch: Batch) -> Tensor:
+        """The value of each observation [...]."""
+        value: Tensor = self.critic(self.critic_encoder(self._normalized(batch))).squeeze(-1)
+        return value
+
+    def observe(self, batch: Batch) -> None:
+        """Takes the observations into the running statistics, once they have been learned from."""
+        for key, normalizer in self.normalizers.items():
+            assert isinstance(normalizer, Normalizer)
+            normalizer.update(batch[key])
+
+    def _normalized(self, batch: Batch) -> Batch:
+        return batch | {key: normalizer(batch[key]) for key, normalizer in self.normalizers.items()}
+
+    def predict(self, obs: Any, *, greedy: bool = True, action_mask: Any = None) -> Any:
+        """The environment's action for one of its observations, as `env.reset()` and `env.step()` give and take them.
+
+        Predictions that are not greedy are drawn with torch's global generator.
+        """
+        step = {
+            named("obs", name): torch.from_numpy(value[None])
+            for name, value in flatten(leaves(self.observation_space), obs).items()
+        }
+        if action_mask is not None:
+            step["action_mask"] = torch.from_numpy(np.asarray(action_mask, bool)[None])
+        action, _ = self.act(step, {}, mode="greedy" if greedy else "explore", rng=torch.default_generator)
+        arrays = {key[len("action") :].lstrip("/"): value[0] for key, value in self.env_action(action).items()}
+        return unflatten(self.action_space, leaves(self.action_space), arrays)
+
+    def save(self) -> State:
+        """All that is needed to build the policy again, without its experiment's code."""
+        return {
+            "observation_space": space_to_json(self.observation_space),
+            "action_space": space_to_json(self.action_space),
+            "config": config_to_json(self.config),
+            "weights": self.state_dict(),
+        }
+
+
+def build_policy(state: State) -> ActorCritic:
+    """The policy that `ActorCritic.save` described."""
+    policy = ActorCritic(
+        space_from_json(state["observation_space"]),
+        space_from_json(state["action_space"]),
+        config_from_json(state["config"], PolicyConfig(), source="the saved policy"),
+        generator(0, "overwritten by the weights"),
+    )
+    policy.load_state_dict(state["weights"])
+    return policy
+
+
+def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> ActorCritic:
+    """The policy of a run, with its normalization and action range inside.
+
+        policy = load_policy("runs/ppo_cartpole/20260101T120000Z-seed1-ab12")
+        obs, _ = env.reset()
+        action = policy.predict(obs)
+
+    Raises a UserError when the folder is not a run or holds no checkpoint.
+    """
+    return build_policy(read_state(find_checkpoint(Path(run), which), "agent")["policy"])
+
+
+def _leaf_spaces(space: Space[Any], prefix: str) -> dict[str, Space[Any]]:
+    """The leaves of a space under the keys of a batch. Discrete values count from 0 there."""
+    return {named(prefix, leaf.name): _from_zero(leaf.space) for leaf in leaves(space)}
+
+
+def _from_zero(space: Space[Any]) -> Space[Any]:
+    if isinstance(space, spaces.Discrete):
+        return spaces.Discrete(int(space.n))
+    if isinstance(space, spaces.MultiDiscrete):
+        return spaces.MultiDiscrete(space.nvec)
+    return space
+
+
+def _is_float_box(space: Space[Any]) -> bool:
+    return isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)

@@ -1,0 +1,158 @@
+"""Proximal policy optimization (Schulman et al. 2017, https://arxiv.org/abs/1707.06347).
+
+`PPO.update` is the paper's algorithm 1 from the rollout on; `ppo_loss` is its equations 7 and 9. The details that the
+paper leaves out (advantages normalized in each minibatch, Adam's epsilon of 1e-5, gradient clipping) are those of
+Huang et al. 2022, "The 37 implementation details of proximal policy optimization".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from agents.estimators import gae
+from agents.policy import ActorCritic
+from agents.rollouts import continues, discount, explained_variance, samples, values
+from training.accumulation import merge_metrics
+from training.core import Batch, Budget, Counters, Last, Mean, Metrics, State, require
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.schedules import Schedule
+from training.seeding import generator
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """PPO's numbers; the defaults are the paper's for continuous control and Huang et al.'s where it is silent."""
+
+    horizon: int = 128
+    """Steps of each environment in one rollout."""
+    epochs: int = 4
+    """Passes over each rollout."""
+    minibatch_size: int = 256
+    """Samples in one gradient step; must divide horizon * num_envs."""
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    clip_schedule: Schedule = Schedule()
+    value_coefficient: float = 0.5
+    entropy_coefficient: float = 0.0
+    normalize_advantage: bool = True
+    target_kl: float | None = None
+    """Ends the update once the policy is 1.5 times this far from the one that acted, in nats."""
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4, eps=1e-5, max_grad_norm=0.5)
+
+    def __post_init__(self) -> None:
+        require(self.horizon >= 1, "horizon", self.horizon, "at least 1 step")
+        require(self.epochs >= 1, "epochs", self.epochs, "at least 1 pass")
+        require(self.minibatch_size >= 2, "minibatch_size", self.minibatch_size, "at least 2 samples")
+        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
+        require(0 <= self.gae_lambda <= 1, "gae_lambda", self.gae_lambda, "a number from 0 to 1")
+        require(self.clip_range > 0, "clip_range", self.clip_range, "a positive number")
+        require(self.target_kl is None or self.target_kl > 0, "target_kl", self.target_kl, "a positive number or None")
+
+    def check_num_envs(self, num_envs: int) -> None:
+        """Raises a UserError when the rollout cannot be split into minibatches of equal size."""
+        size = self.horizon * num_envs
+        require(
+            size % self.minibatch_size == 0,
+            "minibatch_size",
+            self.minibatch_size,
+            f"a divisor of the rollout: {self.horizon} steps of {num_envs} environments are {size} samples",
+        )
+
+
+class PPO:
+    """Learns from rollouts [T, N]: `epochs` passes of clipped policy gradients over each."""
+
+    def __init__(self, policy: ActorCritic, config: PPOConfig, *, until: Budget, seed: int) -> None:
+        self.policy = policy
+        self._config = config
+        self._until = until
+        self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
+        self._rng = generator(seed, "minibatches")
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        config = self._config
+        data = self._with_targets({key: value.to(self.policy.device) for key, value in batch.items()})
+        clip_range = config.clip_range * config.clip_schedule.multiplier(now, self._until)
+        loss = partial(ppo_loss, self.policy, config, clip_range)
+        metrics: list[Metrics] = []
+        for _ in range(config.epochs):
+            for rows in self._shuffled(data):
+                minibatch = {key: value[rows] for key, value in data.items()}
+                if config.normalize_advantage:
+                    minibatch["advantage"] = normalized(minibatch["advantage"])
+                metrics.append(self._optimizer.step(loss, minibatch, now))
+            if config.target_kl and float(metrics[-1]["policy/kl"].value) > 1.5 * config.target_kl:
+                break
+        self.policy.observe(data)
+        extra: Metrics = {
+            "value/explained_variance": Mean(explained_variance(data["return"] - data["advantage"], data["return"])),
+            "policy/clip_range": Last(clip_range),
+        }
+        return merge_metrics(metrics) | extra, {}
+
+    @torch.no_grad()
+    def _with_targets(self, batch: Batch) -> Batch:
+        """The rollout as samples [B, ...] with their log-probability, advantage and return."""
+        config = self._config
+        value, next_value = values(self.policy, batch)
+        advantage = gae(
+            batch["reward"], discount(batch, config.gamma), value, next_value, continues(batch), config.gae_lambda
+        )
+        data = samples(batch, advantage=advantage, **{"return": advantage + value})
+        # Computed here and not while acting: one pass over the whole rollout instead of one a step.
+        data["log_prob"], _, _ = self.policy.evaluate(data)
+        return data
+
+    def _shuffled(self, data: Batch) -> Iterable[Tensor]:
+        """The rows of each minibatch of one epoch."""
+        advantage = data["advantage"]
+        order = torch.randperm(len(advantage), generator=self._rng).to(advantage.device)
+        rows: tuple[Tensor, ...] = order.split(self._config.minibatch_size)
+        return rows
+
+    def state_dict(self) -> State:
+        return {
+            "policy": self.policy.save(),
+            "optimizer": self._optimizer.state_dict(),
+            "rng": self._rng.get_state(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.policy.load_state_dict(state["policy"]["weights"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._rng.set_state(state["rng"])
+
+
+def ppo_loss(policy: ActorCritic, config: PPOConfig, clip_range: float, batch: Batch) -> Loss:
+    """The clipped surrogate, the value error and the entropy bonus (equations 7 and 9) of samples [B, ...].
+
+    `batch` holds what the policy evaluates and `log_prob`, `advantage` and `return`, each [B].
+    """
+    log_prob, entropy, value = policy.evaluate(batch)
+    log_ratio = log_prob - batch["log_prob"]
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+    policy_loss = -torch.minimum(ratio * batch["advantage"], clipped * batch["advantage"])
+    value_loss = (value - batch["return"]).square()
+    loss = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * entropy
+    with torch.no_grad():
+        metrics: Metrics = {
+            "policy/loss": Mean(policy_loss.mean()),
+            "policy/entropy": Mean(entropy.mean()),
+            # An estimate of KL(old || new) that is never negative (http://joschu.net/blog/kl-approx.html, k3).
+            "policy/kl": Mean((ratio - 1 - log_ratio).mean()),
+            "policy/clipped_fraction": Mean((ratio != clipped).float().mean()),
+            "value/loss": Mean(value_loss.mean()),
+        }
+    return Loss(loss.sum(), len(loss), metrics)
+
+
+def normalized(advantage: Tensor) -> Tensor:
+    """The advantages of one minibatch [B], with mean 0 and standard deviation 1."""
+    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)

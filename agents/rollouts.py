@@ -1,0 +1,100 @@
+"""The on-policy stream, fixed-length rollouts of the newest policy, and what on-policy algorithms read from them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from agents.collector import Collector
+from agents.policy import ActorCritic
+from envs.reward_scale import RewardScale
+from training.core import Batch, Counters, Last, Metrics, State
+
+
+class Rollouts:
+    """Rollouts of `horizon` steps in every environment, [T, N], each made with the policy of the last update.
+
+    With a `reward_scale` the rewards that the algorithm sees are divided by the running standard deviation of the
+    discounted return; the episodes' statistics stay those of the environment.
+    """
+
+    def __init__(
+        self, collector: Collector, policy: ActorCritic, horizon: int, reward_scale: RewardScale | None = None
+    ) -> None:
+        self._collector = collector
+        self._policy = policy
+        self._horizon = horizon
+        self._reward_scale = reward_scale
+
+    @property
+    def inexact(self) -> list[str]:
+        return self._collector.inexact
+
+    def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
+        self._collector.publish(self._policy, version=now.updates)
+        batch, metrics = self._collector.collect(self._horizon)
+        if self._reward_scale is not None:
+            done = (batch["terminated"] | batch["truncated"]).numpy()
+            valid = batch["valid"].numpy() if "valid" in batch else None
+            batch["reward"] = torch.from_numpy(
+                self._reward_scale(batch["reward"].double().numpy(), done, valid)
+            ).float()
+            metrics["rollout/reward_std"] = Last(math.sqrt(self._reward_scale.variance))
+        env_steps = int(batch["valid"].sum()) if "valid" in batch else batch["reward"].numel()
+        return batch, now.advance(env_steps=env_steps, samples=env_steps), metrics
+
+    def learned(self, feedback: Batch) -> None:
+        """Nothing comes back: the next rollout is made with the new weights."""
+
+    def state_dict(self) -> State:
+        scale = None if self._reward_scale is None else self._reward_scale.state_dict()
+        return {"collector": self._collector.state_dict(), "reward_scale": scale}
+
+    def load_state_dict(self, state: State) -> None:
+        self._collector.load_state_dict(state["collector"])
+        if self._reward_scale is not None:
+            self._reward_scale.load_state_dict(state["reward_scale"])
+
+
+def discount(batch: Batch, gamma: float) -> Tensor:
+    """gamma * (1 - terminated), [T, N]: a truncated episode would have gone on."""
+    return gamma * (~batch["terminated"]).float()
+
+
+def continues(batch: Batch) -> Tensor:
+    """1 where the next row belongs to the same episode, [T, N]."""
+    return (~(batch["terminated"] | batch["truncated"])).float()
+
+
+@torch.no_grad()
+def values(policy: ActorCritic, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The value of each observation acted on, and of the one that followed across no reset, both [T, N]."""
+    value = policy.value(_named(batch, "obs"))
+    next_value = value[1:].clone()
+    t, n = batch["final_index"].unbind(1)
+    if len(t):
+        next_value[t, n] = policy.value(_named(batch, "final_obs"))
+    return value[:-1], next_value
+
+
+def samples(batch: Batch, **more: Tensor) -> Batch:
+    """Observations, actions and `more` of every step as samples [B, ...]; reset transitions are left out."""
+    horizon = len(batch["reward"])
+    rows = {key: value for key, value in batch.items() if key.split("/")[0] in ("obs", "action", "action_mask")} | more
+    flat = {key: value[:horizon].flatten(0, 1) for key, value in rows.items()}
+    if "valid" not in batch:
+        return flat
+    valid = batch["valid"].flatten()
+    return {key: value[valid] for key, value in flat.items()}
+
+
+def _named(batch: Batch, name: str) -> Batch:
+    """The observations called `name`, under the names that the policy knows."""
+    return {"obs" + key[len(name) :]: value for key, value in batch.items() if key.split("/")[0] == name}
+
+
+def explained_variance(predicted: Tensor, target: Tensor) -> Tensor:
+    """How much of the target's variance the prediction explains, of samples [B]: 1 is all, 0 no more than the mean."""
+    return 1 - (target - predicted).var() / target.var().clamp(min=1e-12)

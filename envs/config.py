@@ -1,0 +1,103 @@
+"""Which environment, and how it is stepped."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias
+
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
+from tyro.constructors import PrimitiveConstructorSpec
+
+from training.core import UserError, require
+
+Backend = Literal["auto", "batched", "in-process", "subprocess"]
+
+JsonObject: TypeAlias = Annotated[
+    dict[str, Any],
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="JSON",
+        instance_from_str=lambda words: _json_object(words[0]),
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [json.dumps(value)],
+    ),
+]
+"""A dict that the command line takes as one JSON text: `--env.kwargs '{"continuous": true}'`."""
+
+NEEDS_FRESH_INSTANCE = frozenset({"BipedalWalker-v3", "BipedalWalkerHardcore-v3"})
+"""Environments whose episodes depend on what their instance lived through before, whatever the seed: Box2D keeps the
+order of contacts of earlier episodes."""
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """One environment and how it is made.
+
+    Raises UserError where a value is impossible or the id is unknown.
+    """
+
+    id: str = "CartPole-v1"
+    """Any id registered with Gymnasium; `package.module:Env-v0` imports the module first."""
+    kwargs: JsonObject = field(default_factory=dict)
+    """Given to the environment's constructor."""
+    backend: Backend = "auto"
+    """How copies are stepped. All give the same data; auto: batched where there is one, otherwise in-process."""
+    time_limit: int | None = None
+    """Env steps after which an episode is truncated; None: the environment's own limit."""
+    frame_stack: int = 1
+    """How many of the newest observations the agent sees, stacked along a new first axis; 1: no such axis."""
+    rescale_action: bool = True
+    """Agents act in [-1, 1]; False: in the environment's own bounds. Either way actions are clipped to the bounds."""
+    fresh_instance: bool | None = None
+    """A new instance of the environment for every episode; None: where that is known to be needed."""
+    step_timeout_s: float = 60.0
+    """Subprocess backend: the environment hangs when one step or reset takes longer."""
+
+    def __post_init__(self) -> None:
+        require(self.time_limit is None or self.time_limit >= 1, "env.time_limit", self.time_limit, "at least 1")
+        require(self.frame_stack >= 1, "env.frame_stack", self.frame_stack, "at least 1")
+        require(self.step_timeout_s > 0, "env.step_timeout_s", self.step_timeout_s, "more than 0 seconds")
+        find_spec(self.id)
+
+    @property
+    def needs_fresh_instance(self) -> bool:
+        if self.fresh_instance is None:
+            return find_spec(self.id).id in NEEDS_FRESH_INSTANCE
+        return self.fresh_instance
+
+
+def find_spec(env_id: str) -> EnvSpec:
+    """What Gymnasium knows of an id; raises UserError for an unknown one, with the nearest registered name."""
+    module, _, name = env_id.rpartition(":")
+    if name.startswith("ALE/"):
+        module = module or "ale_py"
+    if module:
+        _import_module(module, env_id)
+    spec = gym.registry.get(name)
+    if spec is None:
+        close = difflib.get_close_matches(name, list(gym.registry), n=1)
+        hint = f"; the nearest registered name is {close[0]!r}" if close else ""
+        raise UserError(f"env.id = {env_id!r}: no environment is registered under this name{hint}")
+    return spec
+
+
+def _import_module(module: str, env_id: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        command = "; install it: .venv/bin/pip install -c constraints.txt ale-py" if module == "ale_py" else ""
+        raise UserError(f"env.id = {env_id!r}: cannot import {module!r} ({error}){command}") from error
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{text!r} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{text!r} is not a JSON object")
+    return value

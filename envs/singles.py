@@ -1,0 +1,138 @@
+"""The backends that step single environments: in this process, or in worker processes over shared memory.
+
+Gymnasium's SyncVectorEnv and AsyncVectorEnv are not used: they reset an environment at the end of an episode without a
+seed, so that its later episodes could only be restored by replaying its whole life.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from envs.buffers import Buffers
+from envs.lane import Past
+from envs.vector import Arrays, Step, check_actions, named
+from training.core import State, require
+
+
+class Lanes(Protocol):
+    """Steps the environments of all rows; raises EnvFault (see envs/lane.py and envs/workers.py)."""
+
+    def reset(self) -> None: ...
+
+    def step(self) -> None: ...
+
+    def restore(self, past: Past) -> list[str]: ...
+
+    def close(self) -> None: ...
+
+
+class SinglesVectorEnv:
+    """N single environments as one VectorEnv; its state is the episodes and the actions since they began."""
+
+    def __init__(self, env_id: str, buffers: Buffers, lanes: Lanes) -> None:
+        layout = buffers.layout
+        self.env_id, self.num_envs = env_id, layout.num_envs
+        self.observation_space, self.action_space = layout.observation_space, layout.action_space
+        self.inexact: list[str] = []
+        self._buffers, self._lanes = buffers, lanes
+        self._past_actions: deque[Arrays] = deque()
+        self._closed = self._warned = False
+
+    @property
+    def episode_steps(self) -> NDArray[np.int64]:
+        return self._buffers.episode_steps.copy()
+
+    def reset(self) -> Step:
+        self._run(self._lanes.reset)
+        self._past_actions.clear()
+        return self.current()
+
+    def current(self) -> Step:
+        nothing = np.zeros(self.num_envs, np.bool_)
+        return self._step(np.zeros(self.num_envs, np.float64), nothing, nothing.copy())
+
+    def step(self, action: Arrays) -> Step:
+        assert self._buffers.episode[0] >= 0, "step before reset"
+        checked = check_actions(self._buffers.action_leaves, action, self.num_envs, self._mask())
+        for key, array in checked.items():
+            self._buffers.action[key][:] = array
+        self._run(self._lanes.step)
+        self._past_actions.append(checked)
+        while len(self._past_actions) > self._buffers.episode_steps.max():
+            self._past_actions.popleft()
+        self._warn_once_about_bounds()
+        return self._step(self._buffers.reward.copy(), self._buffers.terminated.copy(), self._buffers.truncated.copy())
+
+    def state_dict(self) -> State:
+        past = self._past_actions
+        actions = {
+            key: np.stack([step[key] for step in past]) if past else np.zeros((0, *array.shape), array.dtype)
+            for key, array in self._buffers.action.items()
+        }
+        return {
+            "episode": self._buffers.episode.copy(),
+            "episode_steps": self._buffers.episode_steps.copy(),
+            "actions": actions,
+            "obs": {key: array.copy() for key, array in self._buffers.obs.items()},
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        saved = len(state["episode"])
+        require(saved == self.num_envs, "num_envs", self.num_envs, f"{saved}, as in the saved state")
+        self._past_actions.clear()
+        self.inexact = []
+        if state["episode"][0] < 0:
+            return
+        past = Past(state["episode"], state["episode_steps"], state["actions"], state["obs"])
+        self._run(lambda: self.inexact.extend(self._lanes.restore(past)))
+        length = len(next(iter(past.actions.values())))
+        self._past_actions.extend({key: array[t] for key, array in past.actions.items()} for t in range(length))
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._lanes.close()
+
+    def _run(self, command: Callable[[], None]) -> None:
+        if self._closed:
+            raise RuntimeError(f"the vector env of {self.env_id} is closed")
+        try:
+            command()
+        except BaseException:  # half a step was made: there is no way on
+            self.close()
+            raise
+
+    def _mask(self) -> NDArray[np.bool_] | None:
+        return self._buffers.action_mask if self._buffers.has_mask.any() else None
+
+    def _step(self, reward: NDArray[Any], terminated: NDArray[Any], truncated: NDArray[Any]) -> Step:
+        ended, mask = terminated | truncated, self._mask()
+        final_obs = {key: array[ended] for key, array in self._buffers.final_obs.items()}
+        return Step(
+            dict(self._buffers.obs), reward, terminated, truncated, final_obs, None if mask is None else mask.copy()
+        )
+
+    def _warn_once_about_bounds(self) -> None:
+        """A Box is often only a rough description (LunarLander leaves its own), so leaving it is no fault."""
+        if self._warned:
+            return
+        for leaf in self._buffers.obs_leaves:
+            if not isinstance(leaf.space, spaces.Box):
+                continue
+            array = self._buffers.obs[named("obs", leaf.name)]
+            outside = (array < leaf.space.low) | (array > leaf.space.high)
+            if outside.any():
+                self._warned = True
+                row = int(np.argwhere(outside)[0][0])
+                value = array[row][outside[row]].ravel()[0]
+                where = named("obs", leaf.name)
+                text = f"{self.env_id}: {where} of env {row} holds {value}, outside its Box; this is said only once"
+                warnings.warn(text, stacklevel=3)
+                return

@@ -1,0 +1,1 @@
+"""What to run: one script is one experiment with a claim."""

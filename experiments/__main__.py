@@ -1,0 +1,247 @@
+"""The command line: `python -m experiments COMMAND`.
+
+Everything heavy is imported by the command that needs it: `list` and `--help` answer at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+USAGE = """\
+usage: python -m experiments COMMAND
+
+  list                 what there is to run
+  train NAME           train one seed; options change the config: --seed 2 --agent.horizon 64
+  resume RUN           continue a run that was stopped; --env-steps M extends a finished one
+  evaluate RUN         measure a run's policy
+  verify NAME          train several seeds and judge the experiment's claims; --seeds 5 --jobs 2
+  results              write the tables in the docs anew from docs/results/
+  sync RUN             send a whole run to Weights & Biases
+
+`train NAME --help` lists the options of an experiment; every other command has --help too.
+Exit codes: 0 done, 1 failed or a claim does not hold, 2 a mistake in what was asked, 128 + signal when interrupted."""
+
+
+def main(argv: Sequence[str], package: str = "experiments") -> int:
+    """Carries out one command.
+
+    Args:
+        argv: the words after `python -m experiments`.
+        package: the package whose modules are the experiments.
+
+    Returns:
+        The exit code.
+    """
+    commands: dict[str, Callable[[Sequence[str], str], int]] = {
+        "list": _list,
+        "train": _train,
+        "resume": _resume,
+        "evaluate": _evaluate,
+        "verify": _verify,
+        "results": _results,
+        "sync": _sync,
+    }
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0 if argv else 2
+    if argv[0] not in commands:
+        return _mistake(f"unknown command {argv[0]}: {_nearest(argv[0], list(commands))}")
+    try:
+        return commands[argv[0]](argv[1:], package)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        return _exit_code(error)
+
+
+def _exit_code(error: Exception) -> int:
+    from training.core import UserError
+    from training.interruption import Interrupted
+
+    if isinstance(error, UserError):
+        return _mistake(str(error))
+    if isinstance(error, Interrupted):
+        return 128 + error.signal_number
+    traceback.print_exc()
+    return 1
+
+
+def _mistake(message: str) -> int:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _descriptions(package: str) -> dict[str, str]:
+    """The first docstring line of every module that makes claims, read without importing it."""
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    found = {}
+    for file in sorted(Path(spec.submodule_search_locations[0]).glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        names = [target.id for node in tree.body for target in _targets(node) if isinstance(target, ast.Name)]
+        if "CLAIMS" in names:
+            found[file.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return found
+
+
+def _targets(node: ast.stmt) -> list[ast.expr]:
+    if isinstance(node, ast.Assign):
+        return node.targets
+    return [node.target] if isinstance(node, ast.AnnAssign) else []
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+
+
+def _list(argv: Sequence[str], package: str) -> int:
+    if argv:
+        return _mistake(f"unexpected {argv[0]!r}: list takes nothing")
+    descriptions = _descriptions(package)
+    width = max(map(len, descriptions), default=0)
+    for name, description in descriptions.items():
+        print(f"{name:{width}}  {description}")
+    return 0
+
+
+def _load(name: str, package: str) -> ModuleType:
+    """The module of an experiment; raises UserError when there is none of this name."""
+    from training.core import UserError
+
+    known = _descriptions(package)
+    if name not in known:
+        raise UserError(f"unknown experiment {name}: {_nearest(name, list(known))}")
+    return importlib.import_module(f"{package}.{name}")
+
+
+def _first(argv: Sequence[str], command: str, what: str) -> str:
+    """The command's first word; raises UserError when it is missing."""
+    from training.core import UserError
+
+    if not argv or argv[0].startswith("-"):
+        raise UserError(f"{command} takes {what} first: python -m experiments {command} {what} [options]")
+    return argv[0]
+
+
+def _train(argv: Sequence[str], package: str) -> int:
+    if _wants_help(argv) and len(argv) == 1:
+        print("usage: python -m experiments train NAME [options]; `train NAME --help` lists the options of NAME")
+        return 0
+    name = _first(argv, "train", "NAME")
+    module = _load(name, package)
+    from training.commands import TrainOptions, train
+
+    if _wants_help(argv):
+        return _help(f"train {name}", module.__doc__, TrainOptions(), module.Config())
+    train(name, module, argv[1:])
+    return 0
+
+
+def _resume(argv: Sequence[str], package: str) -> int:
+    from training.commands import ResumeOptions, resume
+
+    if _wants_help(argv):
+        return _help("resume RUN", resume.__doc__, ResumeOptions())
+    resume(Path(_first(argv, "resume", "RUN")), lambda name: _load(name, package), argv[1:])
+    return 0
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What is measured, and how."""
+
+    checkpoint: Literal["last", "best"] = "last"
+    episodes: int | None = None
+    """By default those of the evaluation that ends a run."""
+    seed: int | None = None
+    """Of the episodes and the actions; by default the run's own."""
+    stochastic: bool = False
+    """Draw the actions, as in training, instead of taking the most likely ones."""
+
+
+def _evaluate(argv: Sequence[str], package: str) -> int:
+    """Plays episodes with the policy of a run and prints what they measure."""
+    from dataclasses import replace
+
+    from agents.evaluation import Evaluation
+    from agents.policy import load_policy
+    from training.commands import read_config
+    from training.config import parse_options
+    from training.run_folder import read_settings
+
+    if _wants_help(argv):
+        return _help("evaluate RUN", _evaluate.__doc__, EvaluateOptions())
+    folder = Path(_first(argv, "evaluate", "RUN"))
+    (options,) = parse_options(argv[1:], EvaluateOptions())
+    settings = read_settings(folder)
+    config = read_config(folder, settings, _load(settings["experiment"], package))
+    how = replace(
+        config.evaluation,
+        final_episodes=options.episodes if options.episodes is not None else config.evaluation.final_episodes,
+        greedy=config.evaluation.greedy and not options.stochastic,
+    )
+    policy = load_policy(folder, options.checkpoint)
+    seed = options.seed if options.seed is not None else settings["seed"]
+    evaluation = Evaluation(config.env, how, policy, seed=seed)
+    try:
+        for name, value in evaluation.final().items():
+            print(f"{name} {value:.6g}")
+    finally:
+        evaluation.close()
+    return 0
+
+
+def _verify(argv: Sequence[str], package: str) -> int:
+    from training.verify import VerifyOptions, verify
+
+    if _wants_help(argv):
+        return _help("verify NAME", verify.__doc__, VerifyOptions())
+    name = _first(argv, "verify", "NAME")
+    return 0 if verify(name, lambda other: _load(other, package), argv[1:], package=package) else 1
+
+
+def _results(argv: Sequence[str], _: str) -> int:
+    from training.results import write_tables
+
+    if argv:
+        return _mistake(f"unexpected {argv[0]!r}: results takes nothing")
+    for file in write_tables(Path()):
+        print(f"wrote {file}")
+    return 0
+
+
+def _sync(argv: Sequence[str], _: str) -> int:
+    from training.tracker import sync
+
+    if _wants_help(argv):
+        print("usage: python -m experiments sync RUN")
+        return 0
+    print(sync(Path(_first(argv, "sync", "RUN"))))
+    return 0
+
+
+def _wants_help(argv: Sequence[str]) -> bool:
+    return "--help" in argv or "-h" in argv
+
+
+def _help(command: str, description: str | None, *configs: object) -> int:
+    from training.config import show_help
+
+    show_help(f"python -m experiments {command}", description or "", *configs)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

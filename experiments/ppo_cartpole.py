@@ -1,0 +1,44 @@
+"""PPO balances a pole on a cart: CartPole-v1, the first run to make on a new machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from agents import on_policy
+from agents.ppo import PPO, PPOConfig
+from envs.config import EnvConfig
+from training.claims import Claim
+from training.optimizer import OptimizerConfig
+from training.run import Run
+from training.schedules import Schedule
+
+LINEAR = Schedule("linear")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(on_policy.OnPolicyConfig):
+    """RL Baselines3 Zoo's settings for this task."""
+
+    env: EnvConfig = EnvConfig("CartPole-v1")
+    num_envs: int = 8
+    env_steps: int = 100_000
+    agent: PPOConfig = PPOConfig(
+        horizon=32,
+        minibatch_size=256,
+        epochs=20,
+        gamma=0.98,
+        gae_lambda=0.8,
+        clip_range=0.2,
+        clip_schedule=LINEAR,
+        optimizer=OptimizerConfig(learning_rate=1e-3, schedule=LINEAR, eps=1e-5, max_grad_norm=0.5),
+    )
+
+
+# The environment counts as solved at a mean return of 475; RL Baselines3 Zoo lists 500 +- 0 for one run.
+CLAIMS = (Claim("evaluation/return_mean", ">=", 475.0),)
+
+
+def train(config: Config, run: Run) -> None:
+    """`on_policy.train` makes environments and policy; `training.fit` is the loop."""
+    on_policy.train(config, run, partial(PPO, seed=config.seed))

@@ -1,0 +1,109 @@
+"""Small environments whose right answer is known, for the suites that every agent must pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+
+class IdentityEnv(gym.Env[Any, Any]):
+    """Reward 1 for the action that equals the observation (0 otherwise; continuous: minus the squared distance).
+
+    Episodes last ten steps, so a perfect agent returns 10 (continuous: 0).
+    """
+
+    def __init__(self, kind: str = "discrete") -> None:
+        choices: dict[str, tuple[gym.Space[Any], gym.Space[Any]]] = {
+            "discrete": (spaces.Discrete(4), spaces.Discrete(4)),
+            "multi_discrete": (spaces.MultiDiscrete([3, 2]), spaces.MultiDiscrete([3, 2])),
+            "multi_binary": (spaces.MultiBinary(3), spaces.MultiBinary(3)),
+            "box": (spaces.Box(-1, 1, (1,)), spaces.Box(-1, 1, (1,))),
+            "dict": (
+                spaces.Dict({"a": spaces.Discrete(3), "b": spaces.Box(-1, 1, (2,))}),
+                spaces.Dict({"a": spaces.Discrete(3), "b": spaces.Discrete(2)}),
+            ),
+        }
+        self.kind = kind
+        self.observation_space, self.action_space = choices[kind]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._t = 0
+        return self._draw(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        reward = self._reward(action)
+        self._t += 1
+        return self._draw(), reward, self._t == 10, False, {}
+
+    def _draw(self) -> Any:
+        rng = self.np_random
+        draws: dict[str, Any] = {
+            "discrete": lambda: rng.integers(4),
+            "multi_discrete": lambda: rng.integers([3, 2]),
+            "multi_binary": lambda: rng.integers(2, size=3, dtype=np.int8),
+            "box": lambda: rng.uniform(-1, 1, 1).astype(np.float32),
+            "dict": lambda: {"a": rng.integers(3), "b": rng.uniform(-1, 1, 2).astype(np.float32)},
+        }
+        self._obs = draws[self.kind]()
+        return self._obs
+
+    def _reward(self, action: Any) -> float:
+        if self.kind == "box":
+            return -float(np.square(action - self._obs).sum())
+        if self.kind == "dict":
+            right = int(self._obs["b"][0] > 0)
+            return 0.5 * float(action["a"] == self._obs["a"]) + 0.5 * float(action["b"] == right)
+        return float(np.mean(np.asarray(action) == np.asarray(self._obs)))
+
+
+class CountingEnv(gym.Env[Any, Any]):
+    """Observes (env steps so far in the episode, number of the episode); every field is checkable by counting.
+
+    The reward is the number of steps before the one it is given for. Episodes end after 3, 4, 5, 3, 4, 5 ... steps,
+    every second one by truncation.
+    """
+
+    observation_space = spaces.Box(0, np.inf, (2,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self._episode = -1
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._episode += 1
+        self._t = 0
+        return self._observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        reward = float(self._t)
+        self._t += 1
+        ended = self._t == 3 + self._episode % 3
+        cut = self._episode % 2 == 1
+        return self._observe(), reward, ended and not cut, ended and cut, {}
+
+    def _observe(self) -> Any:
+        return np.array([self._t, self._episode], np.float32)
+
+
+class EndlessEnv(gym.Env[Any, Any]):
+    """Reward 1 for ever; only the time limit of 100 steps cuts it. With gamma 0.99 every state is worth 100."""
+
+    observation_space = spaces.Box(-1, 1, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return np.ones(1, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return np.ones(1, np.float32), 1.0, False, False, {}
+
+
+gym.register("Identity-v0", IdentityEnv)
+gym.register("CountingEpisodes-v0", CountingEnv)
+gym.register("Endless-v0", EndlessEnv, max_episode_steps=100)

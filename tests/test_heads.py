@@ -1,0 +1,125 @@
+"""Action heads against torch.distributions, and what masks forbid."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from torch import distributions
+
+from agents.heads import Heads, SquashedGaussian, make_head
+from training.core import UserError
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_categorical_agrees_with_torch() -> None:
+    head = make_head(spaces.Discrete(5), squash=False)
+    logits = torch.randn(7, 5, generator=rng())
+    theirs = distributions.Categorical(logits=logits)
+    action = head.sample(logits, rng())
+    torch.testing.assert_close(head.log_prob(logits, action), theirs.log_prob(action))
+    torch.testing.assert_close(head.entropy(logits), theirs.entropy())
+    assert torch.equal(head.mode(logits), theirs.mode)
+
+
+def test_multi_discrete_agrees_with_torch() -> None:
+    head = make_head(spaces.MultiDiscrete([3, 4]), squash=False)
+    logits = torch.randn(6, 7, generator=rng())
+    parts = [distributions.Categorical(logits=part) for part in logits.split([3, 4], dim=-1)]
+    action = head.sample(logits, rng())
+    assert action.shape == (6, 2)
+    theirs = parts[0].log_prob(action[:, 0]) + parts[1].log_prob(action[:, 1])
+    torch.testing.assert_close(head.log_prob(logits, action), theirs)
+    torch.testing.assert_close(head.entropy(logits), parts[0].entropy() + parts[1].entropy())
+
+
+def test_multi_binary_agrees_with_torch() -> None:
+    head = make_head(spaces.MultiBinary(4), squash=False)
+    logits = torch.randn(6, 4, generator=rng())
+    theirs = distributions.Bernoulli(logits=logits)
+    action = head.sample(logits, rng())
+    torch.testing.assert_close(head.log_prob(logits, action), theirs.log_prob(action.float()).sum(-1))
+    torch.testing.assert_close(head.entropy(logits), theirs.entropy().sum(-1))
+
+
+def test_gaussian_agrees_with_torch() -> None:
+    head = make_head(spaces.Box(-1, 1, (2, 3)), squash=False)
+    params = torch.randn(5, 12, generator=rng())
+    theirs = distributions.Normal(params[:, :6], params[:, 6:].exp())
+    action = head.sample(params, rng())
+    assert action.shape == (5, 2, 3)
+    torch.testing.assert_close(head.log_prob(params, action), theirs.log_prob(action.flatten(1)).sum(-1))
+    torch.testing.assert_close(head.entropy(params), theirs.entropy().sum(-1))
+
+
+def test_squashed_gaussian_agrees_with_torch() -> None:
+    head = SquashedGaussian((3,))
+    params = 0.5 * torch.randn(50, 6, generator=rng())
+    base = distributions.Normal(params[:, :3], params[:, 3:].exp())
+    theirs = distributions.TransformedDistribution(base, [distributions.TanhTransform(cache_size=1)])
+    action = base.mean.tanh()
+    torch.testing.assert_close(head.log_prob(params, action), theirs.log_prob(action).sum(-1), rtol=1e-4, atol=1e-4)
+    assert (head.sample(params, rng()).abs() <= 1).all()
+    assert head.log_prob(params, torch.ones(50, 3)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("space", "squash"),
+    [
+        (spaces.Discrete(3), False),
+        (spaces.MultiBinary(2), False),
+        (spaces.Box(-1, 1, (1,)), False),
+        (spaces.Box(-1, 1, (1,)), True),
+    ],
+)
+def test_samples_follow_the_log_probability(space: spaces.Space, squash: bool) -> None:
+    """The mean of exp(-log_prob) over samples is the measure of the space (or of its bounded part)."""
+    head = make_head(space, squash=squash)
+    params = torch.tensor([[0.3, -0.4, 0.2][: head.size] + ([-0.5] * head.size if head.has_log_std else [])])
+    params = params.expand(200_000, -1)
+    action = head.sample(params, rng())
+    if head.has_log_std:
+        inside = (action > -0.5).all(-1) & (action < 0.5).all(-1)
+        measured = float((inside.float() * (-head.log_prob(params, action)).exp()).mean())
+        assert measured == pytest.approx(1.0, abs=0.02)
+    else:
+        frequency = {tuple(np.atleast_1d(a)): 0 for a in action[:50].numpy()}
+        for key in frequency:
+            same = (action.reshape(len(action), -1) == torch.tensor(key)).all(-1)
+            one = torch.tensor(key).reshape(1, *action.shape[1:])
+            expected = math.exp(float(head.log_prob(params[:1], one)))
+            assert float(same.float().mean()) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_mask_forbids_actions_in_every_mode() -> None:
+    heads = Heads({"action": spaces.Discrete(4)})
+    mask = torch.tensor([[True, False, True, False]]).expand(1000, 4)
+    params = heads(torch.tensor([[0.0, 9.0, 1.0, 9.0]]).expand(1000, 4), mask)
+    for actions in (heads.sample(params, rng()), heads.uniform(params, rng()), heads.mode(params)):
+        assert set(actions["action"].tolist()) <= {0, 2}
+    free = distributions.Categorical(logits=torch.tensor([0.0, 1.0]))
+    torch.testing.assert_close(heads.entropy(params)[0], free.entropy())
+    assert heads.log_prob(params, {"action": torch.full((1000,), 2)})[0] == pytest.approx(
+        float(free.log_prob(torch.tensor(1)))
+    )
+
+
+def test_the_heads_of_a_dict_space_add_up() -> None:
+    heads = Heads({"action/a": spaces.Discrete(3), "action/b": spaces.Box(-1, 1, (2,))}, initial_log_std=-1.0)
+    outputs = torch.randn(4, heads.size, generator=rng())
+    params = heads(outputs)
+    action = heads.sample(params, rng())
+    normal = distributions.Normal(outputs[:, 3:], math.exp(-1.0))
+    theirs = distributions.Categorical(logits=outputs[:, :3]).log_prob(action["action/a"])
+    torch.testing.assert_close(heads.log_prob(params, action), theirs + normal.log_prob(action["action/b"]).sum(-1))
+
+
+def test_a_space_that_no_head_fits_is_named() -> None:
+    with pytest.raises(UserError, match="Text"):
+        make_head(spaces.Text(3), squash=False)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import pytest
+import tyro
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.core import Budget, Counters, UserError
+from training.schedules import Schedule
+
+BUDGET = Budget(1000, "env_steps")
+
+
+def at(schedule: Schedule, env_steps: int) -> float:
+    return schedule.multiplier(Counters(env_steps=env_steps), BUDGET)
+
+
+def test_golden_values() -> None:
+    linear = Schedule("linear", final=0.2)
+    assert [at(linear, n) for n in (0, 250, 500, 1000, 5000)] == pytest.approx([1.0, 0.8, 0.6, 0.2, 0.2])
+    cosine = Schedule("cosine")
+    assert [at(cosine, n) for n in (0, 250, 500, 1000)] == pytest.approx([1.0, 0.5 + math.sqrt(0.125), 0.5, 0.0])
+    assert [at(Schedule(), n) for n in (0, 999, 2000)] == [1.0, 1.0, 1.0]
+
+
+def test_warm_up_rises_in_its_fraction_of_the_length_and_decay_takes_the_rest() -> None:
+    schedule = Schedule("linear", warmup=0.2)
+    assert [at(schedule, n) for n in (0, 50, 100, 200, 600, 1000)] == pytest.approx([0.0, 0.25, 0.5, 1.0, 0.5, 0.0])
+    assert [at(Schedule(warmup=0.1), n) for n in (0, 50, 100, 700)] == pytest.approx([0.0, 0.5, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("unit", ["env_steps", "samples", "updates", "epochs"])
+def test_every_unit_counts_itself(unit: Literal["env_steps", "samples", "updates", "epochs"]) -> None:
+    now = Counters().advance(**{unit: 30})
+    assert Schedule("linear", over=40, unit=unit).multiplier(now, BUDGET) == pytest.approx(0.25)
+    assert Schedule("linear").multiplier(now, Budget(40, unit)) == pytest.approx(0.25)
+
+
+def test_a_schedule_in_another_unit_than_the_budget_needs_its_length() -> None:
+    with pytest.raises(UserError, match=r"schedule\.over = None: .*env_steps.*updates"):
+        Schedule("linear", unit="updates").multiplier(Counters(), BUDGET)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"final": -0.1}, {"final": math.nan}, {"warmup": 1.0}, {"warmup": -0.1}, {"over": 0}]
+)
+def test_impossible_values_are_named(wrong: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=f"schedule.{next(iter(wrong))} = "):
+        Schedule("linear", **wrong)  # type: ignore[arg-type]
+
+
+def test_it_is_a_flat_option_group_on_the_command_line() -> None:
+    schedule = tyro.cli(Schedule, args=["--kind", "cosine", "--warmup", "0.1", "--over", "500", "--unit", "updates"])
+    assert schedule == Schedule("cosine", warmup=0.1, over=500, unit="updates")
+
+
+@given(
+    kind=st.sampled_from(["linear", "cosine"]),
+    final=st.floats(0.0, 1.0),
+    warmup=st.floats(0.0, 0.9),
+    steps=st.lists(st.integers(0, 1500), min_size=2, max_size=2),
+)
+def test_it_stays_between_0_and_1_and_never_rises_after_the_warm_up(
+    kind: Literal["linear", "cosine"], final: float, warmup: float, steps: list[int]
+) -> None:
+    schedule = Schedule(kind, final=final, warmup=warmup)
+    early, late = sorted(steps)
+    assert -1e-12 <= at(schedule, early) <= 1.0 + 1e-12
+    if early >= warmup * BUDGET.count:
+        assert at(schedule, late) <= at(schedule, early) + 1e-12
+        assert at(schedule, late) >= final - 1e-12

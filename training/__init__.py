@@ -1,0 +1,1 @@
+"""What every kind of training shares: the loop, optimizer, logger, checkpoint, run folder, networks and claims."""

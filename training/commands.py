@@ -1,0 +1,133 @@
+"""The commands that make and continue runs. An experiment is given as its module, so that nothing here imports one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from training import interruption
+from training.claims import Claim, Verdict, describe, judge, scores_by_seed
+from training.config import config_from_json, parse_options
+from training.core import UserError
+from training.files import write_json
+from training.run import Run
+from training.run_folder import read_settings
+
+LoadExperiment = Callable[[str], ModuleType]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Where a run is written and who gets a copy."""
+
+    run_dir: str | None = None
+    """A new or empty folder; by default runs/<experiment>/<id>."""
+    tracker: Literal["auto", "online", "offline", "none"] = "auto"
+    """Weights & Biases: online when logged in and offline otherwise, or one of them, or not at all."""
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """How a run is continued."""
+
+    env_steps: int | None = None
+    """Extends a finished run to this budget, as a new run whose parent it is."""
+
+
+def train(name: str, module: ModuleType, argv: Sequence[str]) -> None:
+    """Makes a new run of the experiment and trains it."""
+    options, config = parse_options(argv, TrainOptions(), module.Config())
+    folder = Path(options.run_dir) if options.run_dir else None
+    with interruption.catch(), Run.create(name, config, folder=folder, tracker=options.tracker) as run:
+        _carry_out(run, module, config)
+
+
+def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
+    """Continues a run that was stopped, or extends a finished one."""
+    (options,) = parse_options(argv, ResumeOptions())
+    if options.env_steps is not None:
+        _extend(folder, load, options.env_steps)
+        return
+    settings = read_settings(folder)
+    module = load(settings["experiment"])
+    config = read_config(folder, settings, module)
+    with interruption.catch(), Run.open(folder) as run:
+        if not run.finished:
+            _carry_out(run, module, config)
+
+
+def read_config(folder: Path, settings: Mapping[str, Any], module: ModuleType) -> Any:
+    """The config of a run as the experiment's dataclass; `settings` are the contents of its `config.json`."""
+    return config_from_json(json.dumps(settings["config"]), module.Config(), source=str(folder / "config.json"))
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The contents of a run's `result.json`; nothing for a run that was killed before its end."""
+    path = folder / "result.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _extend(folder: Path, load: LoadExperiment, env_steps: int) -> None:
+    """Trains on from the last checkpoint of a finished run, in a folder of its own."""
+    settings = read_settings(folder)
+    module = load(settings["experiment"])
+    config = read_config(folder, settings, module)
+    if not hasattr(config, "env_steps"):
+        raise UserError(f"{settings['experiment']} has no budget of env_steps to extend")
+    result = read_result(folder)
+    if result.get("status") != "completed":
+        raise UserError(f"{folder} is not finished: resume it without --env-steps first")
+    done = result["counters"]["env_steps"]
+    if env_steps <= done:
+        raise UserError(f"env_steps = {env_steps}: it takes more than the {done} that {folder} has done")
+    if not (folder / "checkpoints").is_dir():
+        raise UserError(f"{folder} can not be extended: it has no checkpoints of its own")
+    config = replace(config, env_steps=env_steps)
+    child = Run.create(settings["experiment"], config, tracker=settings["tracker"], parent=str(folder))
+    with interruption.catch(), child as run:
+        shutil.copytree(folder / "checkpoints", run.folder / "checkpoints")
+        for rows in ("metrics.jsonl", "timing.jsonl"):
+            shutil.copy(folder / rows, run.folder / rows)
+        _carry_out(run, module, config)
+
+
+def _carry_out(run: Run, module: ModuleType, config: Any) -> None:
+    try:
+        module.train(config, run)
+    except interruption.Interrupted:
+        print(f"interrupted; continue with: python -m experiments resume {run.folder}", file=sys.stderr)
+        raise
+    result = read_result(run.folder)
+    assert result.get("status") == "completed", "the experiment's train does not call run.finish"
+    verdicts = _indicative_verdicts(module.CLAIMS, run.seed, result)
+    write_json(run.folder / "result.json", {**result, "claims": verdicts})
+    _print_end(run.folder, result, verdicts)
+
+
+def _indicative_verdicts(claims: Sequence[Claim], seed: int, result: Mapping[str, Any]) -> list[Verdict]:
+    """The verdicts on one seed; a claim that can not be judged by it is said, and left to `verify`."""
+    verdicts = []
+    for claim in claims:
+        if claim.baseline is not None:
+            print(f"claim: {claim}: judged by `verify`, which runs {claim.baseline} on the same seeds")
+            continue
+        try:
+            verdicts.append(judge(claim, scores_by_seed(claim, {seed: result})))
+        except UserError as error:
+            print(f"claim: {claim}: not judged: {error}")
+    return verdicts
+
+
+def _print_end(folder: Path, result: Mapping[str, Any], verdicts: Sequence[Verdict]) -> None:
+    for name, value in result["metrics"].items():
+        best = result["best"].get(name)
+        print(f"{name} {value:.6g}" + (f" (best checkpoint {best:.6g})" if best is not None else ""))
+    for verdict in verdicts:
+        print(f"claim: {describe(verdict)}")
+    print(f"run: {folder}")

@@ -1,0 +1,158 @@
+"""The nouns of every kind of training: batches, counters, cadences, metrics and the protocols of the one loop.
+
+A stream yields the next batch, an algorithm learns from it; `training/fit.py` is the loop between the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+from torch import Tensor
+
+Batch: TypeAlias = dict[str, Tensor]
+"""Named tensors; nested names are joined by a slash. The leading shape of every key:
+
+| key | rollouts | samples | what it is |
+|---|---|---|---|
+| `obs`, `obs/<name>` | [T+1, N, ...] | [B, ...] | what the policy saw; row T is what it would act on next |
+| `action`, `action/<name>` | [T, N, ...] | [B, ...] | what it did |
+| `action_mask` | [T+1, N, A] | [B, A] | True where a discrete action is allowed |
+| `reward` | [T, N] | [B] | float32 |
+| `terminated`, `truncated` | [T, N] | [B] | the episode ended in a terminal state / was cut by a limit |
+| `is_first` | [T+1, N] | [B] | the observation is the first of its episode |
+| `final_obs`, `final_obs/<name>` | [K, ...] | | the last observation of each of the K episodes that ended |
+| `final_index` | [K, 2] | | the (t, n) at which each of those ended |
+| `next_obs`, `next_obs/<name>` | | [B, ...] | the observation that followed, across no reset |
+| `weight` | | [B] | importance weights |
+"""
+
+State: TypeAlias = dict[str, Any]
+"""What a part must save: nested dicts and lists of tensors, NumPy arrays, numbers, strings, booleans and None."""
+
+Unit = Literal["env_steps", "updates", "samples", "epochs"]
+
+
+@dataclass(frozen=True)
+class Counters:
+    """How far a run has come. Everything that has a cadence or a schedule reads these, never the clock."""
+
+    env_steps: int = 0
+    updates: int = 0
+    samples: int = 0
+    epochs: int = 0
+
+    def advance(self, *, env_steps: int = 0, updates: int = 0, samples: int = 0, epochs: int = 0) -> Counters:
+        return replace(
+            self,
+            env_steps=self.env_steps + env_steps,
+            updates=self.updates + updates,
+            samples=self.samples + samples,
+            epochs=self.epochs + epochs,
+        )
+
+    def count(self, unit: Unit) -> int:
+        return int(getattr(self, unit))
+
+
+@dataclass(frozen=True)
+class Every:
+    """A cadence: due whenever the counter passes a multiple of `count`."""
+
+    count: int
+    unit: Unit = "env_steps"
+
+    def __post_init__(self) -> None:
+        require(self.count >= 1, "every.count", self.count, "at least 1")
+
+    def due(self, before: Counters, after: Counters) -> bool:
+        return after.count(self.unit) // self.count > before.count(self.unit) // self.count
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a run is finished: at the first update after which the counter reaches `count`."""
+
+    count: int
+    unit: Unit = "env_steps"
+
+    def __post_init__(self) -> None:
+        require(self.count >= 1, self.unit, self.count, "at least 1")
+
+    def reached(self, now: Counters) -> bool:
+        return now.count(self.unit) >= self.count
+
+    def fraction(self, now: Counters) -> float:
+        """How much of the budget is spent, in [0, 1]."""
+        return min(1.0, now.count(self.unit) / self.count)
+
+
+class Mean(NamedTuple):
+    """A mean over all that is logged between two rows; `weight` is how many samples `value` already averages."""
+
+    value: float | Tensor
+    weight: float = 1.0
+
+
+class Max(NamedTuple):
+    """The largest value logged between two rows."""
+
+    value: float | Tensor
+
+
+class Sum(NamedTuple):
+    """The sum of all that is logged between two rows."""
+
+    value: float | Tensor
+
+
+class Last(NamedTuple):
+    """The newest value."""
+
+    value: float | Tensor
+
+
+Metric: TypeAlias = Mean | Max | Sum | Last
+Metrics: TypeAlias = dict[str, Metric]
+"""Named `area/what_unit`. Values may be tensors of no dimension: they are read once, when a row is written."""
+
+
+class Stateful(Protocol):
+    """A named part of a run. Loading what was saved makes the part continue as if it had never stopped."""
+
+    def state_dict(self) -> State: ...
+
+    def load_state_dict(self, state: State) -> None: ...
+
+
+class Stream(Stateful, Protocol):
+    """Where the next batch comes from. It never sees a loss."""
+
+    def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
+        """The next batch, the counters once it is learned from, and what its making measured."""
+        ...
+
+    def learned(self, feedback: Batch) -> None:
+        """Takes what came back from the update: priorities, the policy's version."""
+        ...
+
+
+class Algorithm(Stateful, Protocol):
+    """What to do with a batch. It never steps an environment."""
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        """Learns from the batch; returns what was measured and the feedback for the stream."""
+        ...
+
+
+class UserError(Exception):
+    """A mistake of the user's: shown as one line that names the value, the place and what would be right; exit code 2.
+
+    Not a ValueError, so that config libraries let it through as it is.
+    """
+
+
+def require(condition: bool, key: str, value: object, takes: str) -> None:
+    """Checks one value of a config; the error names the key, the value and what the key takes."""
+    if not condition:
+        raise UserError(f"{key} = {value!r}: it takes {takes}")

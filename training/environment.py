@@ -1,0 +1,85 @@
+"""What a run was made with: the code, the packages, the machine. Never environment variables: they hold secrets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+_PACKAGES = ("training", "envs", "agents", "pretraining", "finetuning")
+
+
+def describe_environment() -> dict[str, Any]:
+    """The contents of `environment.json`; `threads` is torch's default, before a config changes it."""
+    status = _git("status", "--porcelain")
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": None if status is None else bool(status),
+        "python": platform.python_version(),
+        "packages": dict(_packages()),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def changes(saved: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
+    """What is not as it was, one line for each kind: commit, packages, machine."""
+    names = sorted({*saved["packages"], *now["packages"]})
+    found = {
+        "commit": _differences(saved, now, ["commit"]),
+        "packages": _differences(saved["packages"], now["packages"], names),
+        "machine": _differences(saved, now, ["python", "machine", "gpu"]),
+    }
+    return {kind: line for kind, line in found.items() if line}
+
+
+def source_hash(experiment: str, root: Path = ROOT) -> str:
+    """SHA-256 over the code that a result depends on: our packages and the experiment's script."""
+    files = [file for package in _PACKAGES for file in sorted((root / package).rglob("*.py"))]
+    script = root / "experiments" / f"{experiment}.py"
+    digest = hashlib.sha256()
+    for file in [*files, *([script] if script.exists() else [])]:
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(root).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _differences(saved: dict[str, Any], now: dict[str, Any], names: list[str]) -> str:
+    changed = (name for name in names if saved.get(name) != now.get(name))
+    return ", ".join(f"{name} {saved.get(name) or 'none'} -> {now.get(name) or 'none'}" for name in changed)
+
+
+def _packages() -> Iterator[tuple[str, str]]:
+    """The declared packages that are installed, with their versions; the tools of development do not matter."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [
+        entry for extra, entries in project["optional-dependencies"].items() if extra != "dev" for entry in entries
+    ]
+    names = {re.split(r"[^A-Za-z0-9._-]", entry, maxsplit=1)[0] for entry in [*project["dependencies"], *extras]}
+    for name in sorted(names):
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()

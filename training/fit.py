@@ -1,0 +1,61 @@
+"""The one loop: every kind of training is a stream, an algorithm and this function."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from training import interruption
+from training.checkpoint import Checkpoint
+from training.core import Algorithm, Budget, Counters, Every, Metrics, Stream
+from training.logger import Logger
+
+
+class Evaluate(Protocol):
+    """Measures what has been learned, without moving any part of the training."""
+
+    every: Every
+    score: str  # the metric by which the best checkpoint is chosen; higher is better
+
+    def __call__(self, now: Counters) -> Metrics: ...
+
+
+def fit(
+    algorithm: Algorithm,
+    stream: Stream,
+    *,
+    until: Budget,
+    log: Logger,
+    evaluate: Evaluate | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Counters:
+    """Trains until the budget is spent, from the last checkpoint where there is one; returns the final counters.
+
+    Saving happens between two iterations and changes nothing, so a run that is killed and started again continues as
+    if it had never stopped. Raises `interruption.Interrupted` after saving when a signal asked the run to end.
+    """
+    now = checkpoint.restore() if checkpoint else Counters()
+    while not until.reached(now):
+        batch, after, collected = stream.next(now)
+        learned, feedback = algorithm.update(batch, now)
+        stream.learned(feedback)
+        before, now = now, after.advance(updates=1)
+
+        log.add(collected)
+        log.add(learned)
+        is_best = False
+        evaluated = evaluate is not None and evaluate.every.due(before, now)
+        if evaluate is not None and evaluated:
+            measured = evaluate(now)
+            log.add(measured)
+            is_best = checkpoint is not None and checkpoint.score(float(measured[evaluate.score].value), now)
+        if evaluated or log.every.due(before, now):
+            log.write(now)
+        stop = interruption.requested()
+        if checkpoint and (is_best or stop or checkpoint.every.due(before, now)):
+            checkpoint.save(now)
+        if stop:
+            raise interruption.Interrupted(stop)
+    log.write(now)
+    if checkpoint:
+        checkpoint.save(now)
+    return now

@@ -1,0 +1,63 @@
+"""Ctrl-C and termination: the first signal asks the loop to save and end, a second Ctrl-C ends at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+_requested: int | None = None
+
+
+class Interrupted(Exception):  # noqa: N818 - it is no error
+    """The run saved its state and ended because of a signal; the exit code is 128 + `signal_number`."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
+        self.signal_number = signal_number
+
+
+def requested() -> int | None:
+    """The number of the signal that asked the run to end, None while there is none."""
+    return _requested
+
+
+def check() -> None:
+    """Raises `Interrupted` when a signal asked the run to end."""
+    if _requested is not None:
+        raise Interrupted(_requested)
+
+
+@contextmanager
+def catch() -> Iterator[None]:
+    """Takes SIGINT and SIGTERM in the block. Only the main thread gets signals: in others it changes nothing."""
+    global _requested
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _requested = None
+    previous = {number: signal.signal(number, _handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        _requested = None
+
+
+def _handle(number: int, _: FrameType | None) -> None:
+    global _requested
+    if _requested is None:
+        _requested = number
+        # Not print: the signal may arrive while the program is inside a write to the same buffer.
+        with suppress(OSError):  # the terminal may be gone
+            os.write(2, b"\nsaving; press Ctrl-C again to stop at once\n")
+    elif number == signal.SIGINT:
+        if os.isatty(2):
+            os.write(2, b"\x1b[?25h")  # the progress line hides the cursor
+        # Die of the signal itself, so that the shell and the parent process see what happened (code 130).
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,230 @@
+"""Networks: perceptrons, convolutions, one encoder for any observation space, and normalization of observations.
+
+Every weight is drawn from the generator that is passed in; the global one is never used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.spaces import Space
+from torch import Generator, Tensor, nn
+
+from training.core import UserError, require
+
+_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
+
+# Convolutions as (channels, kernel, stride), then the features of the linear layer after them.
+_CNNS = {
+    "nature": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), 512),  # Mnih et al. 2015, Methods; images from 36 x 36
+    "small": (((16, 3, 1), (32, 3, 2)), 128),  # for grids and thumbnails, from 5 x 5
+}
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The shape of a network. `hidden` are the layers of each perceptron, `cnn` encodes each image."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    activation: Literal["tanh", "relu", "silu", "gelu"] = "tanh"
+    layer_norm: bool = False  # before every activation of a perceptron
+    cnn: Literal["nature", "small"] = "nature"
+
+    def __post_init__(self) -> None:
+        require(all(width >= 1 for width in self.hidden), "network.hidden", self.hidden, "widths of at least 1")
+
+
+def linear(inputs: int, outputs: int, *, gain: float, generator: Generator) -> nn.Linear:
+    """A linear layer, orthogonal with `gain`, its bias zero."""
+    # From the meta device, so that the layer's own initialization does not draw from the global generator.
+    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+    _initialize(layer, gain, generator)
+    return layer
+
+
+def _initialize(layer: nn.Linear | nn.Conv2d, gain: float, generator: Generator) -> None:
+    nn.init.orthogonal_(layer.weight, gain, generator)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+
+
+class MLP(nn.Sequential):
+    """A perceptron [..., inputs] -> [..., outputs]; without `outputs` it ends with its last hidden layer's activation.
+
+    Orthogonal with gain sqrt(2), the output layer with `gain` (Huang et al. 2022, The 37 implementation details of PPO,
+    detail 2).
+    `out_features` is the size of what it returns.
+    """
+
+    def __init__(
+        self, inputs: int, config: NetworkConfig, generator: Generator, *, outputs: int | None = None, gain: float = 1.0
+    ) -> None:
+        layers: list[nn.Module] = []
+        width = inputs
+        for hidden in config.hidden:
+            layers.append(linear(width, hidden, gain=math.sqrt(2.0), generator=generator))
+            if config.layer_norm:
+                layers.append(nn.LayerNorm(hidden))
+            layers.append(_ACTIVATIONS[config.activation]())
+            width = hidden
+        if outputs is not None:
+            layers.append(linear(width, outputs, gain=gain, generator=generator))
+        super().__init__(*layers)
+        self.out_features = width if outputs is None else outputs
+
+
+class CNN(nn.Module):
+    """Convolutions over an image [..., *shape] -> [..., out_features], with ReLU; uint8 is scaled by 1/255.
+
+    `shape` is [H, W], [H, W, C], [C, H, W], or a stack of those [K, ...]; the channels are the smaller of the first
+    and last of the image's three sizes, the last when they are equal. Stacked frames become channels. Orthogonal with
+    gain sqrt(2). Raises UserError when the image is too small for the kernels.
+    """
+
+    def __init__(self, shape: tuple[int, ...], config: NetworkConfig, generator: Generator) -> None:
+        super().__init__()
+        self.shape = shape
+        self._channels_last = len(shape) >= 3 and shape[-1] <= shape[-3]
+        convolutions, self.out_features = _CNNS[config.cnn]
+        channels, height, width = _channels_first(torch.empty(1, *shape, device="meta"), self._channels_last).shape[1:]
+        layers: list[nn.Module] = []
+        for filters, kernel, stride in convolutions:
+            height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
+            if min(height, width) < 1:
+                hint = "cnn = 'small' takes 5 x 5 and more" if config.cnn == "nature" else "flatten it to a vector"
+                raise UserError(f"network.cnn = {config.cnn!r}: an image of shape {list(shape)} is too small; {hint}")
+            convolution = nn.Conv2d(channels, filters, kernel, stride, device="meta").to_empty(device="cpu")
+            _initialize(convolution, math.sqrt(2.0), generator)
+            layers += [convolution, nn.ReLU()]
+            channels = filters
+        flat = linear(channels * height * width, self.out_features, gain=math.sqrt(2.0), generator=generator)
+        self.layers = nn.Sequential(*layers, nn.Flatten(), flat, nn.ReLU())
+
+    def forward(self, image: Tensor) -> Tensor:
+        leading = image.shape[: image.dim() - len(self.shape)]
+        images = _channels_first(image.reshape(-1, *self.shape), self._channels_last)
+        features: Tensor = self.layers(_to_float(images))
+        return features.reshape(*leading, self.out_features)
+
+
+def _channels_first(images: Tensor, channels_last: bool) -> Tensor:
+    """[B, *shape] -> [B, channels, height, width]."""
+    if images.dim() == 3:
+        return images.unsqueeze(1)
+    if channels_last:
+        images = images.movedim(-1, -3)
+    return images.reshape(images.shape[0], -1, *images.shape[-2:])
+
+
+def _to_float(values: Tensor) -> Tensor:
+    return values.float() / 255.0 if values.dtype == torch.uint8 else values.float()
+
+
+class Encoder(nn.Module):
+    """One feature vector [..., out_features] from observations {key: [..., *shape]} with any leading shape.
+
+    Features are in the order of `observation_spaces`. uint8 arrays of two to four dimensions are images (see CNN);
+    other arrays are flattened, uint8 scaled by 1/255; Discrete and every part of MultiDiscrete become one-hot vectors;
+    MultiBinary becomes 0.0 and 1.0.
+    Raises UserError for any other space, naming its key.
+    """
+
+    def __init__(
+        self, observation_spaces: Mapping[str, Space[object]], config: NetworkConfig, generator: Generator
+    ) -> None:
+        super().__init__()
+        encoders = {key: _encoder(key, space, config, generator) for key, space in observation_spaces.items()}
+        self._keys = tuple(encoders)
+        # A module's name cannot contain a dot.
+        self.encoders = nn.ModuleDict({key.replace(".", "_"): encoder for key, encoder in encoders.items()})
+        self.out_features = sum(int(encoder.out_features) for encoder in encoders.values())
+
+    def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
+        features = [encoder(observations[key]) for key, encoder in zip(self._keys, self.encoders.values(), strict=True)]
+        return features[0] if len(features) == 1 else torch.cat(features, dim=-1)
+
+
+class Flat(nn.Module):
+    """An array of numbers [..., *shape] -> [..., out_features] float32."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape, self.out_features = shape, math.prod(shape)
+
+    def forward(self, values: Tensor) -> Tensor:
+        leading = values.shape[: values.dim() - len(self.shape)]
+        return _to_float(values.reshape(*leading, self.out_features))
+
+
+class OneHot(nn.Module):
+    """Integers [..., *shape], the i-th in [starts[i], starts[i] + sizes[i]) -> their one-hot vectors side by side."""
+
+    offsets: Tensor
+
+    def __init__(self, sizes: np.ndarray, starts: np.ndarray) -> None:
+        super().__init__()
+        self.shape, self.out_features = sizes.shape, int(sizes.sum())
+        # The column of each integer's first value, so that one scatter writes all of them.
+        offsets = np.concatenate(([0], np.cumsum(sizes.ravel())[:-1])) - starts.ravel()
+        self.register_buffer("offsets", torch.as_tensor(offsets, dtype=torch.int64), persistent=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        leading = values.shape[: values.dim() - len(self.shape)]
+        columns = values.reshape(*leading, -1).long() + self.offsets
+        return torch.zeros(*leading, self.out_features, device=values.device).scatter_(-1, columns, 1.0)
+
+
+def _encoder(key: str, space: Space[object], config: NetworkConfig, generator: Generator) -> CNN | Flat | OneHot:
+    if isinstance(space, spaces.Box):
+        if space.dtype == np.uint8 and 2 <= len(space.shape) <= 4:
+            return CNN(space.shape, config, generator)
+        return Flat(space.shape)
+    if isinstance(space, spaces.MultiBinary):
+        return Flat(space.shape)
+    if isinstance(space, spaces.Discrete):
+        return OneHot(np.array(space.n), np.array(space.start))
+    if isinstance(space, spaces.MultiDiscrete):
+        return OneHot(space.nvec, space.start)
+    raise UserError(f"observation {key!r}: {space} has no encoder; it takes Box, Discrete, MultiDiscrete, MultiBinary")
+
+
+class Normalizer(nn.Module):
+    """Shifts and scales [..., *shape] by the mean and variance of everything it was updated with, clipped to +-10.
+
+    Before the first update it changes nothing. Only `update` moves the statistics; they are float64 buffers, so that
+    they are saved with the network.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    count: Tensor
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("variance", torch.ones(shape, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+
+    @torch.no_grad()
+    def update(self, values: Tensor) -> None:
+        """Takes in a batch [..., *shape]: the parallel algorithm of Chan, Golub and LeVeque (1979)."""
+        rows = values.reshape(-1, *self.mean.shape).double()
+        if rows.shape[0] == 0:
+            return
+        count = self.count + rows.shape[0]
+        delta = rows.mean(0) - self.mean
+        squares = self.variance * self.count + rows.var(0, correction=0) * rows.shape[0]
+        squares += delta.square() * (self.count * rows.shape[0] / count)
+        self.mean += delta * (rows.shape[0] / count)
+        self.variance.copy_(squares / count)
+        self.count.copy_(count)
+
+    def forward(self, values: Tensor) -> Tensor:
+        normalized = (values.double() - self.mean) * torch.rsqrt(self.variance + 1e-8)
+        return torch.where(self.count > 0, normalized.clamp(-10.0, 10.0), values).float()

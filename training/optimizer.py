@@ -1,0 +1,284 @@
+"""The one optimizer layer: rules by parameter name, accumulation, clipping, schedules, precision, averaging.
+
+`Optimizer.step(loss_fn, batch, now)` is one update. It is `apply(gradient(loss_fn, batch), now)`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from training.accumulation import merge_metrics, split_batch
+from training.core import Batch, Budget, Counters, Last, Mean, Metrics, State, Sum, UserError
+from training.non_finite import DeferredCheck, NonFinite, describe
+from training.optimizer_config import Kind, OptimizerConfig, Rule, assign_rules, build_optimizers
+
+__all__ = ["Gradient", "Kind", "Loss", "NonFinite", "Optimizer", "OptimizerConfig", "Rule", "check_coverage"]
+
+
+class Loss(NamedTuple):
+    """A loss as a sum with its count: the objective is `sum / count`, over all micro-batches together.
+
+    A loss that is to be accumulated gives each `Mean` among its metrics the weight of what it averages.
+    """
+
+    sum: Tensor  # []
+    count: int | float | Tensor  # type: ignore[assignment]  # hides tuple.count
+    metrics: Metrics
+
+
+class Gradient(NamedTuple):
+    """The gradient of an objective, one tensor for each trainable parameter, in the order of `Optimizer.trainable`."""
+
+    values: list[Tensor]
+    loss: Tensor  # [], the objective
+    metrics: Metrics
+
+
+class Optimizer:
+    """Updates the named parameters by the rules of `config`; frozen ones get `requires_grad = False`.
+
+    Learning rates follow the counters given to `apply`, in a run of the budget `until`. Metrics are named
+    `<name>/loss`, `<name>/gradient_norm` (before clipping), `<name>/learning_rate` (with several rules one for each
+    pattern) and, where updates may be skipped, `<name>/skipped_updates`; the loss's own are added to them.
+
+    Raises UserError when a pattern gets no parameter, when no rule covers a parameter, when muon would get something
+    that is not a matrix, and when the device cannot compute in the precision.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        config: OptimizerConfig,
+        *,
+        until: Budget,
+        name: str = "optimizer",
+    ) -> None:
+        self.parameters = dict(parameters)
+        self.config, self.until, self.name = config, until, name
+        rules = assign_rules(self.parameters, config, name)
+        for key, rule in rules.items():
+            self.parameters[key].requires_grad_(not rule.frozen)
+        self.trainable = {key: self.parameters[key] for key, rule in rules.items() if not rule.frozen}
+        if not self.trainable:
+            raise UserError(f"{name}.rules: they freeze every parameter, so that nothing is left to train")
+        self._leaves: list[Tensor] = list(self.trainable.values())
+        self._optimizers = build_optimizers(self.trainable, rules, config)
+        self._scheduled_for: Counters | None = None
+        self._rates: Metrics = {}
+        self._set_learning_rates(Counters())
+
+        device = self._leaves[0].device
+        self._autocast = _autocast(device, config.precision, name)
+        self._scaler = torch.amp.GradScaler(device.type) if config.precision == "fp16" else None
+        self._counts_skipped = config.on_non_finite == "skip" or self._scaler is not None
+        kinds = {rules[key].kind for key in self.trainable}
+        defers = device.type == "cuda" and kinds <= {"adam", "adamw"} and not self._counts_skipped
+        self._deferred = DeferredCheck(self.trainable) if defers else None
+        self._averages = [leaf.detach().clone() for leaf in self._leaves] if config.ema_decay is not None else []
+
+    def step(self, loss_fn: Callable[[Batch], Loss], batch: Batch, now: Counters) -> Metrics:
+        """One update on `batch`; `now` is how far the run had come before it. Raises NonFinite."""
+        return self.apply(self.gradient(loss_fn, batch), now)
+
+    def gradient(self, loss_fn: Callable[[Batch], Loss], batch: Batch) -> Gradient:
+        """The gradient of (sum of the sums) / (sum of the counts) over the micro-batches of `batch`.
+
+        Every tensor of the batch is split along its leading dimension, as evenly as can be. Only the trainable
+        parameters are differentiated; one that the loss does not reach has a gradient of zero.
+        """
+        leaves, accumulates = self._leaves, self.config.micro_batches > 1
+        for leaf in leaves:
+            leaf.grad = None
+        # The count is only known at the end. Until then the sums are divided by the rows, as fp16 overflows easily.
+        rows = next(iter(batch.values())).shape[0] if accumulates else 1
+        losses = []
+        for part in split_batch(batch, self.config.micro_batches, self.name) if accumulates else (batch,):
+            with self._autocast:
+                loss = loss_fn(part)
+            objective = loss.sum / (rows if accumulates else loss.count)
+            scaled = objective if self._scaler is None else self._scaler.scale(objective)
+            scaled.backward(inputs=leaves)
+            losses.append(Loss(objective.detach(), loss.count, loss.metrics))
+        if self._scaler is not None:
+            for optimizer in self._optimizers:
+                self._scaler.unscale_(optimizer)
+        values = [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves]
+        if not accumulates:
+            return Gradient(values, losses[0].sum, losses[0].metrics)
+        count_per_row = sum(loss.count for loss in losses) / rows
+        torch._foreach_div_(values, count_per_row)
+        total = torch.stack([loss.sum for loss in losses]).sum()
+        return Gradient(values, total / count_per_row, merge_metrics([loss.metrics for loss in losses]))
+
+    def apply(self, gradient: Gradient, now: Counters) -> Metrics:
+        """Clips the gradient in place, sets the learning rates for `now` and updates the parameters.
+
+        Raises NonFinite; the parameters stay as they were. Where reading a value would stall the device (adam and
+        adamw on CUDA) it is raised up to 100 updates late, at the latest by `state_dict`; none of those was made.
+        """
+        values, config = gradient.values, self.config
+        norms = torch._foreach_norm(values)
+        norm = torch.linalg.vector_norm(torch.stack(norms))
+        measured: tuple[float | Tensor, float | Tensor]
+        if self._deferred is not None:
+            measured = gradient.loss, norm
+            bad = self._deferred.add(now.updates + 1, gradient.loss, norms, norm)
+            for optimizer in self._optimizers:
+                optimizer.found_inf = bad  # type: ignore[attr-defined]
+        else:
+            measured = loss_value, norm_value = gradient.loss.item(), norm.item()
+            if not math.isfinite(loss_value + norm_value):
+                return self._refuse(now.updates + 1, loss_value, norms)
+        if now is not self._scheduled_for:
+            self._set_learning_rates(now)
+        if config.max_grad_norm is not None:
+            torch._foreach_mul_(values, (config.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
+        self._update(values)
+        metrics = {f"{self.name}/loss": Mean(measured[0]), f"{self.name}/gradient_norm": Mean(measured[1])}
+        skipped = {f"{self.name}/skipped_updates": Sum(0.0)} if self._counts_skipped else {}
+        return {**gradient.metrics, **metrics, **self._rates, **skipped}
+
+    def _update(self, values: list[Tensor]) -> None:
+        for leaf, value in zip(self._leaves, values, strict=True):
+            leaf.grad = value
+        for optimizer in self._optimizers:
+            optimizer.step()
+        if self._scaler is not None:
+            self._scaler.update()
+        if self.config.ema_decay is not None:
+            with torch.no_grad():
+                torch._foreach_lerp_(self._averages, self._leaves, 1.0 - self.config.ema_decay)
+
+    def _refuse(self, update: int, loss: float, norms: Sequence[Tensor]) -> Metrics:
+        """Stops, or skips the update: by choice, or because fp16 overflowed and a smaller loss scale may do."""
+        overflowed = False
+        if self._scaler is not None:
+            self._scaler.update()
+            overflowed = math.isfinite(loss) and self._scaler.get_scale() >= 1.0
+        if overflowed or self.config.on_non_finite == "skip":
+            # Only the count: the loss and the norm are not finite and would spoil the means they are logged in.
+            return {f"{self.name}/skipped_updates": Sum(1.0)}
+        raise NonFinite(update, describe(loss, [norm.item() for norm in norms], list(self.trainable)))
+
+    def _set_learning_rates(self, now: Counters) -> None:
+        groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
+        for group in groups:
+            group["lr"] = group["base_rate"] * group["schedule"].multiplier(now, self.until)
+            key = f"{self.name}/learning_rate" + (f"/{group['pattern']}" if len(groups) > 1 else "")
+            self._rates[key] = Last(group["lr"])
+        self._scheduled_for = now
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the parameters hold their averages; afterwards their own values, to the bit. No averages: no change.
+
+        The average starts as the initial parameters and moves after every update: `a += (1 - ema_decay) * (p - a)`.
+        """
+        if not self._averages:
+            yield
+            return
+        own = [leaf.detach().clone() for leaf in self._leaves]
+        with torch.no_grad():
+            torch._foreach_copy_(self._leaves, self._averages)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(self._leaves, own)
+
+    def state_dict(self) -> State:
+        """Moments, averages and loss scale by parameter name, as references; not the parameters. Raises NonFinite."""
+        if self._deferred is not None:
+            self._deferred.check()
+        moments = {}
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                for key, leaf in zip(group["param_names"], group["params"], strict=True):
+                    moments[key] = {"kind": group["kind"], **optimizer.state.get(leaf, {})}
+        return {
+            "moments": moments,
+            "averages": dict(zip(self.trainable, self._averages, strict=True)) if self._averages else {},
+            "loss_scale": self._scaler.state_dict() if self._scaler is not None else {},
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Continues from a copy of `state`. Raises UserError, naming the first thing in it that does not fit."""
+        moments, averages = state["moments"], state["averages"]
+        kinds = {key: g["kind"] for o in self._optimizers for g in o.param_groups for key in g["param_names"]}
+        _check_names(f"{self.name}.moments", moments, self.trainable)
+        _check_names(f"{self.name}.averages", averages, self.trainable if self._averages else {})
+        for key, leaf in self.trainable.items():
+            _check_moments(f"{self.name}.moments of {key!r}", moments[key], kinds[key], leaf)
+        for key, value in averages.items():
+            _check_shape(f"{self.name}.averages of {key!r}", value, self.trainable[key])
+        if bool(state["loss_scale"]) != (self._scaler is not None):
+            raise UserError(f"{self.name}.precision = {self.config.precision!r}: the saved state has another precision")
+
+        for optimizer in self._optimizers:
+            groups = optimizer.state_dict()["param_groups"]
+            names = [key for group in groups for key in group["param_names"]]
+            # Clones: torch keeps the tensors that it is given, and two optimizers may load one state.
+            tensors = [{k: v.clone() for k, v in moments[key].items() if k != "kind"} for key in names]
+            optimizer.load_state_dict({"state": dict(enumerate(tensors)), "param_groups": groups})
+        if self._averages:
+            torch._foreach_copy_(self._averages, [averages[key] for key in self.trainable])
+        if self._scaler is not None:
+            self._scaler.load_state_dict(state["loss_scale"])
+
+
+def check_coverage(module: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+    """Raises UserError, naming the parameter, unless each one of `module` belongs to exactly one of the optimizers."""
+    for key, parameter in module.named_parameters():
+        owners = [o.name for o in optimizers if any(parameter is own for own in o.parameters.values())]
+        if len(owners) != 1:
+            raise UserError(
+                f"parameter {key!r} belongs to {' and '.join(owners) or 'no optimizer'}: it takes exactly one"
+            )
+
+
+def _autocast(device: torch.device, precision: str, name: str) -> AbstractContextManager[Any]:
+    """The context of the forward pass. Raises UserError when the device cannot multiply in that precision."""
+    if precision == "float32":
+        return nullcontext()
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "error", UserWarning
+            )  # torch only warns about a precision that it does not know, then ignores it
+            context = torch.autocast(device.type, dtype)
+            with context:
+                one = torch.ones(1, 1, device=device)
+                torch.mm(one, one)
+    except (RuntimeError, UserWarning) as error:
+        raise UserError(
+            f"{name}.precision = {precision!r}: {device.type} cannot compute in it; use 'float32'"
+        ) from error
+    return context
+
+
+def _check_names(place: str, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    for key in (*own, *saved):
+        if key not in saved or key not in own:
+            where = "only in the saved state" if key in saved else "not in the saved state"
+            raise UserError(f"{place}: {key!r} is {where}; load it with the rules it was saved with")
+
+
+def _check_moments(place: str, saved: Mapping[str, Any], kind: Kind, leaf: Tensor) -> None:
+    if saved["kind"] != kind:
+        raise UserError(f"{place}: they were saved by {saved['kind']!r}, here they belong to {kind!r}")
+    for key, value in saved.items():
+        if key not in ("kind", "step"):
+            _check_shape(f"{place}, {key}", value, leaf)
+
+
+def _check_shape(place: str, value: Tensor, leaf: Tensor) -> None:
+    if value.shape != leaf.shape:
+        raise UserError(f"{place}: the saved shape is {list(value.shape)}, the parameter's is {list(leaf.shape)}")

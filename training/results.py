@@ -1,0 +1,139 @@
+"""The verdicts in docs/results/ and the tables made of them: no figure in the docs is typed by hand.
+
+A Markdown file asks for a table by a pair of comments, and gets the experiments whose names match the pattern:
+
+    <!-- results:ppo_* -->
+    <!-- /results -->
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from training.claims import Verdict, claim_of
+from training.core import UserError
+
+RESULTS = Path("docs", "results")
+MARKERS = re.compile(r"(<!-- results:(\S+) -->\n).*?(<!-- /results -->)", re.DOTALL)
+HEADER = """\
+| experiment | claim | measured | 95 % interval | seeds | holds | env steps | minutes a seed |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def summary(
+    name: str,
+    command: str,
+    verdicts: Sequence[Verdict],
+    results: Mapping[str, Mapping[int, Mapping[str, Any]]],
+    *,
+    environment_of: Path,
+) -> dict[str, Any]:
+    """What `verify` writes: the verdicts and the figures they rest on.
+
+    Args:
+        name: the experiment.
+        command: what the user typed.
+        verdicts: one for each claim.
+        results: the `result.json` of every seed, of the experiment and of its baselines.
+        environment_of: the run whose `environment.json` stands for all.
+    """
+    environment = json.loads((environment_of / "environment.json").read_text(encoding="utf-8"))
+    hardware = f"{environment['platform']}, {environment['cpus']} CPUs, {environment['gpu'] or 'no GPU'}"
+    return {
+        "experiment": name,
+        "command": command,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "holds": all(verdict["holds"] for verdict in verdicts),
+        "claims": list(verdicts),
+        "runs": {group: [_figures(result) for result in seeds.values()] for group, seeds in results.items()},
+        "commit": environment["commit"],
+        "dirty": environment["dirty"],
+        "hardware": hardware,
+        "python": environment["python"],
+        "packages": environment["packages"],
+    }
+
+
+def print_seeds(report: Mapping[str, Any]) -> None:
+    """Prints the claimed metrics of every seed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = list(dict.fromkeys((claim["at"], claim["metric"]) for claim in report["claims"]))
+    table = Table("experiment", "seed", *(f"{at} {metric}" for at, metric in columns), "env steps", "minutes", "exact")
+    for group, seeds in report["runs"].items():
+        for figures in seeds:
+            measured = [f"{figures[at][metric]:.6g}" for at, metric in columns]
+            minutes = f"{figures['training_time_s'] / 60:.1f}"
+            exact = "yes" if figures["exact"] else "no"
+            table.add_row(group, str(figures["seed"]), *measured, f"{figures['env_steps']:,}", minutes, exact)
+    Console().print(table)
+
+
+def write_tables(root: Path) -> list[Path]:
+    """Writes the tables in README.md and docs/ anew; returns the files that changed.
+
+    Raises:
+        UserError: a table asks for experiments of which there are no results.
+    """
+    reports = [json.loads(file.read_text(encoding="utf-8")) for file in sorted((root / RESULTS).glob("*.json"))]
+    changed = []
+    for file in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
+        if not file.exists():
+            continue
+        before = file.read_text(encoding="utf-8")
+        after = MARKERS.sub(partial(_replaced, reports=reports, file=file), before)
+        if after != before:
+            file.write_text(after, encoding="utf-8")
+            changed.append(file)
+    return changed
+
+
+def _replaced(markers: re.Match[str], *, reports: Sequence[Mapping[str, Any]], file: Path) -> str:
+    begin, pattern, end = markers.groups()
+    rows = [row for report in reports if fnmatch(report["experiment"], pattern) for row in _rows(report)]
+    if not rows:
+        raise UserError(f"results:{pattern} in {file} matches nothing in {RESULTS}: run `verify` first")
+    return begin + HEADER + "".join(rows) + end
+
+
+def _rows(report: Mapping[str, Any]) -> list[str]:
+    runs = report["runs"][report["experiment"]]
+    env_steps = fmean(figures["env_steps"] for figures in runs)
+    minutes = fmean(figures["training_time_s"] for figures in runs) / 60
+    rows = []
+    for verdict in report["claims"]:
+        low, high = verdict["interval"]
+        holds = "yes" if verdict["holds"] else "no"
+        cells = [
+            f"`{report['experiment']}`",
+            str(claim_of(verdict)),
+            f"{verdict['measured']:.6g}",
+            f"{low:.6g} to {high:.6g}",
+            str(len(verdict["seeds"])),
+            holds,
+            f"{env_steps:,.0f}",
+            f"{minutes:.1f}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |\n")
+    return rows
+
+
+def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "seed": result["seed"],
+        "final": result["metrics"],
+        "best": result["best"],
+        "env_steps": result["counters"]["env_steps"],
+        "training_time_s": result["training_time_s"],
+        "exact": result["exact"],
+    }

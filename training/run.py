@@ -1,0 +1,301 @@
+"""A run and its folder: what was run, with what, how far it came and what came out of it.
+
+`runs/<experiment>/<id>/` holds `config.json` (everything needed to run it again), `environment.json` (the code, the
+packages, the machine), `metrics.jsonl` and `timing.jsonl` (the Logger's), `checkpoints/`, `result.json` and `lock`.
+A run of several stages has a folder `<nn>-<name>/` for each, with the same files but the environment and the lock.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from training.checkpoint import Checkpoint, newest_first
+from training.config import config_hash, config_to_json
+from training.console import Console
+from training.core import Budget, Counters, Every, Stateful, UserError, require
+from training.environment import changes, describe_environment, source_hash
+from training.files import write_json
+from training.interruption import Interrupted
+from training.logger import Logger
+from training.progress import Progress
+from training.run_folder import Lock, make_folder, read_environment, read_settings
+from training.tracker import Mode, Tracker
+
+Status = Literal["completed", "interrupted", "failed"]
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """When to save, and how many checkpoints to keep beside the best."""
+
+    every: Every = field(default_factory=lambda: Every(50_000))
+    keep_last: int = 3
+
+    def __post_init__(self) -> None:
+        require(self.keep_last >= 1, "keep_last", self.keep_last, "at least 1")
+
+
+class Run:
+    """One run, held by one process; a context manager that writes `result.json` also when the run fails.
+
+    Made by `Run.create`, `Run.open` and `run.stage`. The experiment's part, for a run of one stage:
+
+        run.open_log(config.log_every, until=budget)
+        checkpoint = run.checkpoint({"agent": agent, "rollouts": rollouts}, config.checkpoint)
+        now = fit(agent, rollouts, until=budget, log=run.log, evaluate=evaluate, checkpoint=checkpoint)
+        run.finish(now, metrics=measured)
+    """
+
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], *, lock: Lock | None, inexact: Sequence[str] = ()
+    ) -> None:
+        self.folder = folder
+        self.experiment: str = settings["experiment"]
+        self.seed: int = settings["seed"]
+        self.config: dict[str, Any] = settings["config"]
+        self._settings = settings
+        self._lock = lock
+        self._progress = Progress(inexact)
+        self._stages: list[Run] = []
+        self._log: Logger | None = None
+        self._tracker: Tracker | None = None
+        self._checkpoint: Checkpoint | None = None
+
+    @classmethod
+    def create(
+        cls,
+        experiment: str,
+        config: Any,
+        *,
+        folder: Path | None = None,
+        tracker: Mode = "auto",
+        parent: str | None = None,
+        runs: Path = Path("runs"),
+    ) -> Run:
+        """Makes the folder of a new run.
+
+        Args:
+            experiment: its name.
+            config: the experiment's frozen dataclass, with its `seed`.
+            folder: where; by default `<runs>/<experiment>/<id>`.
+            tracker: whether and where W&B gets a copy.
+            parent: the run that this one continues.
+            runs: the folder of all runs.
+
+        Raises:
+            UserError: the folder is not empty.
+        """
+        identity = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed{config.seed}-{secrets.token_hex(2)}"
+        folder = folder or runs / experiment / identity
+        lock = make_folder(folder)
+        settings = {
+            "experiment": experiment,
+            "id": identity,
+            "seed": config.seed,
+            "tracker": tracker,
+            "parent": parent,
+            "config": json.loads(config_to_json(config)),
+            "config_hash": config_hash(config),
+            "source_hash": source_hash(experiment),
+        }
+        write_json(folder / "environment.json", describe_environment())
+        write_json(folder / "config.json", settings)  # last: it is what makes the folder a run
+        return cls(folder, settings, lock=lock)
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """Opens a run to continue it; says on stderr what is not as it was, and when the run is finished already.
+
+        Raises UserError when the folder is not a run or another process holds it.
+        """
+        settings = read_settings(folder)
+        if "stage" in settings:
+            raise UserError(f"{folder} is a stage of the run {folder.parent}: resume that")
+        changed = changes(read_environment(folder), describe_environment())
+        if source_hash(settings["experiment"]) != settings["source_hash"]:
+            changed["source"] = "the source code changed"
+        # Another commit alone changes nothing: what matters of it is the source.
+        inexact = [f"resumed with another environment: {line}" for kind, line in changed.items() if kind != "commit"]
+        run = cls(folder, settings, lock=Lock(folder), inexact=inexact)
+        for line in changed.values():
+            print(f"warning: {folder} was begun with another environment: {line}", file=sys.stderr)
+        if run.finished:
+            print(f"run {folder} is finished", file=sys.stderr)
+        return run
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is not None:
+            self._fail("interrupted" if issubclass(kind, Interrupted | KeyboardInterrupt) else "failed")
+        self.close()
+
+    def close(self) -> None:
+        """Closes the log and gives the folder free for other processes."""
+        for part in (*self._stages, self._log):
+            if part is not None:
+                part.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    @property
+    def log(self) -> Logger:
+        """The run's Logger, once `open_log` has been called."""
+        if self._log is None:
+            raise RuntimeError("run.log is used before run.open_log")
+        return self._log
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The contents of `result.json`, None when no segment of the run has ended yet."""
+        path = self.folder / "result.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    @property
+    def finished(self) -> bool:
+        """The run, or this stage of it, came to its end."""
+        result = self.result
+        return result is not None and result["status"] == "completed"
+
+    def open_log(self, every: Every, until: Budget) -> Logger:
+        """Makes `run.log`: metrics to the folder, the console and W&B."""
+        identity, stage = self._settings["id"], self._settings.get("stage")
+        self._tracker = Tracker(
+            self.folder,
+            mode=self._settings["tracker"],
+            experiment=self.experiment,
+            run_id=f"{identity}-{stage}" if stage else identity,
+            parent=self._settings["parent"],
+        )
+        console = Console(stage or self.experiment)
+        self._log = Logger(self.folder, every=every, until=until, tracker=self._tracker, console=console)
+        return self._log
+
+    def checkpoint(self, parts: Mapping[str, Stateful], config: CheckpointConfig | None = None) -> Checkpoint:
+        """The checkpoints of the named parts, and of the log and the times of the run."""
+        config = config or CheckpointConfig()
+        own: dict[str, Stateful] = {"log": self.log, "progress": self._progress}
+        if taken := own.keys() & parts.keys():
+            raise ValueError(f"the parts {sorted(taken)} are the run's own: name yours otherwise")
+        folder = self.folder / "checkpoints"
+        self._checkpoint = Checkpoint(folder, {**parts, **own}, every=config.every, keep_last=config.keep_last)
+        self._progress.start_training()
+        return self._checkpoint
+
+    def stage(self, name: str) -> Run:
+        """The run's next stage, whose parent is the stage before; skip it when it is `finished`.
+
+        Raises UserError when the folder has another stage in this place.
+        """
+        number = len(self._stages) + 1
+        folder = self.folder / f"{number:02d}-{name}"
+        others = [other.name for other in self.folder.glob(f"{number:02d}-*") if other != folder]
+        if others:
+            raise UserError(
+                f"stage {folder.name} of run {self.folder} is {others[0]} there: did the experiment change?"
+            )
+        parent = self._stages[-1].folder.name if self._stages else self._settings["parent"]
+        settings = {**self._settings, "stage": folder.name, "parent": parent}
+        folder.mkdir(exist_ok=True)
+        write_json(folder / "config.json", settings)
+        self._stages.append(Run(folder, settings, lock=None, inexact=self._progress.inexact))
+        return self._stages[-1]
+
+    def finish(
+        self,
+        now: Counters,
+        *,
+        metrics: Mapping[str, float],
+        best: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Writes the result of a run that came to its end.
+
+        Args:
+            now: the final counters.
+            metrics: what was measured at the end.
+            best: what the best checkpoint measured; by default its score and when it was reached.
+        """
+        self._write_result("completed", now, metrics, best)
+
+    def _fail(self, status: Status) -> None:
+        """Writes what is known of a run that was stopped: how far the last checkpoint is."""
+        if self.finished:
+            return
+        for stage in self._stages:
+            stage._fail(status)
+        earlier = self.result
+        if self._position() is None and earlier is not None:  # nothing was trained since
+            write_json(self.folder / "result.json", {**earlier, "status": status})
+            return
+        measured = self._log.latest if self._log else {}
+        self._write_result(status, self._position() or Counters(), measured, None)
+
+    def _write_result(
+        self,
+        status: Status,
+        now: Counters,
+        metrics: Mapping[str, float],
+        best: Mapping[str, Any] | None,
+    ) -> None:
+        inexact = self._inexact()
+        result = {
+            "experiment": self.experiment,
+            "status": status,
+            "exact": not inexact,
+            "inexact": inexact,
+            "seed": self.seed,
+            "counters": asdict(now),
+            "metrics": {name: float(value) for name, value in metrics.items()},
+            "best": self._best() if best is None else dict(best),
+            "claims": [],
+            "wall_time_s": self._time("wall_time_s"),
+            "training_time_s": self._time("training_time_s"),
+            "parent": self._settings["parent"],
+            "checkpoint": self._last(),
+        }
+        write_json(self.folder / "result.json", result)
+        if self._log is not None:
+            self._log.close()
+        if self._tracker is not None:
+            self._tracker.finish(result)
+
+    # A run of stages answers with what its stages say.
+
+    def _position(self) -> Counters | None:
+        if self._stages:
+            return self._stages[-1]._position()
+        return self._checkpoint.position if self._checkpoint else None
+
+    def _last(self) -> str | None:
+        if self._stages:
+            stage = self._stages[-1]
+            last = stage._last()
+            return last and f"{stage.folder.name}/{last}"
+        newest = next(iter(newest_first(self.folder / "checkpoints")), None)
+        return None if newest is None else newest.relative_to(self.folder).as_posix()
+
+    def _best(self) -> dict[str, Any]:
+        score = self._checkpoint.best_score if self._checkpoint else None
+        return {} if score is None else asdict(score)
+
+    def _inexact(self) -> list[str]:
+        if (result := self.result) and result["status"] == "completed":
+            return list(result["inexact"])
+        own = self._checkpoint.inexact if self._checkpoint else self._progress.inexact
+        return list(dict.fromkeys([*own, *(reason for stage in self._stages for reason in stage._inexact())]))
+
+    def _time(self, name: Literal["wall_time_s", "training_time_s"]) -> float:
+        if (result := self.result) and result["status"] == "completed":
+            return float(result[name])
+        if self._stages:
+            return sum(stage._time(name) for stage in self._stages)
+        return round(float(getattr(self._progress, name)), 3)

@@ -1,0 +1,102 @@
+"""The folder of a run: who may write into it, what says that it is a run, where its checkpoints are."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from training.checkpoint import newest_first, read_best
+from training.core import UserError
+
+LOCK = "lock"
+
+
+class Lock:
+    """Holds a run folder for this process until it is released or the process is gone, however it ends.
+
+    Raises UserError, with the number of the process that holds the folder, when another one does.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / LOCK).open("a+", encoding="ascii")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise UserError(f"run folder {folder} is locked by process {holder}: wait for it or stop it") from None
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+        # A forked worker would inherit the lock and hold it after a kill -9 of this process.
+        os.register_at_fork(after_in_child=self._file.close)
+
+    def release(self) -> None:
+        """Gives the folder free; a second call does nothing."""
+        self._file.close()
+
+
+def make_folder(folder: Path) -> Lock:
+    """Makes and locks the folder of a new run; raises UserError when something is in it."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"run folder taken: {folder} is a file; a new run takes a new or an empty folder")
+    _require_empty(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = Lock(folder)
+    try:
+        _require_empty(folder)  # another process may have made its run between the first look and the lock
+    except UserError:
+        lock.release()
+        raise
+    return lock
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The contents of a run's `config.json`; raises UserError when the folder is not a run."""
+    keys = ("experiment", "id", "seed", "tracker", "parent", "config", "config_hash", "source_hash")
+    return _read(folder, "config.json", keys)
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """The contents of a run's `environment.json`; raises UserError when the folder is not a run."""
+    return _read(folder, "environment.json", ("commit", "packages"))
+
+
+def find_checkpoint(run: Path, which: Literal["best", "last"]) -> Path:
+    """The best or the newest checkpoint of a run; of a run of several stages, its last stage's.
+
+    Raises UserError when the folder is not a run or has no such checkpoint.
+    """
+    read_settings(run)
+    stages = sorted(path.parent for path in run.glob("[0-9][0-9]-*/checkpoints"))
+    folder = (stages[-1] if stages else run) / "checkpoints"
+    found = next(iter(newest_first(folder)), None) if which == "last" else read_best(folder)
+    if found is None:
+        raise UserError(f"run {run} has no {which} checkpoint yet")
+    return found
+
+
+def _require_empty(folder: Path) -> None:
+    if not folder.exists() or not {path.name for path in folder.iterdir()} - {LOCK}:
+        return
+    if (folder / "config.json").exists():
+        raise UserError(f"run folder taken: {folder}; resume it with `python -m experiments resume {folder}`")
+    raise UserError(f"run folder taken: {folder} holds other files; a new run takes a new or an empty folder")
+
+
+def _read(folder: Path, name: str, keys: Sequence[str]) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{folder} is not a run: its {name} can not be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"{folder} is not a run: its {name} is no JSON ({error})") from None
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise UserError(f"{folder} is not a run: its {name} lacks {', '.join(missing)}")
+    return dict(content)

@@ -1,0 +1,48 @@
+"""Schedules: multipliers that depend on how far a run has come, and on nothing else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from training.core import Budget, Counters, Unit, UserError, require
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A multiplier of a rate: it rises from 0 to 1 while warming up, then falls to `final`, then stays there.
+
+    `constant` stays at 1 and does not use `final`. A resumed run needs nothing restored: the counters are enough.
+    """
+
+    kind: Literal["constant", "linear", "cosine"] = "constant"
+    final: float = 0.0  # the multiplier at the end
+    warmup: float = 0.0  # the fraction of `over` in which the multiplier rises linearly from 0; 0: starts at 1
+    over: int | None = None  # the length, warm-up included, in `unit`; None: the run's whole budget
+    unit: Unit | None = None  # what is counted; None: the budget's unit
+
+    def __post_init__(self) -> None:
+        require(0.0 <= self.final < math.inf, "schedule.final", self.final, "a finite number of at least 0")
+        require(0.0 <= self.warmup < 1.0, "schedule.warmup", self.warmup, "a fraction in [0, 1)")
+        require(self.over is None or self.over >= 1, "schedule.over", self.over, "at least 1, or None")
+
+    def multiplier(self, now: Counters, until: Budget) -> float:
+        """The multiplier at `now` in a run with the budget `until`.
+
+        Raises UserError when the length is the whole budget but `unit` is not the budget's.
+        """
+        unit = self.unit or until.unit
+        if self.over is None and unit != until.unit:
+            raise UserError(
+                f"schedule.over = None: the run's budget counts {until.unit}, so a schedule in {unit} needs its length"
+            )
+        spent = min(1.0, now.count(unit) / (self.over or until.count))
+        if spent < self.warmup:
+            return spent / self.warmup
+        if self.kind == "constant":
+            return 1.0
+        decayed = (spent - self.warmup) / (1.0 - self.warmup)
+        if self.kind == "linear":
+            return 1.0 + (self.final - 1.0) * decayed
+        return self.final + (1.0 - self.final) * 0.5 * (1.0 + math.cos(math.pi * decayed))

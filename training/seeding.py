@@ -1,0 +1,19 @@
+"""Independent random streams, one for each use, all derived from the run's seed and a path of names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import torch
+
+
+def derived_seed(seed: int, *path: str | int) -> int:
+    """A seed of 63 bits for one use, for example `derived_seed(1, "acting", 0)`."""
+    digest = hashlib.sha256(json.dumps([seed, *path]).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def generator(seed: int, *path: str | int) -> torch.Generator:
+    """A generator on the CPU for one use. Noise is drawn there on every device, so that devices see the same noise."""
+    return torch.Generator().manual_seed(derived_seed(seed, *path))
