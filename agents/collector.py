@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from agents.policy import Policy
 from envs.vector import Step, VectorEnv
@@ -53,29 +54,23 @@ class Group:
         self._policy_state: Batch = {}
         self._episode_return = np.zeros(vec.num_envs)
         self._episode_length = np.zeros(vec.num_envs, np.int64)
-        self._remember(vec.reset())
-        self._is_first = np.ones(vec.num_envs, bool)
+        self._step = vec.reset()
 
     @property
     def inexact(self) -> list[str]:
         return self.vec.inexact
 
     def collect(self, policy: Policy, horizon: int) -> tuple[Batch, list[Episode]]:
-        rollout = _Storage(self._obs, self._action_mask, horizon, self.vec.num_envs)
-        rollout.put_obs(0, self._obs, self._action_mask, self._is_first)
+        rollout = _Storage(self._step, horizon)
+        rollout.put_obs(0, self._step, self.vec.episode_steps == 0)
         ended: list[Episode] = []
         for t in range(horizon):
             action, self._policy_state = policy.act(rollout.obs(t), self._policy_state, mode="explore", rng=self._rng)
-            step = self.vec.step(policy.env_action(action))
-            ended += self._count_episodes(step)
-            rollout.put(t, action, step)
-            rollout.put_obs(t + 1, step.obs, step.action_mask, self._is_first)
-            self._remember(step)
+            self._step = self.vec.step(policy.env_action(action))
+            ended += self._count_episodes(self._step)
+            rollout.put(t, action, self._step)
+            rollout.put_obs(t + 1, self._step, self.vec.episode_steps == 0)
         return rollout.batch(), ended
-
-    def _remember(self, step: Step) -> None:
-        self._obs = {key: value.copy() for key, value in step.obs.items()}
-        self._action_mask = None if step.action_mask is None else step.action_mask.copy()
 
     def _count_episodes(self, step: Step) -> list[Episode]:
         """Adds the step to the running episodes; returns those that ended."""
@@ -86,7 +81,6 @@ class Group:
         ended = [Episode(float(self._episode_return[n]), int(self._episode_length[n])) for n in np.flatnonzero(done)]
         self._episode_return[done] = 0.0
         self._episode_length[done] = 0
-        self._is_first = done if step.valid is None else done | ~step.valid
         return ended
 
     def state_dict(self) -> State:
@@ -94,9 +88,6 @@ class Group:
             "env": self.vec.state_dict(),
             "rng": self._rng.get_state(),
             "policy_state": self._policy_state,
-            "obs": self._obs,
-            "action_mask": self._action_mask,
-            "is_first": self._is_first,
             "episode_return": self._episode_return,
             "episode_length": self._episode_length,
         }
@@ -105,8 +96,11 @@ class Group:
         self.vec.load_state_dict(state["env"])
         self._rng.set_state(state["rng"])
         self._policy_state = state["policy_state"]
-        self._obs, self._action_mask, self._is_first = state["obs"], state["action_mask"], state["is_first"]
-        self._episode_return, self._episode_length = state["episode_return"], state["episode_length"]
+        self._step = self.vec.current()
+        # An episode that could not be continued has been started again; its counts start again with it.
+        again = self.vec.episode_steps == 0
+        self._episode_return = np.where(again, 0.0, state["episode_return"])
+        self._episode_length = np.where(again, 0, state["episode_length"])
 
 
 class LocalCollector:
@@ -146,10 +140,11 @@ class LocalCollector:
 class _Storage:
     """The arrays of one rollout, allocated once; torch and NumPy see the same memory."""
 
-    def __init__(self, obs: dict[str, Any], action_mask: Any, horizon: int, num_envs: int) -> None:
-        first = {**obs, "is_first": np.zeros(num_envs, bool)}
-        if action_mask is not None:
-            first["action_mask"] = action_mask
+    def __init__(self, step: Step, horizon: int) -> None:
+        num_envs = len(step.reward)
+        first = {**step.obs, "is_first": step.terminated}
+        if step.action_mask is not None:
+            first["action_mask"] = step.action_mask
         self._seen = {key: np.empty((horizon + 1, *value.shape), value.dtype) for key, value in first.items()}
         self._seen_tensors = {key: torch.from_numpy(value) for key, value in self._seen.items()}
         self._reward = np.empty((horizon, num_envs), np.float32)
@@ -157,7 +152,7 @@ class _Storage:
         self._truncated = np.empty((horizon, num_envs), bool)
         self._valid: np.ndarray[Any, Any] | None = None
         self._actions: Batch = {}
-        self._final_obs: dict[str, list[Any]] = {key: [] for key in obs}
+        self._final_obs: dict[str, list[Any]] = {key: [] for key in step.obs}
         self._final_index: list[tuple[int, int]] = []
         self._horizon = horizon
 
@@ -165,12 +160,12 @@ class _Storage:
         """What the policy sees at step t, [N, ...]."""
         return {key: value[t] for key, value in self._seen_tensors.items()}
 
-    def put_obs(self, t: int, obs: dict[str, Any], action_mask: Any, is_first: Any) -> None:
-        for key, value in obs.items():
+    def put_obs(self, t: int, step: Step, is_first: NDArray[np.bool_]) -> None:
+        for key, value in step.obs.items():
             self._seen[key][t] = value
         self._seen["is_first"][t] = is_first
-        if action_mask is not None:
-            self._seen["action_mask"][t] = action_mask
+        if step.action_mask is not None:
+            self._seen["action_mask"][t] = step.action_mask
 
     def put(self, t: int, action: Batch, step: Step) -> None:
         for key, value in action.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeGuard
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from agents.heads import Heads
 from envs.space_json import space_from_json, space_to_json
 from envs.spaces import flatten, leaves, unflatten
 from envs.vector import named
-from envs.wrappers import action_translation
+from envs.wrappers import ToBounds
 from training.checkpoint import read_state
 from training.config import config_from_json, config_to_json
 from training.core import Batch, State
@@ -69,8 +69,10 @@ class ActorCritic(nn.Module):
         self.observation_space, self.action_space, self.config = observation_space, action_space, config
         obs = _leaf_spaces(observation_space, "obs")
         actions = _leaf_spaces(action_space, "action")
-        self._to_env = {
-            key: action_translation(space, rescale=config.rescale_action)[1] for key, space in actions.items()
+        self._to_bounds = {
+            key: ToBounds(space, rescale=config.rescale_action)
+            for key, space in actions.items()
+            if _is_float_box(space)
         }
         self.heads = Heads(actions, squash=config.squash, initial_log_std=config.initial_log_std)
         self.normalizers = nn.ModuleDict(
@@ -100,7 +102,7 @@ class ActorCritic(nn.Module):
 
     def env_action(self, action: Batch) -> dict[str, NDArray[Any]]:
         arrays = {key: value.cpu().numpy() for key, value in action.items()}
-        return {key: to_env(arrays[key]) if to_env else arrays[key] for key, to_env in self._to_env.items()}
+        return arrays | {key: to_bounds(arrays[key]) for key, to_bounds in self._to_bounds.items()}
 
     def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probability of `action`, entropy and value of each sample, all [...], with their gradients."""
@@ -186,5 +188,5 @@ def _from_zero(space: Space[Any]) -> Space[Any]:
     return space
 
 
-def _is_float_box(space: Space[Any]) -> bool:
+def _is_float_box(space: Space[Any]) -> TypeGuard[spaces.Box]:
     return isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)

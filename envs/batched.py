@@ -28,7 +28,6 @@ class Dynamics:
 
     observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
-    """As the agent sees it with `rescale_action`."""
     initial_state: Callable[[np.random.Generator], Float]
     """One environment's state [S] at its reset, drawn as Gymnasium draws it."""
     transition: Callable[[Float, NDArray[Any]], tuple[Float, Float, NDArray[np.bool_]]]

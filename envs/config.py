@@ -50,8 +50,6 @@ class EnvConfig:
     """Env steps after which an episode is truncated; None: the environment's own limit."""
     frame_stack: int = 1
     """How many of the newest observations the agent sees, stacked along a new first axis; 1: no such axis."""
-    rescale_action: bool = True
-    """Agents act in [-1, 1]; False: in the environment's own bounds. Either way actions are clipped to the bounds."""
     fresh_instance: bool | None = None
     """A new instance of the environment for every episode; None: where that is known to be needed."""
     step_timeout_s: float = 60.0

@@ -46,7 +46,7 @@ class VectorEnv(Stateful, Protocol):
     observation_space: gym.Space[Any]
     """Of one environment."""
     action_space: gym.Space[Any]
-    """Of one environment, as the agent sees it (rescaled)."""
+    """Of one environment, with the bounds that the environment itself has."""
     inexact: list[str]
     """Why the newest `load_state_dict` could not continue exactly, one line for each reason; empty: it did."""
 

@@ -239,7 +239,7 @@ def _wants_help(argv: Sequence[str]) -> bool:
 def _help(command: str, description: str | None, *configs: object) -> int:
     from training.config import show_help
 
-    show_help(f"python -m experiments {command}", description or "", *configs)
+    show_help(f"python -m experiments {command}", (description or "").partition("\n\n")[0], *configs)
     return 0
 
 

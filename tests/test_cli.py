@@ -17,6 +17,7 @@ import pytest
 from experiments.__main__ import main
 from training.core import UserError
 from training.results import write_tables
+from training.run import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "trials"
@@ -215,7 +216,7 @@ def test_a_crash_keeps_its_traceback_and_the_run_says_failed(capsys: pytest.Capt
 
 
 def test_an_interrupted_run_says_how_to_continue_and_continues(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = "train counting --env-steps 300 --tracker none --run-dir here --pause-s 0.02"
+    asked = "train counting --env-steps 100 --tracker none --run-dir here --pause-s 0.1"
     process = subprocess.Popen([sys.executable, "-m", PACKAGE, *asked.split()], stderr=subprocess.PIPE, text=True)
     wait_until(lambda: any(Path("here", "checkpoints").glob("*[0-9]")), process)
     process.send_signal(signal.SIGTERM)
@@ -228,7 +229,7 @@ def test_an_interrupted_run_says_how_to_continue_and_continues(capsys: pytest.Ca
     settings["config"]["pause_s"] = 0.0
     Path("here", "config.json").write_text(json.dumps(settings))
     assert command("resume here") == 0
-    assert command("train counting --env-steps 300 --tracker none --run-dir there") == 0
+    assert command("train counting --env-steps 100 --tracker none --run-dir there") == 0
     assert result_of("here")["metrics"] == result_of("there")["metrics"]
     assert Path("here", "metrics.jsonl").read_bytes() == Path("there", "metrics.jsonl").read_bytes()
     assert command("resume here") == 0
@@ -246,6 +247,28 @@ def test_a_finished_run_is_extended_as_its_child(capsys: pytest.CaptureFixture[s
     assert result_of("here")["metrics"]["count"] == 8
     steps = [json.loads(row)["env_steps"] for row in Path(child, "metrics.jsonl").read_text().splitlines()]
     assert steps == [10, 20, 30, 40, 50, 60]
+
+
+def test_a_run_that_another_process_holds_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train counting --tracker none --run-dir here") == 0
+    with Run.open(Path("here")):
+        capsys.readouterr()
+        assert command("resume here") == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("error: run folder here is locked by process")
+
+
+def test_evaluate_measures_what_the_run_measured_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = "train ppo_cartpole --seed 5 --env-steps 512 --tracker none --run-dir here --evaluation.final-episodes 20"
+    assert main(asked.split()) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "here"]) == 0
+    measured = result_of("here")["metrics"]
+    assert capsys.readouterr().out.splitlines() == [f"{name} {value:.6g}" for name, value in measured.items()]
+    assert main(["evaluate", "here", "--episodes", "10", "--seed", "6", "--stochastic"]) == 0
+    assert float(capsys.readouterr().out.split()[1]) != measured["evaluation/return_mean"]
+    assert main(["evaluate", "here", "--episodes", "7"]) == 2
+    assert "evaluation.final_episodes = 7: it takes a positive multiple" in capsys.readouterr().err
 
 
 def train_for_verify(name: str, folder: str, seeds: range, options: str = "") -> None:
@@ -270,7 +293,7 @@ def test_verify_judges_finished_seeds_against_target_and_baseline(capsys: pytest
     assert [claim["holds"] for claim in report["claims"]] == [False, True]
     assert [figures["final"]["score"] for figures in report["runs"]["compared"]] == [102, 104, 106, 108, 110]
     assert [figures["final"]["score"] for figures in report["runs"]["counting"]] == [101, 102, 103, 104, 105]
-    assert report["command"] == "python -m experiments verify compared"
+    assert report["command"] == "python -m experiments verify compared --seeds 5"
     assert {"commit", "date", "hardware", "packages", "python"} <= set(report)
 
     Path("README.md").write_text("before\n<!-- results:comp* -->\nold\n<!-- /results -->\nafter\n")

@@ -27,6 +27,9 @@ class Rule:
     pattern: str = "*"
     learning_rate: float | None = None
 
+    def __post_init__(self) -> None:
+        require((self.learning_rate or 0.0) >= 0, "learning_rate", self.learning_rate, "a number of at least 0")
+
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -129,6 +132,7 @@ def test_options_of_several_configs_may_be_mixed() -> None:
         ("--agent.hidden", "--agent.hidden is given nothing: it takes one or more values, or '[]' for none"),
         ("--agent.optimizer.kind adamm", "agent.optimizer.kind = 'adamm': it takes 'adam' or 'sgd'"),
         ('--agent.optimizer.rules {"patern":"a"}', "unknown key agent.optimizer.rules[0].patern"),
+        ('--agent.optimizer.rules {"learning_rate":-1}', "agent.optimizer.rules: learning_rate = -1.0: it takes"),
         ("--options 3", "options = 3: it takes "),
         ("--options {a", "options = '{a': it takes "),
         ("--num-envs 0", "num_envs = 0: it takes at least 1"),
@@ -175,7 +179,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
-rules = st.builds(Rule, pattern=st.text(), learning_rate=st.none() | numbers)
+rules = st.builds(Rule, pattern=st.text(), learning_rate=st.none() | st.floats(min_value=0))
 optimizers = st.builds(
     Optimizer,
     learning_rate=st.floats(min_value=0, exclude_min=True),

@@ -67,9 +67,9 @@ def test_the_one_sided_bootstrap_bound_covers_95_percent_of_normal_samples(
     seeds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statistics, "RESAMPLES", 1000)
-    samples = np.random.default_rng(seeds).normal(10, 3, (8, 500, seeds))
+    samples = np.random.default_rng(seeds).normal(10, 3, (4, 500, seeds))
     bounds = np.stack([statistics.bootstrap_quantile(scores, 0.05) for scores in samples])
-    assert np.mean(bounds <= 10) == pytest.approx(0.947, abs=0.0106)  # three standard errors of 4000 samples
+    assert np.mean(bounds <= 10) == pytest.approx(0.947, abs=0.015)  # three standard errors of 2000 samples
 
 
 def test_one_seed_has_no_interval() -> None:

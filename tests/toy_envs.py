@@ -128,6 +128,8 @@ class Faulty(Env):
             raise KeyError("lost")
         if self.how == "hangs":
             time.sleep(3600)
+        if self.how == "slow":
+            time.sleep(0.2)
         if self.how == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
         broken = {

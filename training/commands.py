@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -15,7 +16,6 @@ from training import interruption
 from training.claims import Claim, Verdict, describe, judge, scores_by_seed
 from training.config import config_from_json, parse_options
 from training.core import UserError
-from training.files import write_json
 from training.run import Run
 from training.run_folder import read_settings
 
@@ -98,16 +98,16 @@ def _extend(folder: Path, load: LoadExperiment, env_steps: int) -> None:
 
 
 def _carry_out(run: Run, module: ModuleType, config: Any) -> None:
+    run.judge = partial(_indicative_verdicts, module.CLAIMS, run.seed)
     try:
         module.train(config, run)
     except interruption.Interrupted:
         print(f"interrupted; continue with: python -m experiments resume {run.folder}", file=sys.stderr)
         raise
-    result = read_result(run.folder)
-    assert result.get("status") == "completed", "the experiment's train does not call run.finish"
-    verdicts = _indicative_verdicts(module.CLAIMS, run.seed, result)
-    write_json(run.folder / "result.json", {**result, "claims": verdicts})
-    _print_end(run.folder, result, verdicts)
+    result = run.result
+    assert result is not None, "the experiment's train does not call run.finish"
+    assert result["status"] == "completed", "the experiment's train does not call run.finish"
+    _print_end(run.folder, result)
 
 
 def _indicative_verdicts(claims: Sequence[Claim], seed: int, result: Mapping[str, Any]) -> list[Verdict]:
@@ -124,10 +124,10 @@ def _indicative_verdicts(claims: Sequence[Claim], seed: int, result: Mapping[str
     return verdicts
 
 
-def _print_end(folder: Path, result: Mapping[str, Any], verdicts: Sequence[Verdict]) -> None:
+def _print_end(folder: Path, result: Mapping[str, Any]) -> None:
     for name, value in result["metrics"].items():
         best = result["best"].get(name)
         print(f"{name} {value:.6g}" + (f" (best checkpoint {best:.6g})" if best is not None else ""))
-    for verdict in verdicts:
+    for verdict in result["claims"]:
         print(f"claim: {describe(verdict)}")
     print(f"run: {folder}")

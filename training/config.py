@@ -214,6 +214,8 @@ def _read(name: str, kind: Any, attempts: Sequence[Reading]) -> Any:
             return attempt(adapter)
         except ValidationError as error:
             errors.append(error)
+        except UserError as error:  # of the __post_init__ of a dataclass inside the value
+            raise UserError(f"{name}: {error}") from None
     telling = [error for error in errors if error.errors()[0]["type"] != "json_invalid"]
     raise UserError(_complaint(name, kind, telling[0]))
 

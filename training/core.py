@@ -6,11 +6,12 @@ A stream yields the next batch, an algorithm learns from it; `training/fit.py` i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
-from torch import Tensor
+if TYPE_CHECKING:  # workers that step environments import this file and need no torch
+    from torch import Tensor
 
-Batch: TypeAlias = dict[str, Tensor]
+Batch: TypeAlias = "dict[str, Tensor]"
 """Named tensors; nested names are joined by a slash. The leading shape of every key:
 
 | key | rollouts | samples | what it is |

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from training.claims import Verdict, claim_of
+from training.claims import Verdict, claim_of, describe
 from training.core import UserError
 
 RESULTS = Path("docs", "results")
@@ -41,7 +41,7 @@ def summary(
 
     Args:
         name: the experiment.
-        command: what the user typed.
+        command: what gives the same again.
         verdicts: one for each claim.
         results: the `result.json` of every seed, of the experiment and of its baselines.
         environment_of: the run whose `environment.json` stands for all.
@@ -63,13 +63,15 @@ def summary(
     }
 
 
-def print_seeds(report: Mapping[str, Any]) -> None:
-    """Prints the claimed metrics of every seed."""
+def print_report(report: Mapping[str, Any]) -> None:
+    """Prints the claimed metrics of every seed, and the verdicts."""
     from rich.console import Console
     from rich.table import Table
 
     columns = list(dict.fromkeys((claim["at"], claim["metric"]) for claim in report["claims"]))
-    table = Table("experiment", "seed", *(f"{at} {metric}" for at, metric in columns), "env steps", "minutes", "exact")
+    table = Table()
+    for name in ["experiment", "seed", *(f"{at} {metric}" for at, metric in columns), "env steps", "minutes", "exact"]:
+        table.add_column(name, overflow="fold")
     for group, seeds in report["runs"].items():
         for figures in seeds:
             measured = [f"{figures[at][metric]:.6g}" for at, metric in columns]
@@ -77,6 +79,8 @@ def print_seeds(report: Mapping[str, Any]) -> None:
             exact = "yes" if figures["exact"] else "no"
             table.add_row(group, str(figures["seed"]), *measured, f"{figures['env_steps']:,}", minutes, exact)
     Console().print(table)
+    for verdict in report["claims"]:
+        print(f"claim: {describe(verdict)}")
 
 
 def write_tables(root: Path) -> list[Path]:

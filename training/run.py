@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +61,8 @@ class Run:
         self.experiment: str = settings["experiment"]
         self.seed: int = settings["seed"]
         self.config: dict[str, Any] = settings["config"]
+        self.judge: Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = _no_verdicts
+        """Gives the verdicts that the result of a finished run is written with."""
         self._settings = settings
         self._lock = lock
         self._progress = Progress(inexact)
@@ -262,6 +264,8 @@ class Run:
             "parent": self._settings["parent"],
             "checkpoint": self._last(),
         }
+        if status == "completed":
+            result["claims"] = self.judge(result)
         write_json(self.folder / "result.json", result)
         if self._log is not None:
             self._log.close()
@@ -299,3 +303,7 @@ class Run:
         if self._stages:
             return sum(stage._time(name) for stage in self._stages)
         return round(float(getattr(self._progress, name)), 3)
+
+
+def _no_verdicts(_: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return []

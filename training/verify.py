@@ -15,13 +15,13 @@ from types import ModuleType
 from typing import Any
 
 from training import interruption
-from training.claims import Claim, Verdict, describe, judge, scores_by_seed
+from training.claims import Claim, Verdict, judge, scores_by_seed
 from training.commands import read_result
 from training.config import changed_options, config_hash, parse_options
 from training.core import UserError, require
 from training.environment import source_hash
 from training.files import write_json
-from training.results import RESULTS, print_seeds, summary
+from training.results import RESULTS, print_report, summary
 from training.run_folder import read_settings
 
 SHARED_WITH_BASELINE = ("env_steps", "device")
@@ -87,34 +87,42 @@ def verify(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
     if not module.CLAIMS:
         raise UserError(f"{name} makes no claim to verify")
     folder = Path(options.run_dir or Path("runs", name, "verify"))
-    baselines = sorted({claim.baseline for claim in module.CLAIMS if claim.baseline is not None})
     tasks = {name: _tasks(name, config, module.Config(), options.seeds, folder)}
-    for baseline in baselines:
+    for baseline in sorted({claim.baseline for claim in module.CLAIMS if claim.baseline is not None}):
         default = load(baseline).Config()
-        shared = {key: getattr(config, key) for key in SHARED_WITH_BASELINE if hasattr(default, key)}
-        own = replace(default, **shared)
+        own = _same_budget(default, config)
         tasks[baseline] = _tasks(baseline, own, default, options.seeds, folder / f"baseline-{baseline}")
 
     with interruption.catch():
         if not _train_all([task for group in tasks.values() for task in group], package, options.jobs):
             return False
-    results = {group: {task.seed: read_result(task.folder) for task in own} for group, own in tasks.items()}
-    verdicts = [_judged(claim, name, results) for claim in module.CLAIMS]
-    command = shlex.join(["python", "-m", "experiments", "verify", name, *argv])
-    report = summary(name, command, verdicts, results, environment_of=tasks[name][0].folder)
+    asked = ["verify", name, "--seeds", str(options.seeds), *changed_options(config, module.Config())]
+    report = _report(module.CLAIMS, tasks, command=shlex.join(["python", "-m", "experiments", *asked]))
     write_json(folder / "verdict.json", report)
-    print_seeds(report)
-    for verdict in verdicts:
-        print(f"claim: {describe(verdict)}")
     if config == module.Config() and options.seeds >= VerifyOptions().seeds:
         RESULTS.mkdir(parents=True, exist_ok=True)
         write_json(RESULTS / f"{name}.json", report)
-    return all(verdict["holds"] for verdict in verdicts)
+    print_report(report)
+    return bool(report["holds"])
 
 
 def _tasks(name: str, config: Any, default: Any, seeds: int, folder: Path) -> list[Task]:
     options = tuple(changed_options(config, default))
     return [Task(name, replace(config, seed=seed), options, folder / f"seed-{seed}") for seed in range(1, seeds + 1)]
+
+
+def _same_budget(baseline: Any, config: Any) -> Any:
+    """The baseline's config with what a fair comparison shares."""
+    keys = [key for key in SHARED_WITH_BASELINE if hasattr(baseline, key) and hasattr(config, key)]
+    return replace(baseline, **{key: getattr(config, key) for key in keys})
+
+
+def _report(claims: Sequence[Claim], tasks: Mapping[str, Sequence[Task]], *, command: str) -> dict[str, Any]:
+    """The verdicts on the finished seeds; the first group is the experiment, the others are its baselines."""
+    name = next(iter(tasks))
+    results = {group: {task.seed: read_result(task.folder) for task in own} for group, own in tasks.items()}
+    verdicts = [_judged(claim, name, results) for claim in claims]
+    return summary(name, command, verdicts, results, environment_of=tasks[name][0].folder)
 
 
 def _judged(claim: Claim, name: str, results: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> Verdict:

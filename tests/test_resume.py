@@ -1,0 +1,165 @@
+"""A run that is killed with SIGKILL and resumed is the same run: same bytes in the log, same weights, same streams."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from experiments.__main__ import main
+
+SHORT = ["--env-steps", "4096", "--log-every.count", "256", "--checkpoint.every.count", "700", "--tracker", "none"]
+SHORT += ["--evaluation.every.count", "1500", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
+SHORT += ["--evaluation.final-episodes", "2"]
+
+RUNS: dict[str, list[str]] = {
+    "ppo_cartpole": ["--agent.epochs", "2"],
+    "a2c_cartpole": [],
+    "reinforce_cartpole": ["--agent.horizon", "64"],
+    # Normalized observations, scaled rewards, environments restored by replay, two inference groups.
+    "ppo_acrobot": ["--agent.horizon", "32", "--groups", "2"],
+    # Worker processes, continuous actions.
+    "ppo_pendulum": ["--agent.horizon", "64", "--agent.epochs", "2", "--env.backend", "subprocess"],
+    # A fresh instance for every episode.
+    "ppo_bipedal_walker": ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--num-envs", "8"],
+}
+
+
+@pytest.fixture(scope="module")
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, float]:
+    """An uninterrupted run: its experiment, its folder and how long it took."""
+    name: str = request.param
+    folder = tmp_path_factory.mktemp(name) / "whole"
+    started = time.monotonic()
+    assert _wait(_start(["train", name, *SHORT, *RUNS[name], "--run-dir", str(folder)])) == 0
+    return name, folder, time.monotonic() - started
+
+
+def _start(argv: Sequence[str]) -> int:
+    """Runs a command in a forked child, a process of its own that need not import everything again."""
+    child = os.fork()
+    if child == 0:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os._exit(main(argv))
+    return child
+
+
+def _wait(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _fingerprint(folder: Path) -> dict[str, str]:
+    """The log, the last state of every part but the times, and the result."""
+    result = json.loads((folder / "result.json").read_text())
+    files = [folder / "metrics.jsonl"]
+    last = folder / result["checkpoint"]
+    files += [last / f"{part}{suffix}" for part in ("agent", "rollouts") for suffix in (".json", ".safetensors")]
+    prints = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    same = ("status", "exact", "inexact", "counters", "metrics", "best", "claims")
+    return prints | {"result": json.dumps({key: result[key] for key in same})}
+
+
+def _kill_and_resume(whole: tuple[str, Path, float], folder: Path, rng: random.Random) -> int:
+    """Kills the run and what resumes it, at random moments, until it ends by itself; returns how often."""
+    name, _, duration = whole
+    argv = ["train", name, *SHORT, *RUNS[name], "--run-dir", str(folder)]
+    kills = 0
+    while True:
+        child = _start(argv)
+        if kills < 2:
+            time.sleep(rng.uniform(0.02, 0.9) * duration)
+            os.kill(child, signal.SIGKILL)
+        code = _wait(child)
+        if code == 0:
+            return kills
+        assert code == -signal.SIGKILL
+        kills += 1
+        if (folder / "config.json").exists():
+            argv = ["resume", str(folder)]
+
+
+@pytest.mark.parametrize("whole", ["ppo_cartpole"], indirect=True)
+@pytest.mark.parametrize("moment", range(5))
+def test_a_killed_run_continues_as_if_nothing_had_happened(
+    whole: tuple[str, Path, float], moment: int, tmp_path: Path
+) -> None:
+    _kill_and_resume(whole, tmp_path / "run", random.Random(moment))
+    assert _fingerprint(tmp_path / "run") == _fingerprint(whole[1])
+
+
+@pytest.mark.parametrize("whole", [name for name in RUNS if name != "ppo_cartpole"], indirect=True)
+def test_so_does_every_algorithm_and_kind_of_environment(whole: tuple[str, Path, float], tmp_path: Path) -> None:
+    _kill_and_resume(whole, tmp_path / "run", random.Random(0))
+    assert _fingerprint(tmp_path / "run") == _fingerprint(whole[1])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("whole", RUNS, indirect=True)
+def test_fifty_random_kill_points_give_fifty_identical_runs(whole: tuple[str, Path, float], tmp_path: Path) -> None:
+    kills = 0
+    for moment in range(50):
+        kills += _kill_and_resume(whole, tmp_path / str(moment), random.Random(1000 + moment))
+        assert _fingerprint(tmp_path / str(moment)) == _fingerprint(whole[1]), f"kill point {moment}"
+    assert kills >= 50
+
+
+@pytest.mark.parametrize("whole", ["ppo_cartpole"], indirect=True)
+def test_a_kill_inside_a_checkpoint_write_costs_nothing(whole: tuple[str, Path, float], tmp_path: Path) -> None:
+    """The process dies just before a checkpoint gets its name, and in the middle of its files."""
+    name, _, _ = whole
+    for call in ("os.rename", "training.checkpoint.write_state"):
+        folder = tmp_path / call
+        script = f"""
+import os, signal, training.checkpoint
+from experiments.__main__ import main
+real, calls = {call}, []
+def dies(*args, **kwargs):
+    calls.append(args)
+    if len(calls) == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*args, **kwargs)
+{call} = dies
+main({["train", name, *SHORT, *RUNS[name], "--run-dir", str(folder)]!r})
+"""
+        died = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+        assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+        assert _wait(_start(["resume", str(folder)])) == 0
+        assert _fingerprint(folder) == _fingerprint(whole[1])
+
+
+@pytest.mark.parametrize("whole", ["ppo_cartpole"], indirect=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_run_can_go_on(
+    whole: tuple[str, Path, float], number: signal.Signals, tmp_path: Path
+) -> None:
+    name, _, duration = whole
+    folder = tmp_path / "run"
+    child = _start(["train", name, *SHORT, *RUNS[name], "--run-dir", str(folder)])
+    while not (folder / "metrics.jsonl").exists():
+        time.sleep(duration / 100)
+    os.kill(child, number)
+    assert _wait(child) == 128 + number
+    result = json.loads((folder / "result.json").read_text())
+    assert result["status"] == "interrupted"
+    assert result["counters"]["env_steps"] > 0
+    assert _wait(_start(["resume", str(folder)])) == 0
+    assert _fingerprint(folder) == _fingerprint(whole[1])
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
+    for run, seed in (("a", 1), ("b", 1), ("c", 2)):
+        argv = ["train", "ppo_cartpole", *SHORT, *RUNS["ppo_cartpole"], "--seed", str(seed)]
+        assert _wait(_start([*argv, "--run-dir", str(tmp_path / run)])) == 0
+    assert _fingerprint(tmp_path / "a") == _fingerprint(tmp_path / "b")
+    assert _fingerprint(tmp_path / "a") != _fingerprint(tmp_path / "c")
