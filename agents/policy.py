@@ -89,7 +89,7 @@ class ActorCritic(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return next(self.critic.parameters()).device
+        return self.critic[-1].weight.device  # type: ignore[return-value]  # the last layer is linear
 
     def act(self, step: Batch, state: Batch, *, mode: Mode, rng: torch.Generator) -> tuple[Batch, Batch]:
         with torch.inference_mode():

@@ -213,11 +213,11 @@ def _verify(argv: Sequence[str], package: str) -> int:
 
 
 def _results(argv: Sequence[str], _: str) -> int:
-    from training.results import write_tables
+    from training.results import write_docs
 
     if argv:
         return _mistake(f"unexpected {argv[0]!r}: results takes nothing")
-    for file in write_tables(Path()):
+    for file in write_docs(Path()):
         print(f"wrote {file}")
     return 0
 

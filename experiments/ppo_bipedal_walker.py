@@ -22,7 +22,7 @@ class Config(on_policy.OnPolicyConfig):
 
     env: EnvConfig = EnvConfig("BipedalWalker-v3")
     num_envs: int = 32
-    env_steps: int = 2_000_000
+    env_steps: int = 1_500_000
     policy: PolicyConfig = PolicyConfig(normalize_observation=True)
     scale_reward: bool = True
     agent: PPOConfig = PPOConfig(

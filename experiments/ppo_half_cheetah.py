@@ -21,16 +21,16 @@ LINEAR = Schedule("linear")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(on_policy.OnPolicyConfig):
-    """CleanRL's settings for MuJoCo over eight environments, with larger minibatches."""
+    """CleanRL's settings for MuJoCo over eight environments, with less noise at first and half the env steps."""
 
     env: EnvConfig = EnvConfig("HalfCheetah-v5")
     num_envs: int = 8
-    env_steps: int = 1_000_000
-    policy: PolicyConfig = PolicyConfig(normalize_observation=True)
+    env_steps: int = 500_000
+    policy: PolicyConfig = PolicyConfig(normalize_observation=True, initial_log_std=-1.0)
     scale_reward: bool = True
     agent: PPOConfig = PPOConfig(
         horizon=256,
-        minibatch_size=128,
+        minibatch_size=64,
         epochs=10,
         gamma=0.99,
         gae_lambda=0.95,
@@ -39,7 +39,7 @@ class Config(on_policy.OnPolicyConfig):
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(100_000), episodes=10, final_episodes=50)
 
 
-# CleanRL lists a training return of 1443 +- 46 on HalfCheetah-v4.
+# CleanRL lists a training return of 1443 +- 46 after 1,000,000 steps on HalfCheetah-v4.
 CLAIMS = (Claim("evaluation/return_mean", ">=", 1400.0),)
 
 

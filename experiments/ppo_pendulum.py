@@ -13,22 +13,25 @@ from training.claims import Claim
 from training.core import Every
 from training.optimizer import OptimizerConfig
 from training.run import Run
+from training.schedules import Schedule
+
+LINEAR = Schedule("linear")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(on_policy.OnPolicyConfig):
-    """RL Baselines3 Zoo's settings for this task, without its state-dependent exploration."""
+    """RL Baselines3 Zoo's settings for this task, with a falling step size for its state-dependent exploration."""
 
     env: EnvConfig = EnvConfig("Pendulum-v1")
     num_envs: int = 4
-    env_steps: int = 200_000
+    env_steps: int = 100_000
     agent: PPOConfig = PPOConfig(
         horizon=1024,
         minibatch_size=64,
         epochs=10,
         gamma=0.9,
         gae_lambda=0.95,
-        optimizer=OptimizerConfig(learning_rate=1e-3, eps=1e-5, max_grad_norm=0.5),
+        optimizer=OptimizerConfig(learning_rate=1e-3, schedule=LINEAR, eps=1e-5, max_grad_norm=0.5),
     )
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(20_000))
 

@@ -19,9 +19,9 @@ class Config(on_policy.OnPolicyConfig):
 
     env: EnvConfig = EnvConfig("CartPole-v1")
     num_envs: int = 8
-    env_steps: int = 500_000
+    env_steps: int = 250_000
     agent: ReinforceConfig = ReinforceConfig()
-    evaluation: EvaluationConfig = EvaluationConfig(every=Every(50_000))
+    evaluation: EvaluationConfig = EvaluationConfig(every=Every(25_000))
 
 
 # The environment counts as solved at a mean return of 475.

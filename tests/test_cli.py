@@ -16,7 +16,7 @@ import pytest
 
 from experiments.__main__ import main
 from training.core import UserError
-from training.results import write_tables
+from training.results import write_docs
 from training.run import Run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -302,13 +302,13 @@ def test_verify_judges_finished_seeds_against_target_and_baseline(capsys: pytest
     assert "| `compared` | score >= 300 | 106 | 102.074 to 109.926 | 5 | no | 40 | 0.0 |" in text
     assert text.startswith("before\n<!-- results:comp* -->\n| experiment |")
     assert text.endswith("|\n<!-- /results -->\nafter\n")
-    assert write_tables(Path()) == []
+    assert write_docs(Path()) == []
 
 
 def test_a_table_without_results_names_its_file() -> None:
     Path("README.md").write_text("<!-- results:ppo_* -->\n<!-- /results -->\n")
     with pytest.raises(UserError, match=r"results:ppo_\* in README.md matches nothing"):
-        write_tables(Path())
+        write_docs(Path())
 
 
 def test_verify_continues_where_it_stopped(capsys: pytest.CaptureFixture[str]) -> None:

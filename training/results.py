@@ -1,4 +1,4 @@
-"""The verdicts in docs/results/ and the tables made of them: no figure in the docs is typed by hand.
+"""The verdicts in docs/results/ and the tables and pictures made of them: no figure in the docs is typed by hand.
 
 A Markdown file asks for a table by a pair of comments, and gets the experiments whose names match the pattern:
 
@@ -20,8 +20,13 @@ from typing import Any
 
 from training.claims import Verdict, claim_of, describe
 from training.core import UserError
+from training.logger import read_rows
+from training.plots import draw_learning_curves
 
 RESULTS = Path("docs", "results")
+CURVES = RESULTS / "learning_curves.svg"
+CURVE = "rollout/return_mean"
+CURVE_POINTS = 60
 MARKERS = re.compile(r"(<!-- results:(\S+) -->\n).*?(<!-- /results -->)", re.DOTALL)
 HEADER = """\
 | experiment | claim | measured | 95 % interval | seeds | holds | env steps | minutes a seed |
@@ -43,7 +48,7 @@ def summary(
         name: the experiment.
         command: what gives the same again.
         verdicts: one for each claim.
-        results: the `result.json` of every seed, of the experiment and of its baselines.
+        results: the `result.json` of every seed, of the experiment and of its baselines, with its `learning_curve`.
         environment_of: the run whose `environment.json` stands for all.
     """
     environment = json.loads((environment_of / "environment.json").read_text(encoding="utf-8"))
@@ -83,14 +88,17 @@ def print_report(report: Mapping[str, Any]) -> None:
         print(f"claim: {describe(verdict)}")
 
 
-def write_tables(root: Path) -> list[Path]:
-    """Writes the tables in README.md and docs/ anew; returns the files that changed.
+def write_docs(root: Path) -> list[Path]:
+    """Draws the learning curves and writes the tables in README.md and docs/ anew; returns the files that changed.
 
     Raises:
         UserError: a table asks for experiments of which there are no results.
     """
     reports = [json.loads(file.read_text(encoding="utf-8")) for file in sorted((root / RESULTS).glob("*.json"))]
     changed = []
+    with_curve = [report for report in reports if all(run["curve"] for run in report["runs"][report["experiment"]])]
+    if with_curve:
+        draw_learning_curves(with_curve, root / CURVES)
     for file in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
         if not file.exists():
             continue
@@ -100,6 +108,13 @@ def write_tables(root: Path) -> list[Path]:
             file.write_text(after, encoding="utf-8")
             changed.append(file)
     return changed
+
+
+def learning_curve(folder: Path) -> list[tuple[int, float]]:
+    """The training return of a run as (env_steps, return), thinned out; nothing where it has none."""
+    points = [(int(row["env_steps"]), row[CURVE]) for row in read_rows(folder / "metrics.jsonl") if CURVE in row]
+    every = -(-len(points) // CURVE_POINTS)
+    return [(env_steps, float(f"{value:.6g}")) for env_steps, value in points[::-1][:: max(1, every)][::-1]]
 
 
 def _replaced(markers: re.Match[str], *, reports: Sequence[Mapping[str, Any]], file: Path) -> str:
@@ -140,4 +155,5 @@ def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
         "env_steps": result["counters"]["env_steps"],
         "training_time_s": result["training_time_s"],
         "exact": result["exact"],
+        "curve": result["curve"],
     }

@@ -21,7 +21,7 @@ from training.config import changed_options, config_hash, parse_options
 from training.core import UserError, require
 from training.environment import source_hash
 from training.files import write_json
-from training.results import RESULTS, print_report, summary
+from training.results import RESULTS, learning_curve, print_report, summary
 from training.run_folder import read_settings
 
 SHARED_WITH_BASELINE = ("env_steps", "device")
@@ -120,9 +120,13 @@ def _same_budget(baseline: Any, config: Any) -> Any:
 def _report(claims: Sequence[Claim], tasks: Mapping[str, Sequence[Task]], *, command: str) -> dict[str, Any]:
     """The verdicts on the finished seeds; the first group is the experiment, the others are its baselines."""
     name = next(iter(tasks))
-    results = {group: {task.seed: read_result(task.folder) for task in own} for group, own in tasks.items()}
+    results = {group: {task.seed: _finished(task.folder) for task in own} for group, own in tasks.items()}
     verdicts = [_judged(claim, name, results) for claim in claims]
     return summary(name, command, verdicts, results, environment_of=tasks[name][0].folder)
+
+
+def _finished(folder: Path) -> dict[str, Any]:
+    return {**read_result(folder), "curve": learning_curve(folder)}
 
 
 def _judged(claim: Claim, name: str, results: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> Verdict:

@@ -1,0 +1,59 @@
+"""Pictures for the docs, drawn from docs/results/ (extra `plots`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.core import UserError
+
+COLUMNS = 3
+INK, FAINT, TARGET = "#1f4e79", "#8fb3d4", "#c0392b"
+
+
+def draw_learning_curves(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """One panel for each experiment: every seed's training return faintly, their mean, and the claim's target.
+
+    Writes an SVG that is the same bytes for the same reports. Raises a UserError when matplotlib is missing.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        command = '.venv/bin/pip install -c constraints.txt -e ".[plots]"'
+        raise UserError(f"the pictures need matplotlib ({error}); install it: {command}") from error
+    rows = -(-len(reports) // COLUMNS)
+    style: dict[Any, Any] = {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.hashsalt": "regimen",
+    }
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(3.6 * COLUMNS, 2.5 * rows), layout="constrained")
+        panels = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
+        for panel, report in zip(panels, reports, strict=False):
+            _draw(panel, report)
+        for panel in panels[len(reports) :]:
+            panel.set_axis_off()
+        figure.supxlabel("env steps")
+        figure.supylabel("training return")
+        figure.savefig(path, metadata={"Date": None})
+
+
+def _draw(panel: Any, report: Mapping[str, Any]) -> None:
+    curves = [np.array(figures["curve"]) for figures in report["runs"][report["experiment"]]]
+    for curve in curves:
+        panel.plot(curve[:, 0], curve[:, 1], color=FAINT, linewidth=0.8)
+    # The mean where every seed has been measured.
+    grid = np.linspace(max(curve[0, 0] for curve in curves), min(curve[-1, 0] for curve in curves), 100)
+    mean = np.mean([np.interp(grid, curve[:, 0], curve[:, 1]) for curve in curves], axis=0)
+    panel.plot(grid, mean, color=INK, linewidth=1.6)
+    for claim in report["claims"]:
+        if claim["target"] is not None and claim["metric"] == "evaluation/return_mean":
+            panel.axhline(claim["target"], color=TARGET, linewidth=0.9, linestyle="--")
+    panel.set_title(report["experiment"], fontsize=9)
+    panel.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value < 1e6 else f"{value / 1e6:g}M")
