@@ -13,9 +13,11 @@ import torch
 
 from agents.estimators import gae
 from agents.policy import ActorCritic
-from agents.rollouts import continues, discount, explained_variance, samples, values
-from training.core import Batch, Budget, Counters, Mean, Metrics, State, require
-from training.optimizer import Loss, Optimizer, OptimizerConfig
+from agents.rollouts import continues, discount, explained_variance, to_samples, values
+from training.core import Batch, Budget, Counters, State, require
+from training.metrics import Mean, Metrics
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class A2CConfig:
 class A2C:
     """Learns from rollouts [T, N]: one policy-gradient step on each."""
 
-    def __init__(self, policy: ActorCritic, config: A2CConfig, *, until: Budget) -> None:
+    def __init__(self, policy: ActorCritic, config: A2CConfig, *, until: Budget, seed: int) -> None:
         self.policy = policy
         self._config = config
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
@@ -52,9 +54,9 @@ class A2C:
         advantage = gae(
             batch["reward"], discount(batch, config.gamma), value, next_value, continues(batch), config.gae_lambda
         )
-        data = samples(batch, advantage=advantage, value=value, **{"return": advantage + value})
+        data = to_samples(batch, {"advantage": advantage, "value": value, "return": advantage + value})
         metrics = self._optimizer.step(partial(a2c_loss, self.policy, config), data, now)
-        self.policy.observe(data)
+        self.policy.update_normalizers(data)
         metrics["value/explained_variance"] = Mean(explained_variance(data["value"], data["return"]))
         return metrics, {}
 

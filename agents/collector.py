@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from agents.policy import Policy
 from envs.vector import Step, VectorEnv
-from training.core import Batch, Mean, Metrics, State, Stateful, Sum
+from training.core import Batch, State, Stateful
+from training.metrics import Mean, Metrics, Sum
 from training.seeding import generator
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from agents.policy import Mode, Policy
+from agents.policy import Mode, Policy, policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vector import Step, VectorEnv
-from training.core import Batch, Counters, Every, Last, Metrics, require
+from training.core import Algorithm, Batch, Every, require
+from training.metrics import Last, Metrics
 from training.seeding import derived_seed, generator
 
 
@@ -30,29 +31,33 @@ class EvaluationConfig:
     """Take the most likely action; otherwise draw one, as in training."""
 
     def __post_init__(self) -> None:
-        require(self.num_envs >= 1, "evaluation.num_envs", self.num_envs, "at least 1")
+        require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
         for name in ("episodes", "final_episodes"):
             count = getattr(self, name)
-            takes = f"a positive multiple of evaluation.num_envs = {self.num_envs}"
-            require(count >= 1 and count % self.num_envs == 0, f"evaluation.{name}", count, takes)
+            takes = f"a positive multiple of its num_envs = {self.num_envs}"
+            require(count >= 1 and count % self.num_envs == 0, name, count, takes)
 
 
 class Evaluation:
-    """The same episodes each time: a policy's score depends on the policy and the seed, and on nothing before."""
+    """Plays the same episodes each time, with a copy of the agent's policy as `load_policy` would give it.
+
+    So a score depends on the agent's state and the seed and on nothing before, and training cannot notice.
+    """
 
     score = "evaluation/return_mean"
 
-    def __init__(self, env: EnvConfig, config: EvaluationConfig, policy: Policy, *, seed: int) -> None:
+    def __init__(self, env: EnvConfig, config: EvaluationConfig, *, seed: int) -> None:
         self.every = config.every
-        self._env, self._config, self._policy, self._seed = env, config, policy, seed
+        self._env, self._config, self._seed = env, config, seed
         self._vec: VectorEnv | None = None
 
-    def __call__(self, now: Counters) -> Metrics:
-        return {key: Last(value) for key, value in self.measure(self._policy, self._config.episodes).items()}
+    def __call__(self, algorithm: Algorithm) -> Metrics:
+        measured = self.measure(policy_of(algorithm.state_dict()), self._config.episodes)
+        return {key: Last(value) for key, value in measured.items()}
 
-    def final(self, policy: Policy | None = None) -> dict[str, float]:
-        """The longer measurement at the end of a run, of its policy or of another one."""
-        return self.measure(policy or self._policy, self._config.final_episodes)
+    def final(self, policy: Policy) -> dict[str, float]:
+        """The longer measurement of a policy at the end of a run."""
+        return self.measure(policy, self._config.final_episodes)
 
     def measure(self, policy: Policy, episodes: int) -> dict[str, float]:
         """Mean, standard deviation, minimum and mean length over `episodes` episodes."""
@@ -79,14 +84,13 @@ def play(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns and lengths of the first `episodes_per_env` episodes of every environment, both [episodes]."""
     step = vec.reset()
-    is_first = np.ones(vec.num_envs, bool)
     state: Batch = {}
     total, length = np.zeros(vec.num_envs), np.zeros(vec.num_envs, np.int64)
     left = np.full(vec.num_envs, episodes_per_env)
     returns: list[float] = []
     lengths: list[int] = []
     while left.any():
-        action, state = policy.act(_seen(step, is_first), state, mode=mode, rng=rng)
+        action, state = policy.act(_seen(step, vec.episode_steps == 0), state, mode=mode, rng=rng)
         step = vec.step(policy.env_action(action))
         valid = np.ones(vec.num_envs, bool) if step.valid is None else step.valid
         total += step.reward * valid
@@ -97,7 +101,6 @@ def play(
         lengths += length[counted].tolist()
         left -= counted
         total[done], length[done] = 0.0, 0
-        is_first = done | ~valid
     return np.array(returns), np.array(lengths)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from agents.collector import Group, LocalCollector
 from agents.evaluation import Evaluation, EvaluationConfig
-from agents.policy import ActorCritic, PolicyConfig, load_policy
+from agents.policy import ActorCritic, PolicyConfig, load_policy, policy_of
 from agents.ppo import PPOConfig
 from agents.rollouts import Rollouts
 from envs.config import EnvConfig
@@ -34,9 +34,9 @@ class AgentConfig(Protocol):
 
 
 class MakeAgent(Protocol):
-    """An on-policy algorithm's class, or a partial of it."""
+    """An on-policy algorithm's class."""
 
-    def __call__(self, policy: ActorCritic, config: Any, /, *, until: Budget) -> Algorithm: ...
+    def __call__(self, policy: ActorCritic, config: Any, /, *, until: Budget, seed: int) -> Algorithm: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class OnPolicyConfig:
     """All environments together."""
     groups: int = 1
     """Inference groups: the environments of one group share a policy call."""
-    env: EnvConfig = EnvConfig("CartPole-v1")
+    env: EnvConfig
     policy: PolicyConfig = PolicyConfig()
     scale_reward: bool = False
     """Divide rewards by the running standard deviation of the discounted return."""
@@ -81,16 +81,15 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         policy = ActorCritic(
             collector.observation_space, collector.action_space, config.policy, generator(config.seed, "weights")
         ).to(choose_device(config.device))
-        agent = make_agent(policy, config.agent, until=until)
+        agent = make_agent(policy, config.agent, until=until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
         rollouts = Rollouts(collector, policy, config.agent.horizon, reward_scale)
-        evaluation = Evaluation(config.env, config.evaluation, policy, seed=config.seed)
-        evaluate = stack.enter_context(closing(evaluation))
+        evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
         log = run.open_log(every=config.log_every, until=until)
         checkpoint = run.checkpoint({"agent": agent, "rollouts": rollouts}, config.checkpoint)
         now = fit(agent, rollouts, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
         best = evaluate.final(load_policy(run.folder, "best")) if checkpoint.best else {}
-        run.finish(now, metrics=evaluate.final(), best=best)
+        run.finish(now, metrics=evaluate.final(policy_of(agent.state_dict())), best=best)
 
 
 def make_collector(config: OnPolicyConfig) -> LocalCollector:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from agents.heads import Heads
+from envs.actions import ToBounds
 from envs.space_json import space_from_json, space_to_json
 from envs.spaces import flatten, leaves, unflatten
 from envs.vector import named
-from envs.wrappers import ToBounds
 from training.checkpoint import read_state
-from training.config import config_from_json, config_to_json
+from training.config import config_from_tree, config_to_tree
 from training.core import Batch, State
 from training.networks import MLP, Encoder, NetworkConfig, Normalizer
 from training.run_folder import find_checkpoint
@@ -117,7 +118,7 @@ class ActorCritic(nn.Module):
         value: Tensor = self.critic(self.critic_encoder(self._normalized(batch))).squeeze(-1)
         return value
 
-    def observe(self, batch: Batch) -> None:
+    def update_normalizers(self, batch: Batch) -> None:
         """Takes the observations into the running statistics, once they have been learned from."""
         for key, normalizer in self.normalizers.items():
             assert isinstance(normalizer, Normalizer)
@@ -146,20 +147,22 @@ class ActorCritic(nn.Module):
         return {
             "observation_space": space_to_json(self.observation_space),
             "action_space": space_to_json(self.action_space),
-            "config": config_to_json(self.config),
+            "config": config_to_tree(self.config),
             "weights": self.state_dict(),
         }
 
 
-def build_policy(state: State) -> ActorCritic:
-    """The policy that `ActorCritic.save` described."""
+def policy_of(agent: State) -> ActorCritic:
+    """The policy in an agent's state; its weights are the averaged ones where the agent's optimizers keep those."""
+    saved = agent["policy"]
     policy = ActorCritic(
-        space_from_json(state["observation_space"]),
-        space_from_json(state["action_space"]),
-        config_from_json(state["config"], PolicyConfig(), source="the saved policy"),
+        space_from_json(saved["observation_space"]),
+        space_from_json(saved["action_space"]),
+        config_from_tree(saved["config"], PolicyConfig(), source="the saved policy"),
         generator(0, "overwritten by the weights"),
     )
-    policy.load_state_dict(state["weights"])
+    averages = [part["averages"] for part in agent.values() if isinstance(part, dict) and "averages" in part]
+    policy.load_state_dict(dict(ChainMap(*averages, saved["weights"])))
     return policy
 
 
@@ -172,7 +175,7 @@ def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> Act
 
     Raises a UserError when the folder is not a run or holds no checkpoint.
     """
-    return build_policy(read_state(find_checkpoint(Path(run), which), "agent")["policy"])
+    return policy_of(read_state(find_checkpoint(Path(run), which), "agent"))
 
 
 def _leaf_spaces(space: Space[Any], prefix: str) -> dict[str, Space[Any]]:

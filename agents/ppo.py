@@ -7,7 +7,7 @@ Huang et al. 2022, "The 37 implementation details of proximal policy optimizatio
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,10 +16,11 @@ from torch import Tensor
 
 from agents.estimators import gae
 from agents.policy import ActorCritic
-from agents.rollouts import continues, discount, explained_variance, samples, values
-from training.accumulation import merge_metrics
-from training.core import Batch, Budget, Counters, Last, Mean, Metrics, State, require
-from training.optimizer import Loss, Optimizer, OptimizerConfig
+from agents.rollouts import continues, discount, explained_variance, normalized, to_samples, values
+from training.core import Batch, Budget, Counters, State, require
+from training.metrics import Last, Mean, Metrics, merge_metrics
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
 from training.schedules import Schedule
 from training.seeding import generator
 
@@ -42,7 +43,7 @@ class PPOConfig:
     entropy_coefficient: float = 0.0
     normalize_advantage: bool = True
     target_kl: float | None = None
-    """Ends the update once the policy is 1.5 times this far from the one that acted, in nats."""
+    """Ends the update after the first epoch that is 1.5 times this far from the policy that acted, in nats."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4, eps=1e-5, max_grad_norm=0.5)
 
     def __post_init__(self) -> None:
@@ -59,7 +60,7 @@ class PPOConfig:
         size = self.horizon * num_envs
         require(
             size % self.minibatch_size == 0,
-            "minibatch_size",
+            "agent.minibatch_size",
             self.minibatch_size,
             f"a divisor of the rollout: {self.horizon} steps of {num_envs} environments are {size} samples",
         )
@@ -80,21 +81,26 @@ class PPO:
         data = self._with_targets({key: value.to(self.policy.device) for key, value in batch.items()})
         clip_range = config.clip_range * config.clip_schedule.multiplier(now, self._until)
         loss = partial(ppo_loss, self.policy, config, clip_range)
-        metrics: list[Metrics] = []
+        epochs: list[Metrics] = []
         for _ in range(config.epochs):
-            for rows in self._shuffled(data):
-                minibatch = {key: value[rows] for key, value in data.items()}
-                if config.normalize_advantage:
-                    minibatch["advantage"] = normalized(minibatch["advantage"])
-                metrics.append(self._optimizer.step(loss, minibatch, now))
-            if config.target_kl and float(metrics[-1]["policy/kl"].value) > 1.5 * config.target_kl:
+            minibatches = [self._step(loss, data, rows, now) for rows in self._shuffled(data)]
+            epochs.append(merge_metrics(minibatches))
+            kl = epochs[-1].get("policy/kl")
+            if config.target_kl and kl and float(kl.value) > 1.5 * config.target_kl:
                 break
-        self.policy.observe(data)
+        self.policy.update_normalizers(data)
         extra: Metrics = {
-            "value/explained_variance": Mean(explained_variance(data["return"] - data["advantage"], data["return"])),
+            "value/explained_variance": Mean(explained_variance(data["value"], data["return"])),
             "policy/clip_range": Last(clip_range),
         }
-        return merge_metrics(metrics) | extra, {}
+        return merge_metrics(epochs) | extra, {}
+
+    def _step(self, loss: Callable[[Batch], Loss], data: Batch, rows: Tensor, now: Counters) -> Metrics:
+        """One gradient step on the samples of one minibatch."""
+        minibatch = {key: value[rows] for key, value in data.items()}
+        if self._config.normalize_advantage:
+            minibatch["advantage"] = normalized(minibatch["advantage"])
+        return self._optimizer.step(loss, minibatch, now)
 
     @torch.no_grad()
     def _with_targets(self, batch: Batch) -> Batch:
@@ -104,7 +110,7 @@ class PPO:
         advantage = gae(
             batch["reward"], discount(batch, config.gamma), value, next_value, continues(batch), config.gae_lambda
         )
-        data = samples(batch, advantage=advantage, **{"return": advantage + value})
+        data = to_samples(batch, {"advantage": advantage, "value": value, "return": advantage + value})
         # Computed here and not while acting: one pass over the whole rollout instead of one a step.
         data["log_prob"], _, _ = self.policy.evaluate(data)
         return data
@@ -151,8 +157,3 @@ def ppo_loss(policy: ActorCritic, config: PPOConfig, clip_range: float, batch: B
             "value/loss": Mean(value_loss.mean()),
         }
     return Loss(loss.sum(), len(loss), metrics)
-
-
-def normalized(advantage: Tensor) -> Tensor:
-    """The advantages of one minibatch [B], with mean 0 and standard deviation 1."""
-    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)

@@ -14,9 +14,11 @@ import torch
 
 from agents.estimators import lambda_return
 from agents.policy import ActorCritic
-from agents.rollouts import continues, discount, explained_variance, samples, values
-from training.core import Batch, Budget, Counters, Mean, Metrics, State, UserError, require
-from training.optimizer import Loss, Optimizer, OptimizerConfig
+from agents.rollouts import continues, discount, explained_variance, normalized, to_samples, values
+from training.core import Batch, Budget, Counters, State, UserError, require
+from training.metrics import Mean, Metrics
+from training.optimizer import Loss, Optimizer, check_coverage
+from training.optimizer_config import OptimizerConfig
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class ReinforceConfig:
 class Reinforce:
     """Learns from rollouts [T, N]: one policy-gradient step on each, then some steps of the baseline."""
 
-    def __init__(self, policy: ActorCritic, config: ReinforceConfig, *, until: Budget) -> None:
-        if policy.config.shared_encoder and any(policy.actor_encoder.parameters()):
+    def __init__(self, policy: ActorCritic, config: ReinforceConfig, *, until: Budget, seed: int) -> None:
+        if policy.config.shared_encoder and next(policy.actor_encoder.parameters(), None) is not None:
             raise UserError("policy.shared_encoder = True: it takes False here, the baseline learns on its own")
         self.policy = policy
         self._config = config
@@ -54,6 +56,7 @@ class Reinforce:
         self._baseline_optimizer = Optimizer(
             baseline, config.baseline_optimizer, until=until, name="baseline_optimizer"
         )
+        check_coverage(policy, [self._policy_optimizer, self._baseline_optimizer])
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
@@ -62,14 +65,13 @@ class Reinforce:
         target = lambda_return(
             batch["reward"], discount(batch, config.gamma), next_value, continues(batch), td_lambda=1.0
         )
-        advantage = target - value
+        data = to_samples(batch, {"advantage": target - value, "value": value, "return": target})
         if config.normalize_advantage:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        data = samples(batch, advantage=advantage, value=value, **{"return": target})
+            data["advantage"] = normalized(data["advantage"])
         metrics = self._policy_optimizer.step(partial(policy_loss, self.policy, config), data, now)
         for _ in range(config.baseline_steps):
             metrics |= self._baseline_optimizer.step(partial(baseline_loss, self.policy), data, now)
-        self.policy.observe(data)
+        self.policy.update_normalizers(data)
         metrics["value/explained_variance"] = Mean(explained_variance(data["value"], data["return"]))
         return metrics, {}
 

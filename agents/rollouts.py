@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from agents.collector import Collector
 from agents.policy import ActorCritic
 from envs.reward_scale import RewardScale
-from training.core import Batch, Counters, Last, Metrics, State
+from training.core import Batch, Counters, State
+from training.metrics import Last, Metrics
 
 
 class Rollouts:
@@ -36,12 +35,9 @@ class Rollouts:
         self._collector.publish(self._policy, version=now.updates)
         batch, metrics = self._collector.collect(self._horizon)
         if self._reward_scale is not None:
-            done = (batch["terminated"] | batch["truncated"]).numpy()
-            valid = batch["valid"].numpy() if "valid" in batch else None
-            batch["reward"] = torch.from_numpy(
-                self._reward_scale(batch["reward"].double().numpy(), done, valid)
-            ).float()
-            metrics["rollout/reward_std"] = Last(math.sqrt(self._reward_scale.variance))
+            done = batch["terminated"] | batch["truncated"]
+            batch["reward"] = self._reward_scale(batch["reward"], done, batch.get("valid"))
+            metrics["rollout/discounted_return_std"] = Last(self._reward_scale.std)
         env_steps = int(batch["valid"].sum()) if "valid" in batch else batch["reward"].numel()
         return batch, now.advance(env_steps=env_steps, samples=env_steps), metrics
 
@@ -79,11 +75,11 @@ def values(policy: ActorCritic, batch: Batch) -> tuple[Tensor, Tensor]:
     return value[:-1], next_value
 
 
-def samples(batch: Batch, **more: Tensor) -> Batch:
-    """Observations, actions and `more` of every step as samples [B, ...]; reset transitions are left out."""
+def to_samples(batch: Batch, more: Batch) -> Batch:
+    """Observations, actions and `more` [T, N] of every step as samples [B, ...]; reset transitions are left out."""
     horizon = len(batch["reward"])
-    rows = {key: value for key, value in batch.items() if key.split("/")[0] in ("obs", "action", "action_mask")} | more
-    flat = {key: value[:horizon].flatten(0, 1) for key, value in rows.items()}
+    seen = {key: value for key, value in batch.items() if key.split("/")[0] in ("obs", "action", "action_mask")}
+    flat = {key: value[:horizon].flatten(0, 1) for key, value in (seen | more).items()}
     if "valid" not in batch:
         return flat
     valid = batch["valid"].flatten()
@@ -98,3 +94,8 @@ def _named(batch: Batch, name: str) -> Batch:
 def explained_variance(predicted: Tensor, target: Tensor) -> Tensor:
     """How much of the target's variance the prediction explains, of samples [B]: 1 is all, 0 no more than the mean."""
     return 1 - (target - predicted).var() / target.var().clamp(min=1e-12)
+
+
+def normalized(advantage: Tensor) -> Tensor:
+    """The advantages of samples [B], with mean 0 and standard deviation 1."""
+    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)

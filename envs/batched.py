@@ -1,4 +1,4 @@
-"""Environments whose N copies are one NumPy computation, exact to Gymnasium's single environment.
+"""Environments whose N copies are one NumPy computation, exact to Gymnasium's own environment.
 
 What is particular to an environment is a `Dynamics`: a few pure functions in a file of its own (envs/cartpole.py).
 Seeds, time limit, autoreset and the saved state are here.
@@ -15,8 +15,9 @@ import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
+from envs.actions import check_actions
 from envs.spaces import leaves
-from envs.vector import Arrays, Step, check_actions, episode_seed
+from envs.vector import Arrays, Step, episode_seed
 from training.core import State, require
 
 Float = NDArray[np.float64]

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import json
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
-from tyro.constructors import PrimitiveConstructorSpec
 
 from training.core import UserError, require
 
-Backend = Literal["auto", "batched", "in-process", "subprocess"]
-
-JsonObject: TypeAlias = Annotated[
-    dict[str, Any],
-    PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="JSON",
-        instance_from_str=lambda words: _json_object(words[0]),
-        is_instance=lambda value: isinstance(value, dict),
-        str_from_instance=lambda value: [json.dumps(value)],
-    ),
-]
-"""A dict that the command line takes as one JSON text: `--env.kwargs '{"continuous": true}'`."""
+BackendName = Literal["auto", "batched", "in-process", "subprocess", "vector-entry-point"]
 
 NEEDS_FRESH_INSTANCE = frozenset({"BipedalWalker-v3", "BipedalWalkerHardcore-v3"})
 """Environments whose episodes depend on what their instance lived through before, whatever the seed: Box2D keeps the
@@ -40,12 +26,13 @@ class EnvConfig:
     Raises UserError where a value is impossible or the id is unknown.
     """
 
-    id: str = "CartPole-v1"
+    id: str
     """Any id registered with Gymnasium; `package.module:Env-v0` imports the module first."""
-    kwargs: JsonObject = field(default_factory=dict)
+    kwargs: dict[str, Any] = field(default_factory=dict)
     """Given to the environment's constructor."""
-    backend: Backend = "auto"
-    """How copies are stepped. All give the same data; auto: batched where there is one, otherwise in-process."""
+    backend: BackendName = "auto"
+    """How copies are stepped; auto: batched where there is one, otherwise in-process. All give the same data but for
+    vector-entry-point, the environment's own vector class, whose episodes start anew when a run is resumed."""
     time_limit: int | None = None
     """Env steps after which an episode is truncated; None: the environment's own limit."""
     frame_stack: int = 1
@@ -56,9 +43,9 @@ class EnvConfig:
     """Subprocess backend: the environment hangs when one step or reset takes longer."""
 
     def __post_init__(self) -> None:
-        require(self.time_limit is None or self.time_limit >= 1, "env.time_limit", self.time_limit, "at least 1")
-        require(self.frame_stack >= 1, "env.frame_stack", self.frame_stack, "at least 1")
-        require(self.step_timeout_s > 0, "env.step_timeout_s", self.step_timeout_s, "more than 0 seconds")
+        require(self.time_limit is None or self.time_limit >= 1, "time_limit", self.time_limit, "at least 1")
+        require(self.frame_stack >= 1, "frame_stack", self.frame_stack, "at least 1")
+        require(self.step_timeout_s > 0, "step_timeout_s", self.step_timeout_s, "more than 0 seconds")
         find_spec(self.id)
 
     @property
@@ -79,7 +66,7 @@ def find_spec(env_id: str) -> EnvSpec:
     if spec is None:
         close = difflib.get_close_matches(name, list(gym.registry), n=1)
         hint = f"; the nearest registered name is {close[0]!r}" if close else ""
-        raise UserError(f"env.id = {env_id!r}: no environment is registered under this name{hint}")
+        raise UserError(f"id = {env_id!r}: no environment is registered under this name{hint}", key="id")
     return spec
 
 
@@ -88,14 +75,4 @@ def _import_module(module: str, env_id: str) -> None:
         importlib.import_module(module)
     except ImportError as error:
         command = "; install it: .venv/bin/pip install -c constraints.txt ale-py" if module == "ale_py" else ""
-        raise UserError(f"env.id = {env_id!r}: cannot import {module!r} ({error}){command}") from error
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{text!r} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{text!r} is not a JSON object")
-    return value
+        raise UserError(f"id = {env_id!r}: cannot import {module!r} ({error}){command}", key="id") from error

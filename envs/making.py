@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import gymnasium as gym
+
 from envs.batched import BatchedVectorEnv, Dynamics
 from envs.buffers import Buffers, Layout
 from envs.cartpole import CARTPOLE
 from envs.config import EnvConfig, find_spec
-from envs.lane import Lanes
-from envs.single import make_env
-from envs.singles import SinglesVectorEnv
+from envs.next_step import NextStepVectorEnv
+from envs.single import make_env, user_errors
+from envs.sub_env import SubEnvs
+from envs.sub_env_vector import SubEnvVectorEnv
 from envs.vector import VectorEnv
 from envs.workers import Workers
 from training.core import require
 
 BATCHED = {"CartPole-v0": CARTPOLE, "CartPole-v1": CARTPOLE}
 
-__all__ = ["make_env", "make_vec"]
-
 
 def make_vec(config: EnvConfig, num_envs: int, *, seed: int, first_env: int = 0) -> VectorEnv:
     """N copies of an environment, of which copy i has the index first_env + i in the run.
 
     The data depend on seed, index, episode and actions only: not on the backend, nor on how the environments of a run
-    are split over vectors and processes. Raises UserError where the environment cannot be made.
+    are split over vectors and processes; the backend vector-entry-point is the exception to both (envs/next_step.py).
+    Raises UserError where the environment cannot be made.
     """
     require(num_envs >= 1, "num_envs", num_envs, "at least 1")
     require(seed >= 0, "seed", seed, "at least 0")
+    if config.backend == "vector-entry-point":
+        return NextStepVectorEnv(_make_native(config, num_envs), seed=seed, first_env=first_env)
     batched = find_batched(config)
     if batched is not None:
         dynamics, time_limit = batched
@@ -33,14 +39,14 @@ def make_vec(config: EnvConfig, num_envs: int, *, seed: int, first_env: int = 0)
     layout = _layout(config, num_envs)
     if config.backend == "subprocess":
         workers = Workers(config, layout, seed=seed, first_env=first_env)
-        return SinglesVectorEnv(config.id, workers.buffers, workers)
+        return SubEnvVectorEnv(config.id, workers.buffers, workers)
     buffers = Buffers(layout)
-    lanes = Lanes(config, buffers, range(num_envs), seed=seed, first_env=first_env)
-    return SinglesVectorEnv(config.id, buffers, lanes)
+    sub_envs = SubEnvs(config, buffers, range(num_envs), seed=seed, first_env=first_env)
+    return SubEnvVectorEnv(config.id, buffers, sub_envs)
 
 
 def find_batched(config: EnvConfig) -> tuple[Dynamics, int] | None:
-    """The batched environment of a config and its time limit; None where single ones are stepped.
+    """The batched environment of a config and its time limit; None where sub-environments are stepped.
 
     Raises UserError where the config asks for a batched one that does not exist.
     """
@@ -64,3 +70,16 @@ def _layout(config: EnvConfig, num_envs: int) -> Layout:
         return Layout(env.observation_space, env.action_space, num_envs)
     finally:
         env.close()  # type: ignore[no-untyped-call]
+
+
+def _make_native(config: EnvConfig, num_envs: int) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """The vector class with which the environment is registered."""
+    spec = find_spec(config.id)
+    registered = spec.vector_entry_point is not None
+    takes = f"an environment registered with a vector_entry_point; {config.id} has none"
+    require(registered, "env.backend", config.backend, takes)
+    plain = config.frame_stack == 1 and not config.fresh_instance
+    require(plain, "env.backend", config.backend, "an environment without frame_stack or fresh_instance")
+    kwargs = config.kwargs if config.time_limit is None else {**config.kwargs, "max_episode_steps": config.time_limit}
+    with user_errors(config):
+        return gym.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **kwargs)

@@ -24,8 +24,9 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from envs.actions import check_actions
 from envs.spaces import SpaceError, flatten, leaves, unflatten
-from envs.vector import Arrays, EnvFault, Step, check_actions, episode_seed, named
+from envs.vector import Arrays, EnvFault, Step, episode_seed, named
 from training.core import State, UserError
 
 

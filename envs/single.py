@@ -1,37 +1,53 @@
-"""From a config to one environment."""
+"""From a config to one environment: what stands between it and the agent.
+
+From the inside out: the environment, Gymnasium's OrderEnforcing and TimeLimit and the wrappers its registration asks
+for (all by `gym.make`), observations stacked. Actions are rescaled and clipped for all environments at once, where the
+policy hands them over (envs/actions.py). Statistics stay out of here too: observation normalization belongs to the
+policy and reward scaling to envs/reward_scale.py, because an episode is restored by stepping these wrappers again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.wrappers import FrameStackObservation
 
 from envs.config import EnvConfig, find_spec
-from envs.wrappers import wrap
 from training.core import UserError
 
 INSTALL = ".venv/bin/pip install -c constraints.txt"
 
 
 def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gym.Env[Any, Any]:
-    """One environment, wrapped (see envs/wrappers.py).
-
-    Raises UserError where a package is missing or the environment does not take its `kwargs`.
-    """
+    """One environment, as the agent sees it; raises UserError where it cannot be made."""
     kwargs = dict(config.kwargs) if render_mode is None else {**config.kwargs, "render_mode": render_mode}
-    spec = find_spec(config.id)
+    with user_errors(config):
+        # Gymnasium's own checker is off: envs/sub_env.py checks what the environment returns, on every step.
+        env = gym.make(find_spec(config.id), max_episode_steps=config.time_limit, disable_env_checker=True, **kwargs)
+    if config.frame_stack > 1:
+        env = FrameStackObservation(env, config.frame_stack, padding_type="reset")
+    return env
+
+
+@contextmanager
+def user_errors(config: EnvConfig) -> Iterator[None]:
+    """Around the making of an environment: a UserError where a package is missing or `kwargs` are not taken."""
     try:
-        # Gymnasium's own checker is off: envs/lane.py checks what the environment returns, on every step.
-        env = gym.make(spec, max_episode_steps=config.time_limit, disable_env_checker=True, **kwargs)
+        yield
     except (ImportError, gym.error.DependencyNotInstalled) as error:
-        raise UserError(f"env.id = {config.id!r}: a package is missing ({_first_line(error)}){_hint(spec)}") from error
+        hint = _hint(find_spec(config.id))
+        raise UserError(f"env.id = {config.id!r}: a package is missing ({_first_line(error)}){hint}") from error
     except TypeError as error:
         if "argument" not in str(error):
             raise
+        if "'render_mode'" in str(error):
+            raise UserError(f"{config.id} cannot be rendered: it takes no render_mode") from error
         message = f"env.kwargs = {config.kwargs!r}: {config.id} does not take them ({_first_line(error)})"
         raise UserError(message) from error
-    return wrap(env, config)
 
 
 def _hint(spec: EnvSpec) -> str:

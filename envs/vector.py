@@ -12,7 +12,6 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.spaces import Leaf
 from training.core import State, Stateful
 
 Arrays = dict[str, NDArray[Any]]
@@ -98,22 +97,6 @@ def episode_seed(seed: int, env_index: int, episode_index: int) -> int:
     """The seed, in [0, 2**31), of one episode of one environment of a run."""
     sequence = np.random.SeedSequence(seed, spawn_key=(env_index, episode_index))
     return int(sequence.generate_state(1)[0]) >> 1
-
-
-def check_actions(
-    action_leaves: tuple[Leaf, ...], action: Arrays, num_envs: int, mask: NDArray[np.bool_] | None
-) -> Arrays:
-    """A copy of the agent's actions in the dtypes of the space; raises ValueError where one does not fit."""
-    keys = [named("action", leaf.name) for leaf in action_leaves]
-    if set(action) != set(keys):
-        raise ValueError(f"the actions are {sorted(action)}: the action space takes {keys}")
-    checked = {key: leaf.check(action[key], num_envs, key) for key, leaf in zip(keys, action_leaves, strict=True)}
-    if mask is not None:
-        allowed = mask[np.arange(num_envs), checked["action"]]
-        if not allowed.all():
-            row = int(np.argmin(allowed))
-            raise ValueError(f"action[{row}] = {checked['action'][row]}: the action mask forbids it")
-    return checked
 
 
 def named(prefix: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Worker processes that step single environments: arrays through shared memory, pipes for commands only.
+"""Worker processes that step sub-environments: arrays through shared memory, pipes for commands only.
 
 Processes are spawned: nothing of this process (threads, GPU contexts, locks) leaks into them. The memory is anonymous,
 so that nothing is left behind however the processes end. Workers ignore SIGINT and SIGTERM, which reach the whole
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from envs.buffers import Buffers, Layout, shared_buffers
 from envs.config import EnvConfig
-from envs.lane import Lanes, Past, row_fault
+from envs.sub_env import EpisodeHistory, SubEnvs, row_fault
 from envs.vector import EnvFault
 
 START_TIMEOUT_S = 300.0
@@ -76,17 +76,17 @@ class Workers:
     def step(self) -> None:
         self._ask("step")
 
-    def restore(self, past: Past) -> list[str]:
-        answers = self._ask("restore", *(past.of(rows) for rows in self._rows))
+    def restore(self, history: EpisodeHistory) -> list[str]:
+        answers = self._ask("restore", *(history.of(rows) for rows in self._rows))
         return [reason for reasons in answers for reason in reasons]
 
     def close(self) -> None:
         self._stop()
 
-    def _ask(self, command: str, *pasts: Past) -> list[Any]:
+    def _ask(self, command: str, *histories: EpisodeHistory) -> list[Any]:
         for index, pipe in enumerate(self._pipes):
             try:
-                pipe.send((command, pasts[index] if pasts else None))
+                pipe.send((command, histories[index] if histories else None))
             except OSError:
                 raise self._death(index) from None
         return self._answers(self._config.step_timeout_s)
@@ -155,26 +155,26 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    lanes = Lanes(config, Buffers(layout, memory), rows, seed=seed, first_env=first_env)
+    sub_envs = SubEnvs(config, Buffers(layout, memory), rows, seed=seed, first_env=first_env)
     try:
         pipe.send(None)
-        _answer_commands(pipe, lanes)
+        _answer_commands(pipe, sub_envs)
     except (EOFError, BrokenPipeError):
         pass  # the parent is gone
     except Exception as error:
         pipe.send(Failure(str(error), isinstance(error, EnvFault), traceback.format_exc()))
     finally:
-        lanes.close()
+        sub_envs.close()
 
 
-def _answer_commands(pipe: Connection, lanes: Lanes) -> None:
-    commands: dict[str, Callable[[], None]] = {"reset": lanes.reset, "step": lanes.step}
+def _answer_commands(pipe: Connection, sub_envs: SubEnvs) -> None:
+    commands: dict[str, Callable[[], None]] = {"reset": sub_envs.reset, "step": sub_envs.step}
     while True:
-        command, past = pipe.recv()
+        command, history = pipe.recv()
         if command == "close":
             return
         if command == "restore":
-            pipe.send(lanes.restore(past))
+            pipe.send(sub_envs.restore(history))
         else:
             commands[command]()
             pipe.send(None)

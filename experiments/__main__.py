@@ -6,7 +6,6 @@ Everything heavy is imported by the command that needs it: `list` and `--help` a
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import sys
 import traceback
@@ -26,7 +25,7 @@ usage: python -m experiments COMMAND
   evaluate RUN         measure a run's policy
   verify NAME          train several seeds and judge the experiment's claims; --seeds 5 --jobs 2
   results              write the tables in the docs anew from docs/results/
-  sync RUN             send a whole run to Weights & Biases
+  sync RUN             send a whole run to Weights & Biases; --tracker online|offline
 
 `train NAME --help` lists the options of an experiment; every other command has --help too.
 Exit codes: 0 done, 1 failed or a claim does not hold, 2 a mistake in what was asked, 128 + signal when interrupted."""
@@ -55,7 +54,9 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
         print(USAGE)
         return 0 if argv else 2
     if argv[0] not in commands:
-        return _mistake(f"unknown command {argv[0]}: {_nearest(argv[0], list(commands))}")
+        from training.config import nearest
+
+        return _mistake(f"unknown command {argv[0]}: {nearest(argv[0], commands)}")
     try:
         return commands[argv[0]](argv[1:], package)
     except KeyboardInterrupt:
@@ -67,12 +68,16 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
 def _exit_code(error: Exception) -> int:
     from training.core import UserError
     from training.interruption import Interrupted
+    from training.non_finite import NonFinite
 
     if isinstance(error, UserError):
         return _mistake(str(error))
     if isinstance(error, Interrupted):
         return 128 + error.signal_number
-    traceback.print_exc()
+    if isinstance(error, NonFinite):
+        print("error:", "; ".join([str(error), *error.__notes__]), file=sys.stderr)
+    else:
+        traceback.print_exc()
     return 1
 
 
@@ -101,11 +106,6 @@ def _targets(node: ast.stmt) -> list[ast.expr]:
     return [node.target] if isinstance(node, ast.AnnAssign) else []
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-
-
 def _list(argv: Sequence[str], package: str) -> int:
     if argv:
         return _mistake(f"unexpected {argv[0]!r}: list takes nothing")
@@ -118,11 +118,12 @@ def _list(argv: Sequence[str], package: str) -> int:
 
 def _load(name: str, package: str) -> ModuleType:
     """The module of an experiment; raises UserError when there is none of this name."""
+    from training.config import nearest
     from training.core import UserError
 
     known = _descriptions(package)
     if name not in known:
-        raise UserError(f"unknown experiment {name}: {_nearest(name, list(known))}")
+        raise UserError(f"unknown experiment {name}: {nearest(name, known)}")
     return importlib.import_module(f"{package}.{name}")
 
 
@@ -194,9 +195,9 @@ def _evaluate(argv: Sequence[str], package: str) -> int:
     )
     policy = load_policy(folder, options.checkpoint)
     seed = options.seed if options.seed is not None else settings["seed"]
-    evaluation = Evaluation(config.env, how, policy, seed=seed)
+    evaluation = Evaluation(config.env, how, seed=seed)
     try:
-        for name, value in evaluation.final().items():
+        for name, value in evaluation.final(policy).items():
             print(f"{name} {value:.6g}")
     finally:
         evaluation.close()
@@ -213,7 +214,7 @@ def _verify(argv: Sequence[str], package: str) -> int:
 
 
 def _results(argv: Sequence[str], _: str) -> int:
-    from training.results import write_docs
+    from training.report_tables import write_docs
 
     if argv:
         return _mistake(f"unexpected {argv[0]!r}: results takes nothing")
@@ -222,13 +223,24 @@ def _results(argv: Sequence[str], _: str) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class SyncOptions:
+    """Where the copy of a run goes."""
+
+    tracker: Literal["auto", "online", "offline"] = "auto"
+    """Online when logged in and offline otherwise, or one of them."""
+
+
 def _sync(argv: Sequence[str], _: str) -> int:
+    """Makes one whole Weights & Biases run from the files of a run."""
+    from training.config import parse_options
     from training.tracker import sync
 
     if _wants_help(argv):
-        print("usage: python -m experiments sync RUN")
-        return 0
-    print(sync(Path(_first(argv, "sync", "RUN"))))
+        return _help("sync RUN", _sync.__doc__, SyncOptions())
+    folder = Path(_first(argv, "sync", "RUN"))
+    (options,) = parse_options(argv[1:], SyncOptions())
+    print(sync(folder, options.tracker))
     return 0
 
 

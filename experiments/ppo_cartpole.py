@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from agents import on_policy
 from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from training.claims import Claim
-from training.optimizer import OptimizerConfig
+from training.optimizer_config import OptimizerConfig
 from training.run import Run
 from training.schedules import Schedule
 
@@ -41,4 +40,4 @@ CLAIMS = (Claim("evaluation/return_mean", ">=", 475.0),)
 
 def train(config: Config, run: Run) -> None:
     """`on_policy.train` makes environments and policy; `training.fit` is the loop."""
-    on_policy.train(config, run, partial(PPO, seed=config.seed))
+    on_policy.train(config, run, PPO)

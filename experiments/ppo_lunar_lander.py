@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from agents import on_policy
 from agents.evaluation import EvaluationConfig
@@ -11,18 +10,28 @@ from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from training.claims import Claim
 from training.core import Every
+from training.optimizer_config import OptimizerConfig
 from training.run import Run
+from training.schedules import Schedule
+
+LINEAR = Schedule("linear")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(on_policy.OnPolicyConfig):
-    """RL Baselines3 Zoo's settings for this task, with fewer env steps."""
+    """RL Baselines3 Zoo's settings for this task, with a falling step size and fewer env steps."""
 
     env: EnvConfig = EnvConfig("LunarLander-v3")
     num_envs: int = 16
     env_steps: int = 800_000
     agent: PPOConfig = PPOConfig(
-        horizon=1024, minibatch_size=64, epochs=4, gamma=0.999, gae_lambda=0.98, entropy_coefficient=0.01
+        horizon=1024,
+        minibatch_size=64,
+        epochs=4,
+        gamma=0.999,
+        gae_lambda=0.98,
+        entropy_coefficient=0.01,
+        optimizer=OptimizerConfig(learning_rate=3e-4, schedule=LINEAR, eps=1e-5, max_grad_norm=0.5),
     )
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(100_000))
 
@@ -33,4 +42,4 @@ CLAIMS = (Claim("evaluation/return_mean", ">=", 200.0),)
 
 def train(config: Config, run: Run) -> None:
     """`on_policy.train` makes environments and policy; `training.fit` is the loop."""
-    on_policy.train(config, run, partial(PPO, seed=config.seed))
+    on_policy.train(config, run, PPO)

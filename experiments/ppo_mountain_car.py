@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from agents import on_policy
 from agents.evaluation import EvaluationConfig
@@ -34,4 +33,4 @@ CLAIMS = (Claim("evaluation/return_mean", ">=", -130.0),)
 
 def train(config: Config, run: Run) -> None:
     """`on_policy.train` makes environments and policy; `training.fit` is the loop."""
-    on_policy.train(config, run, partial(PPO, seed=config.seed))
+    on_policy.train(config, run, PPO)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from agents import on_policy
 from agents.evaluation import EvaluationConfig
@@ -11,7 +10,7 @@ from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from training.claims import Claim
 from training.core import Every
-from training.optimizer import OptimizerConfig
+from training.optimizer_config import OptimizerConfig
 from training.run import Run
 from training.schedules import Schedule
 
@@ -20,7 +19,7 @@ LINEAR = Schedule("linear")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(on_policy.OnPolicyConfig):
-    """RL Baselines3 Zoo's settings for this task, with a falling step size for its state-dependent exploration."""
+    """RL Baselines3 Zoo's settings for this task, with a falling step size and no gSDE."""
 
     env: EnvConfig = EnvConfig("Pendulum-v1")
     num_envs: int = 4
@@ -42,4 +41,4 @@ CLAIMS = (Claim("evaluation/return_mean", ">=", -200.0),)
 
 def train(config: Config, run: Run) -> None:
     """`on_policy.train` makes environments and policy; `training.fit` is the loop."""
-    on_policy.train(config, run, partial(PPO, seed=config.seed))
+    on_policy.train(config, run, PPO)

@@ -104,6 +104,33 @@ class EndlessEnv(gym.Env[Any, Any]):
         return np.ones(1, np.float32), 1.0, False, False, {}
 
 
+class PictureEnv(gym.Env[Any, Any]):
+    """Reward 1 for the side on which the picture is bright; it also observes a number and takes a useless action."""
+
+    observation_space = spaces.Dict(
+        {"picture": spaces.Box(0, 255, (8, 8, 1), np.uint8), "number": spaces.Box(-1, 1, (1,), np.float32)}
+    )
+    action_space = spaces.Tuple([spaces.Discrete(2), spaces.Box(0, 4, (1,), np.float32)])
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._t = 0
+        return self._draw(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action)
+        reward = float(action[0] == self._side)
+        self._t += 1
+        return self._draw(), reward, self._t == 10, False, {}
+
+    def _draw(self) -> Any:
+        self._side = int(self.np_random.integers(2))
+        picture = np.zeros((8, 8, 1), np.uint8)
+        picture[:, 4 * self._side : 4 * self._side + 4] = 255
+        return {"picture": picture, "number": self.np_random.uniform(-1, 1, 1).astype(np.float32)}
+
+
+gym.register("Picture-v0", PictureEnv)
 gym.register("Identity-v0", IdentityEnv)
 gym.register("CountingEpisodes-v0", CountingEnv)
 gym.register("Endless-v0", EndlessEnv, max_episode_steps=100)

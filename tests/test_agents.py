@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from agents import on_policy
 from agents.a2c import A2C, A2CConfig
 from agents.collector import Group, LocalCollector
-from agents.evaluation import play
-from agents.policy import ActorCritic, PolicyConfig
+from agents.evaluation import Evaluation, EvaluationConfig, play
+from agents.policy import ActorCritic, PolicyConfig, policy_of
 from agents.ppo import PPO, PPOConfig
 from agents.reinforce import Reinforce, ReinforceConfig
-from agents.rollouts import Rollouts, continues, discount, samples, values
+from agents.rollouts import Rollouts, continues, discount, to_samples, values
 from envs.config import EnvConfig
 from envs.making import make_vec
-from training.core import Algorithm, Budget, Counters
+from training.core import Budget, Counters, UserError
 from training.networks import NetworkConfig
-from training.optimizer import OptimizerConfig
+from training.optimizer_config import OptimizerConfig
 from training.schedules import Schedule
 from training.seeding import generator
 
@@ -47,11 +50,10 @@ REINFORCE_SMALL = ReinforceConfig(
     baseline_optimizer=OptimizerConfig(learning_rate=1e-2),
 )
 
-MakeAgent = Callable[[ActorCritic, Budget], Algorithm]
-AGENTS: dict[str, tuple[int, int, MakeAgent]] = {
-    "ppo": (32, 8_192, lambda policy, until: PPO(policy, PPO_SMALL, until=until, seed=1)),
-    "a2c": (5, 16_000, lambda policy, until: A2C(policy, A2C_SMALL, until=until)),
-    "reinforce": (20, 20_000, lambda policy, until: Reinforce(policy, REINFORCE_SMALL, until=until)),
+AGENTS: dict[str, tuple[Any, Any, int]] = {  # class, config, env steps until it has learned the identity
+    "ppo": (PPO, PPO_SMALL, 8_192),
+    "a2c": (A2C, A2C_SMALL, 16_000),
+    "reinforce": (Reinforce, REINFORCE_SMALL, 20_000),
 }
 
 
@@ -65,13 +67,16 @@ def make_collector(env: EnvConfig, num_envs: int, groups: int = 1) -> LocalColle
 class Training:
     """A run without folder: the same loop as `fit`, step by step."""
 
-    def __init__(self, name: str, env: EnvConfig, policy: PolicyConfig = SMALL, num_envs: int = 8) -> None:
-        horizon, env_steps, make_agent = AGENTS[name]
+    def __init__(
+        self, name: str, env: EnvConfig, policy: PolicyConfig = SMALL, *, num_envs: int = 8, **changes: Any
+    ) -> None:
+        algorithm, config, env_steps = AGENTS[name]
+        config = replace(config, **changes)
         self.until = Budget(env_steps)
         collector = make_collector(env, num_envs)
         self.policy = ActorCritic(collector.observation_space, collector.action_space, policy, generator(1, "weights"))
-        self.agent = make_agent(self.policy, self.until)
-        self.rollouts = Rollouts(collector, self.policy, horizon)
+        self.agent = algorithm(self.policy, config, until=self.until, seed=1)
+        self.rollouts = Rollouts(collector, self.policy, config.horizon)
         self.now = Counters()
 
     def update(self) -> None:
@@ -84,8 +89,10 @@ class Training:
             self.update()
 
 
-def test_every_on_policy_algorithm_is_in_these_suites() -> None:
-    assert set(AGENTS) == {"ppo", "a2c", "reinforce"}
+def test_every_algorithm_is_in_these_suites() -> None:
+    folder = Path(on_policy.__file__).parent
+    algorithms = {path.stem for path in folder.glob("*.py") if re.search(r"^    def update\(", path.read_text(), re.M)}
+    assert algorithms == set(AGENTS)
 
 
 @pytest.mark.parametrize(
@@ -132,36 +139,18 @@ def test_every_row_of_a_rollout_is_where_it_belongs(groups: int) -> None:
             if ends:
                 t, episode = 0, episode + 1
         assert batch["obs"][7].tolist() == [[t, episode]] * 4
-        flat = samples(batch, reward=batch["reward"])
+        flat = to_samples(batch, {"reward": batch["reward"]})
         assert torch.equal(flat["obs"][:, 0], flat["reward"])
 
 
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_truncated_episode_is_worth_what_it_would_have_become(name: str) -> None:
     """Reward 1 for ever, cut after 100 steps: worth 100 at gamma 0.99; 37 to who takes the cut for an end."""
-    from dataclasses import replace
-
     fast = OptimizerConfig(learning_rate=0.1, schedule=LINEAR)
-    until = Budget(20_000)
-    env = EnvConfig("tests.learning_envs:Endless-v0")
-    collector = make_collector(env, 8)
-    policy = ActorCritic(collector.observation_space, collector.action_space, SMALL, generator(1, "weights"))
-    agents: dict[str, tuple[int, Callable[[], Algorithm]]] = {
-        "ppo": (32, lambda: PPO(policy, replace(PPO_SMALL, gamma=0.99, optimizer=fast), until=until, seed=1)),
-        "a2c": (16, lambda: A2C(policy, replace(A2C_SMALL, gamma=0.99, optimizer=fast), until=until)),
-        "reinforce": (
-            32,
-            lambda: Reinforce(policy, replace(REINFORCE_SMALL, gamma=0.99, baseline_optimizer=fast), until=until),
-        ),
-    }
-    horizon, make_agent = agents[name]
-    agent = make_agent()
-    rollouts, now = Rollouts(collector, policy, horizon), Counters()
-    while not until.reached(now):
-        batch, after, _ = rollouts.next(now)
-        agent.update(batch, now)
-        now = after.advance(updates=1)
-    value = policy.value({"obs": torch.ones(1, 1)}).item()
+    changes = {"baseline_optimizer": fast, "horizon": 32} if name == "reinforce" else {"optimizer": fast}
+    training = Training(name, EnvConfig("tests.learning_envs:Endless-v0"), gamma=0.99, **changes)
+    training.run()
+    value = training.policy.value({"obs": torch.ones(1, 1)}).item()
     assert value == pytest.approx(100, rel=0.1)
 
 
@@ -222,18 +211,73 @@ def test_an_action_mask_is_obeyed_and_learned_with() -> None:
 def test_a_policy_can_be_built_from_what_it_saves() -> None:
     import gymnasium as gym
 
-    from agents.policy import build_policy
-
     training = Training("ppo", EnvConfig("Pendulum-v1"), PolicyConfig(normalize_observation=True))
     training.update()
-    built = build_policy(_copied(training.policy.save()))
+    built = policy_of(_copied(training.agent.state_dict()))
     env = gym.make("Pendulum-v1")
     obs, _ = env.reset(seed=5)
     action = built.predict(obs)
     assert env.action_space.contains(action)
     np.testing.assert_array_equal(action, training.policy.predict(obs))
-    built.observe({"obs": torch.full((1, 3), 100.0)})
+    built.update_normalizers({"obs": torch.full((1, 3), 100.0)})
     assert not np.array_equal(built.predict(obs), action), "the normalization is inside"
+
+
+def test_evaluation_moves_no_part_of_the_training() -> None:
+    env = EnvConfig("Pendulum-v1")
+    weights = []
+    for evaluates in (True, False):
+        training = Training("ppo", env, PolicyConfig(normalize_observation=True), num_envs=4)
+        evaluate = Evaluation(env, EvaluationConfig(episodes=4, num_envs=4, greedy=False), seed=1)
+        scores = []
+        for _ in range(3):
+            training.update()
+            scores += [evaluate(training.agent), evaluate(training.agent)] if evaluates else []
+        assert scores[0::2] == scores[1::2], "the same agent has the same score"
+        assert not evaluates or scores[0] != scores[2]
+        weights.append(torch.cat([parameter.flatten() for parameter in training.policy.parameters()]))
+    assert torch.equal(weights[0], weights[1])
+
+
+def test_averaged_weights_are_those_that_are_evaluated_and_loaded() -> None:
+    collector = make_collector(EnvConfig("CartPole-v1"), 4)
+    policy = ActorCritic(collector.observation_space, collector.action_space, SMALL, generator(1, "weights"))
+    config = replace(PPO_SMALL, optimizer=replace(PPO_SMALL.optimizer, ema_decay=1 - 1e-9))
+    agent = PPO(policy, config, until=Budget(1000), seed=1)
+    initial = {key: value.clone() for key, value in policy.state_dict().items()}
+    batch, _, _ = Rollouts(collector, policy, 32).next(Counters())
+    agent.update(batch, Counters())
+    loaded = policy_of(_copied(agent.state_dict())).state_dict()
+    for key, value in initial.items():
+        torch.testing.assert_close(loaded[key], value, rtol=0, atol=1e-6)  # so slow an average has not moved
+        assert not torch.allclose(policy.state_dict()[key], value, atol=1e-6), key
+
+
+def test_pictures_are_learned_from_by_a_shared_encoder() -> None:
+    env = EnvConfig("tests.learning_envs:Picture-v0")
+    training = Training("ppo", env, PolicyConfig(network=NetworkConfig(hidden=(16,), cnn="small")))
+    encoder = [key for key, _ in training.policy.named_parameters() if "encoder" in key]
+    assert encoder
+    assert not any("critic_encoder" in key for key in encoder)
+    for _ in range(10):
+        training.update()
+    returns, _ = play(make_vec(env, 10, seed=99), training.policy, 2, mode="greedy", rng=generator(0))
+    assert returns.mean() >= 9.5
+    with pytest.raises(UserError, match="shared_encoder = True: it takes False"):
+        Reinforce(training.policy, REINFORCE_SMALL, until=Budget(1), seed=1)
+
+
+def test_an_update_that_is_skipped_is_counted_and_changes_nothing() -> None:
+    training = Training("ppo", EnvConfig("CartPole-v1"))
+    config = replace(PPO_SMALL, target_kl=0.01, optimizer=replace(PPO_SMALL.optimizer, on_non_finite="skip"))
+    agent = PPO(training.policy, config, until=Budget(1000), seed=1)
+    batch, _, _ = training.rollouts.next(Counters())
+    batch["reward"][:] = float("nan")
+    before = {key: value.clone() for key, value in training.policy.named_parameters()}
+    metrics, _ = agent.update(batch, Counters())
+    assert float(metrics["optimizer/skipped_updates"].value) == config.epochs * 4
+    for key, value in training.policy.named_parameters():
+        assert torch.equal(value, before[key]), key
 
 
 def _copied(state: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.claims import Claim, describe, judge, scores_by_seed
+from training.claims import Claim, describe, judge, judge_seed, scores_by_seed
 from training.core import UserError
 from training.statistics import lower_bound, upper_bound
 
@@ -87,6 +87,21 @@ def test_one_seed_is_an_indication() -> None:
 def test_a_score_that_is_no_number_is_an_error_that_names_its_seed(score: float) -> None:
     with pytest.raises(UserError, match=r"seed 2 has evaluation/return_mean = (nan|inf)"):
         judge(Claim(RETURN, ">=", 475), {1: 500.0, 2: score, 3: 500.0})
+
+
+def test_the_verdicts_on_one_seed_leave_out_what_it_cannot_judge_and_say_why() -> None:
+    claims = (
+        Claim(RETURN, ">=", 475),
+        Claim(RETURN, ">=", baseline="other"),
+        Claim("m", ">=", 1),
+        Claim(RETURN, "<=", 1),
+    )
+    verdicts, unjudged = judge_seed(claims, 7, {"metrics": {RETURN: 480.0}, "best": {}})
+    assert [(verdict["seeds"], verdict["holds"]) for verdict in verdicts] == [([7], True), ([7], False)]
+    assert unjudged == {
+        claims[1]: "judged by `verify`, which runs other on the same seeds",
+        claims[2]: f"not judged: seed 7 has no final metric m: it measured {RETURN}",
+    }
 
 
 def test_a_missing_metric_is_an_error_that_names_its_seed() -> None:

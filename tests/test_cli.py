@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 
 from experiments.__main__ import main
 from training.core import UserError
-from training.results import write_docs
+from training.report_tables import write_docs
 from training.run import Run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +30,8 @@ from dataclasses import dataclass
 import torch
 from training.run import CheckpointConfig
 from training.claims import Claim
-from training.core import Budget, Every, Last, UserError, require
+from training.core import Budget, Every, UserError, require
+from training.metrics import Last
 from training.fit import fit
 
 @dataclass(frozen=True)
@@ -74,15 +76,59 @@ def train(config, run):
     now = fit(counting, counting, until=until, log=log, checkpoint=checkpoint)
     run.finish(now, metrics={"score": 100 + config.gain * config.seed, "count": counting.count}, best={})
 '''
+DIVERGING = '''
+"""Its loss overflows in the sixth update."""
+import torch
+from training.core import Budget, Every
+from training.fit import fit
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.run import CheckpointConfig
+from trials import counting
+
+CLAIMS = ()
+Config = counting.Config
+
+class Diverging(counting.Counting):
+    def __init__(self, until):
+        super().__init__(0.0)
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.optimizer = Optimizer({"weight": self.weight}, OptimizerConfig(kind="sgd"), until=until)
+
+    def update(self, batch, now):
+        scale = 1e30 if now.updates == 5 else 1.0
+        return self.optimizer.step(lambda _: Loss((self.weight * scale).square().sum(), 1, {}), batch, now), {}
+
+def train(config, run):
+    until = Budget(config.env_steps)
+    diverging = Diverging(until)
+    log = run.open_log(every=Every(10), until=until)
+    checkpoint = run.checkpoint({"agent": diverging}, CheckpointConfig(every=Every(10)))
+    fit(diverging, diverging, until=until, log=log, checkpoint=checkpoint)
+'''
 EXPERIMENTS = {
     "counting": '"""Counts to a budget.\n\nMore."""' + COUNTING + 'CLAIMS = (Claim("score", ">=", 99.0),)\n',
     "compared": '"""Counts better."""'
     + COUNTING.replace("gain: float = 1.0", "gain: float = 2.0")
     + 'CLAIMS = (Claim("score", ">=", 300.0), Claim("score", ">=", baseline="counting"))\n',
+    "diverging": DIVERGING,
     "helper": '"""No experiment: it claims nothing."""\nraise ImportError\n',
     "__init__": "",
     "__main__": f"import sys\nfrom experiments.__main__ import main\nsys.exit(main(sys.argv[1:], {PACKAGE!r}))\n",
 }
+
+
+KILLED_WHILE_COPYING = f"""
+import os, shutil, signal
+from experiments.__main__ import main
+really_copy = shutil.copy
+def copy(source, target):
+    if source.name == "timing.jsonl":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return really_copy(source, target)
+shutil.copy = copy
+main("resume here --env-steps 60".split(), {PACKAGE!r})
+"""
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +178,11 @@ def test_list_and_help_import_nothing_heavy_and_know_every_experiment() -> None:
 
 def test_list_shows_what_makes_claims_with_the_first_line_of_its_docstring(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("list") == 0
-    assert capsys.readouterr().out == "compared  Counts better.\ncounting  Counts to a budget.\n"
+    assert capsys.readouterr().out == (
+        "compared   Counts better.\n"
+        "counting   Counts to a budget.\n"
+        "diverging  Its loss overflows in the sixth update.\n"
+    )
 
 
 def test_train_writes_its_run_and_prints_the_verdict_of_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,6 +206,7 @@ def test_the_help_of_a_command_lists_its_options(capsys: pytest.CaptureFixture[s
         "resume": ["--env-steps"],
         "verify": ["--seeds", "--jobs", "--run-dir"],
         "evaluate": ["--episodes", "--checkpoint", "--seed", "--stochastic"],
+        "sync": ["--tracker"],
     }
     for line, words in wanted.items():
         assert command(f"{line} --help") == 0
@@ -171,7 +222,7 @@ def test_the_help_of_a_command_lists_its_options(capsys: pytest.CaptureFixture[s
         ("train", "train takes NAME first"),
         ("train --seed 1", "train takes NAME first"),
         ("train countin", "unknown experiment countin: did you mean counting?"),
-        ("train helper", "unknown experiment helper: there are compared, counting"),
+        ("train helper", "unknown experiment helper: there are compared, counting, diverging"),
         ("train counting --sed 1", "unknown option --sed: did you mean --seed?"),
         ("train counting --seed one", "seed = 'one': it takes a valid integer"),
         ("train counting --env-steps 0", "env_steps = 0: it takes at least 1"),
@@ -188,6 +239,7 @@ def test_the_help_of_a_command_lists_its_options(capsys: pytest.CaptureFixture[s
         ("verify counting --seed 3", "seed = 3: verify trains the seeds 1 to --seeds 5"),
         ("verify cmpared", "unknown experiment cmpared: did you mean compared?"),
         ("sync nowhere", "nowhere "),
+        ("sync nowhere --tracker of", "tracker = 'of': it takes 'auto', 'online' or 'offline'"),
         ("results now", "unexpected 'now'"),
     ],
 )
@@ -213,6 +265,59 @@ def test_a_crash_keeps_its_traceback_and_the_run_says_failed(capsys: pytest.Capt
     assert command("train counting --broken crash --tracker none --run-dir here") == 1
     assert "RuntimeError: the bridge fell" in capsys.readouterr().err
     assert result_of("here")["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ppo_cartpole --log-every.count 0", "log_every.count = 0: it takes at least 1"),
+        ("ppo_cartpole --checkpoint.every.count 0", "checkpoint.every.count = 0: it takes at least 1"),
+        ("ppo_cartpole --checkpoint.keep-last 0", "checkpoint.keep_last = 0: it takes at least 1"),
+        (
+            "ppo_cartpole --evaluation.episodes 7",
+            "evaluation.episodes = 7: it takes a positive multiple of its num_envs",
+        ),
+        ("ppo_cartpole --env.time-limit 0", "env.time_limit = 0: it takes at least 1"),
+        ("ppo_cartpole --env.id CartPoel-v1", "env.id = 'CartPoel-v1': no environment is registered under this name"),
+        ("ppo_cartpole --policy.network.hidden 0", "policy.network.hidden = (0,): it takes widths of at least 1"),
+        ("ppo_cartpole --agent.minibatch-size 100", "agent.minibatch_size = 100: it takes a divisor"),
+        ("ppo_cartpole --agent.clip-schedule.warmup 2", "agent.clip_schedule.warmup = 2.0: it takes a fraction"),
+        (
+            "ppo_cartpole --agent.optimizer.schedule.over 0",
+            "agent.optimizer.schedule.over = 0: it takes at least 1, or None",
+        ),
+        (
+            "reinforce_cartpole --agent.policy-optimizer.learning-rate -1",
+            "agent.policy_optimizer.learning_rate = -1.0: it takes a finite number above 0",
+        ),
+        ("reinforce_cartpole --agent.baseline-optimizer.momentum 0.9", "agent.baseline_optimizer.momentum = 0.9: it"),
+    ],
+)
+def test_an_impossible_value_is_named_by_the_option_that_gave_it(
+    line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *line.split()]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = "train ppo_cartpole --env-steps 512 --tracker none --run-dir here --evaluation.final-episodes 10"
+    assert main(f"{asked} --agent.optimizer.learning-rate 1e30".split()) == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(
+        r"error: update 1: the loss is (nan|inf); .* is not finite for .*weight.*; there is no checkpoint yet$", told
+    )
+    assert result_of("here")["status"] == "failed"
+
+
+def test_the_last_good_checkpoint_is_named_when_a_later_loss_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train diverging --tracker none --run-dir here") == 1
+    *_, told = capsys.readouterr().err.splitlines()
+    assert told == (
+        "error: update 6: the loss is inf; the norm of the gradient is not finite for weight; "
+        "the last good checkpoint is here/checkpoints/0000000004"
+    )
+    assert (result_of("here")["status"], result_of("here")["checkpoint"]) == ("failed", "checkpoints/0000000004")
 
 
 def test_an_interrupted_run_says_how_to_continue_and_continues(capsys: pytest.CaptureFixture[str]) -> None:
@@ -249,6 +354,27 @@ def test_a_finished_run_is_extended_as_its_child(capsys: pytest.CaptureFixture[s
     assert steps == [10, 20, 30, 40, 50, 60]
 
 
+def test_an_extension_that_is_killed_while_it_is_made_is_no_run(tmp_path: Path) -> None:
+    """Resuming it would start from scratch otherwise: what it begins with comes first, `config.json` last."""
+    assert command("train counting --tracker none --run-dir here") == 0
+    asked = [sys.executable, "-c", KILLED_WHILE_COPYING]
+    assert subprocess.run(asked, check=False).returncode == -signal.SIGKILL
+    (child,) = Path("runs", "counting").iterdir()
+    assert (child / "checkpoints").exists()
+    assert command(f"resume {child}") == 2
+
+
+def test_the_place_of_the_copy_in_wandb_is_the_last_but_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train counting --tracker offline --run-dir here") == 0
+    *_, copy, run = capsys.readouterr().out.splitlines()
+    folder, _, sending = copy.removeprefix("wandb: offline copy in ").partition(", ")
+    assert sending == "send it with: make sync RUN=here"
+    assert any(Path(folder).glob("*.wandb"))
+    assert run == "run: here"
+    assert command("sync here --tracker offline") == 0
+    assert any(Path(capsys.readouterr().out.strip()).glob("*.wandb"))
+
+
 def test_a_run_that_another_process_holds_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("train counting --tracker none --run-dir here") == 0
     with Run.open(Path("here")):
@@ -268,7 +394,7 @@ def test_evaluate_measures_what_the_run_measured_at_its_end(capsys: pytest.Captu
     assert main(["evaluate", "here", "--episodes", "10", "--seed", "6", "--stochastic"]) == 0
     assert float(capsys.readouterr().out.split()[1]) != measured["evaluation/return_mean"]
     assert main(["evaluate", "here", "--episodes", "7"]) == 2
-    assert "evaluation.final_episodes = 7: it takes a positive multiple" in capsys.readouterr().err
+    assert "final_episodes = 7: it takes a positive multiple" in capsys.readouterr().err
 
 
 def train_for_verify(name: str, folder: str, seeds: range, options: str = "") -> None:

@@ -1,69 +1,85 @@
-"""Configs, wrappers, videos and the scale of rewards."""
+"""Configs, one environment and its wrappers, actions, videos, and what is imported for them."""
 
 from __future__ import annotations
 
-import json
+import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tyro
 from gymnasium import spaces
-from pydantic import TypeAdapter
 
+from envs.actions import ToBounds
 from envs.config import EnvConfig
 from envs.making import make_vec
-from envs.reward_scale import RewardScale
 from envs.single import make_env
-from envs.vector import Arrays, Step
 from envs.video import record_video
-from envs.wrappers import ToBounds
+from training.config import config_from_tree, config_to_tree, parse_options
 from training.core import UserError
+
+CARTPOLE = EnvConfig("CartPole-v1")
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class Config:
-    env: EnvConfig = field(default_factory=EnvConfig)
+    env: EnvConfig = CARTPOLE
 
 
 def test_configs_come_from_the_command_line_and_from_json() -> None:
     words = ["--env.id", "Pendulum-v1", "--env.kwargs", '{"g": 9.8}', "--env.time-limit", "10"]
-    config = tyro.cli(Config, args=words)
+    (config,) = parse_options(words, Config())
     assert config.env == EnvConfig("Pendulum-v1", kwargs={"g": 9.8}, time_limit=10)
-    saved = TypeAdapter(Config).dump_json(config)
-    assert TypeAdapter(Config).validate_json(saved) == config
-    assert json.loads(saved)["env"]["kwargs"] == {"g": 9.8}
-    with pytest.raises(SystemExit):
-        tyro.cli(Config, args=["--env.kwargs", "[1]"])
+    assert config_from_tree(config_to_tree(config), Config()) == config
+    with pytest.raises(UserError, match=r"env\.kwargs"):
+        parse_options(["--env.kwargs", "[1]"], Config())
+
+
+def test_an_environment_is_never_chosen_by_default() -> None:
+    with pytest.raises(TypeError, match="'id'"):
+        EnvConfig()  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"id": "CartPoel-v1"}, "env.id = 'CartPoel-v1': .* nearest registered name is 'CartPole-v1'"),
+        ({"id": "CartPoel-v1"}, "^id = 'CartPoel-v1': .* nearest registered name is 'CartPole-v1'"),
         ({"id": "LunarLander-v2"}, "nearest registered name is 'LunarLander-v3'"),
-        ({"id": "no_such_module:Thing-v0"}, "env.id = 'no_such_module:Thing-v0': cannot import 'no_such_module'"),
-        ({"time_limit": 0}, "env.time_limit = 0: it takes at least 1"),
-        ({"frame_stack": 0}, "env.frame_stack = 0: it takes at least 1"),
-        ({"step_timeout_s": 0}, "env.step_timeout_s = 0"),
+        ({"id": "no_such_module:Thing-v0"}, "^id = 'no_such_module:Thing-v0': cannot import 'no_such_module'"),
+        ({"time_limit": 0}, "^time_limit = 0: it takes at least 1"),
+        ({"frame_stack": 0}, "^frame_stack = 0: it takes at least 1"),
+        ({"step_timeout_s": 0}, "^step_timeout_s = 0"),
     ],
 )
 def test_impossible_configs_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
-        EnvConfig(**values)
+        replace(CARTPOLE, **values)
     assert "\n" not in str(error.value)
 
 
 def test_what_cannot_be_made_is_refused_in_one_line() -> None:
     wrong: list[tuple[EnvConfig, str]] = [
         (EnvConfig("Pendulum-v1", backend="batched"), "env.backend = 'batched': it takes one of CartPole"),
-        (EnvConfig(frame_stack=2, backend="batched"), "env.backend = 'batched'"),
+        (replace(CARTPOLE, frame_stack=2, backend="batched"), "env.backend = 'batched'"),
         (
             EnvConfig("Pendulum-v1", kwargs={"gravity": 1}),
             r"env.kwargs = {'gravity': 1}: Pendulum-v1 does not take them",
+        ),
+        (
+            EnvConfig("Acrobot-v1", backend="vector-entry-point"),
+            "env.backend = 'vector-entry-point': it takes an environment registered with a vector_entry_point; "
+            "Acrobot-v1 has none",
+        ),
+        (
+            replace(CARTPOLE, frame_stack=2, backend="vector-entry-point"),
+            "env.backend = 'vector-entry-point': it takes an environment without frame_stack",
+        ),
+        (
+            EnvConfig("tests.toy_envs:Counting-v0", kwargs={"gravity": 1}, backend="vector-entry-point"),
+            "env.kwargs = {'gravity': 1}: tests.toy_envs:Counting-v0 does not take them",
         ),
         (EnvConfig("tests.toy_envs:Sentences-v0"), r"Text space \(part 'said'\)"),
     ]
@@ -72,7 +88,7 @@ def test_what_cannot_be_made_is_refused_in_one_line() -> None:
             make_vec(config, 2, seed=0)
         assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="num_envs = 0: it takes at least 1"):
-        make_vec(EnvConfig(), 0, seed=0)
+        make_vec(CARTPOLE, 0, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -128,55 +144,65 @@ def test_stacked_frames_begin_with_the_first_observation_of_the_episode() -> Non
     assert final == [[2, 3, 4]]
 
 
-def test_a_video_holds_one_whole_episode(tmp_path: Path) -> None:
+def test_a_video_holds_one_whole_episode_from_its_first_observation(tmp_path: Path) -> None:
     from imageio.v2 import get_reader
 
-    seen: list[Step] = []
+    seen: list[Any] = []
 
-    def push_right(step: Step) -> Arrays:
-        seen.append(step)
-        return {"action": np.ones(1, np.int64)}
+    def push_right(obs: Any, *, action_mask: Any) -> int:
+        assert action_mask is None
+        seen.append(obs)
+        return 1
 
-    path = record_video(EnvConfig(), push_right, tmp_path / "videos", seed=3)
+    path = record_video(CARTPOLE, push_right, tmp_path / "videos", seed=3)
     assert path == tmp_path / "videos" / "CartPole-v1-seed-3.mp4"
-    assert 5 < len(seen) < 20
+    vec = make_vec(CARTPOLE, 1, seed=3)
+    step, expected = vec.reset(), []
+    while not step.terminated[0]:
+        expected.append(step.obs["obs"][0].copy())
+        step = vec.step({"action": np.ones(1, np.int64)})
+    np.testing.assert_array_equal(seen, expected)
     assert get_reader(path).count_frames() == len(seen) + 1
-    assert seen[0].obs["obs"].shape == (1, 4)
-    np.testing.assert_array_equal(seen[0].obs["obs"], make_vec(EnvConfig(), 1, seed=3).reset().obs["obs"])
 
 
-def test_an_environment_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="it does not render"), pytest.warns(UserWarning, match="render_mode"):
-        record_video(EnvConfig("tests.toy_envs:Pictureless-v0"), lambda _: {}, tmp_path, seed=0)
+def test_a_video_shows_the_policy_the_action_mask(tmp_path: Path) -> None:
+    masks: list[Any] = []
+
+    def first_allowed(obs: Any, *, action_mask: Any) -> int:
+        masks.append(action_mask)
+        return int(np.argmax(action_mask)) + 1
+
+    record_video(EnvConfig("tests.toy_envs:Masked-v0"), first_allowed, tmp_path, seed=0)
+    assert [int(mask.sum()) for mask in masks] == [3] * 6
 
 
-def test_reward_scale_is_that_of_stable_baselines3_over_the_same_rewards() -> None:
-    from stable_baselines3.common.running_mean_std import RunningMeanStd
-
-    rng, oracle, returns = np.random.default_rng(0), RunningMeanStd(), np.zeros(4)
-    scale = RewardScale(4, gamma=0.9)
-    for _ in range(5):
-        reward, done = rng.normal(3, 2, (32, 4)), rng.random((32, 4)) < 0.1
-        for t in range(32):
-            returns = returns * 0.9 + reward[t]
-            oracle.update(returns)
-            returns[done[t]] = 0
-        scaled = scale(reward, done)
-        expected = np.clip(reward / np.sqrt(oracle.var + 1e-8), -10, 10)
-        np.testing.assert_allclose(scaled, expected, rtol=1e-9)
+@pytest.mark.parametrize("name", ["Pictureless-v0", "Counting-v0"])
+@pytest.mark.filterwarnings("ignore:.*render_mode")
+def test_an_environment_without_pictures_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"{name} cannot be re(corded|ndered)") as error:
+        record_video(EnvConfig(f"tests.toy_envs:{name}"), lambda obs, *, action_mask: 0, tmp_path, seed=0)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.glob("*.mp4"))
 
 
-def test_reward_scale_continues_from_its_state_and_ignores_what_is_not_valid() -> None:
-    rng = np.random.default_rng(1)
-    reward, done = rng.normal(0, 50, (2, 16, 3)), rng.random((2, 16, 3)) < 0.2
-    scale, resumed = RewardScale(3, gamma=0.99), RewardScale(3, gamma=0.99)
-    scale(reward[0], done[0])
-    resumed.load_state_dict(scale.state_dict())
-    np.testing.assert_array_equal(scale(reward[1], done[1]), resumed(reward[1], done[1]))
-    part, padded = RewardScale(3, gamma=0.0), RewardScale(3, gamma=0.0)
-    valid = rng.random((16, 3)) < 0.5
-    padded(reward[0], done[0], valid)
-    part(reward[0][valid][:, None].repeat(3, axis=1), np.zeros((valid.sum(), 3), np.bool_))
-    assert padded.variance == pytest.approx(part.variance, rel=1e-4)
-    outlier = np.where(np.arange(600).reshape(200, 3) == 7, 1e9, 0.0)
-    assert scale(outlier, outlier > 0).max() == 10
+@pytest.mark.parametrize("package", ["imageio", "imageio_ffmpeg"])
+def test_a_missing_video_package_is_one_line_with_the_command_that_installs_it(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0].startswith("imageio")]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError) as error:
+        record_video(CARTPOLE, lambda obs, *, action_mask: 0, tmp_path, seed=0)
+    assert str(error.value).endswith('; install it: .venv/bin/pip install -c constraints.txt -e ".[video]"')
+    assert "\n" not in str(error.value)
+
+
+def test_making_environments_and_their_workers_loads_no_learning_and_no_config_libraries() -> None:
+    code = "import sys, envs.making; print({'torch', 'tyro', 'pydantic', 'rich'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+    assert "torch" in sys.modules  # so that a worker would inherit it, were it not started afresh
+    vec = make_vec(EnvConfig("tests.toy_envs:LoadedModules-v0", backend="subprocess"), 1, seed=0)
+    assert vec.reset().obs["obs"].tolist() == [[0, 0, 0]]
+    vec.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import gymnasium as gym
@@ -9,9 +10,17 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from agents.collector import Group, LocalCollector
+from agents.policy import ActorCritic, PolicyConfig
+from agents.rollouts import Rollouts, to_samples
+from envs.config import EnvConfig
+from envs.making import make_vec
 from envs.next_step import NextStepVectorEnv
 from envs.vector import EnvFault
-from training.core import UserError
+from training.core import Counters, UserError
+from training.seeding import generator
+
+CARTPOLE = EnvConfig("CartPole-v1", backend="vector-entry-point")
 
 
 def sync(name: str, count: int, **kwargs: Any) -> SyncVectorEnv:
@@ -19,8 +28,7 @@ def sync(name: str, count: int, **kwargs: Any) -> SyncVectorEnv:
 
 
 def test_valid_rows_are_exactly_the_transitions_of_cartpole() -> None:
-    native = gym.make_vec("CartPole-v1", num_envs=6, vectorization_mode="vector_entry_point")
-    vec, rng = NextStepVectorEnv(native, seed=0), np.random.default_rng(0)
+    vec, rng = make_vec(CARTPOLE, 6, seed=0), np.random.default_rng(0)
     step, invalid, ended_before = vec.reset(), 0, np.zeros(6, np.bool_)
     for _ in range(400):
         before = step.obs["obs"].copy()
@@ -49,6 +57,34 @@ def test_valid_transitions_count_the_steps_of_each_episode_up_to_its_final_obser
     assert [step.final_obs["obs"][:, 1].tolist() for step in seen] == [[], [], [3, 3], []] * 2
 
 
+def test_rollouts_mark_exactly_the_reset_transitions_and_leave_them_out_of_what_is_learned() -> None:
+    # Env 0 terminates after 2 steps and env 1 is truncated after 3; the time limit cuts env 2 there too.
+    config = EnvConfig("tests.toy_envs:Counting-v0", {"length": 2}, backend="vector-entry-point", time_limit=3)
+    collector = LocalCollector(lambda index: Group(make_vec(config, 3, seed=index), seed=1, index=index), groups=2)
+    policy = ActorCritic(collector.observation_space, collector.action_space, PolicyConfig(), generator(1))
+    rollouts, after, lengths = Rollouts(collector, policy, horizon=7), Counters(), np.tile([2, 3, 3], 2)
+    for rollout in range(4):
+        batch, after, _ = rollouts.next(after)
+        episode_step = batch["obs"][..., 1].numpy()
+        # After an end at step L comes a reset transition: a period of L + 1 rows.
+        assert (episode_step == np.arange(7 * rollout, 7 * rollout + 8)[:, None] % (lengths + 1)).all()
+        resets = episode_step[1:] == 0
+        assert (~batch["valid"].numpy() == resets).all()
+        ends = episode_step[1:] == lengths
+        assert ((batch["terminated"] | batch["truncated"]).numpy() == ends).all()
+        assert batch["final_obs"][:, 1].tolist() == lengths[batch["final_index"][:, 1]].tolist()
+        assert (batch["reward"].numpy() == np.where(resets, 0, episode_step[1:])).all()
+        assert len(to_samples(batch, {})["obs"]) == (~resets).sum()
+    assert after.env_steps == sum(28 - 28 // (length + 1) for length in lengths)
+    collector.close()
+
+
+def test_an_environment_that_lacks_its_package_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(UserError, match=r"env\.id = 'phys2d/CartPole-v1': a package is missing"):
+        make_vec(EnvConfig("phys2d/CartPole-v1", backend="vector-entry-point"), 2, seed=0)
+
+
 def test_nested_spaces_and_masks_pass_through() -> None:
     vec, rng = NextStepVectorEnv(sync("Masked-v0", 3), seed=0), np.random.default_rng(0)
     step = vec.reset()
@@ -72,16 +108,12 @@ def test_nested_spaces_and_masks_pass_through() -> None:
 
 
 def test_loading_starts_other_episodes_and_says_so() -> None:
-    def make() -> NextStepVectorEnv:
-        native = gym.make_vec("CartPole-v1", num_envs=2, vectorization_mode="vector_entry_point")
-        return NextStepVectorEnv(native, seed=0)
-
-    vec, resumed = make(), make()
+    vec, resumed = make_vec(CARTPOLE, 2, seed=0), make_vec(CARTPOLE, 2, seed=0)
     first = vec.reset().obs["obs"].copy()
     resumed.load_state_dict(vec.state_dict())
     assert resumed.inexact == ["envs 0 to 1 (CartPole-v1): a NEXT_STEP vector env starts again"]
     assert (resumed.current().obs["obs"] != first).any()
-    again = make()
+    again = make_vec(CARTPOLE, 2, seed=0)
     again.load_state_dict(vec.state_dict())
     np.testing.assert_array_equal(again.current().obs["obs"], resumed.current().obs["obs"])
 

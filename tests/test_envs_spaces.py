@@ -70,7 +70,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(np.array_equal(one, other) if exact else np.array_equal(np.float32(one), np.float32(other)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(space=any_space, seed=st.integers(0, 1000))
 def test_every_value_comes_back_from_its_arrays(space: gym.Space[Any], seed: int) -> None:
     space.seed(seed)
@@ -97,7 +97,7 @@ def test_values_of_several_environments_come_back_as_gymnasium_batches_them(spac
     assert same(tuple(iterate(batched, values)), tuple(iterate(batched, back)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(space=any_space)
 def test_every_space_comes_back_from_json(space: gym.Space[Any]) -> None:
     text = json.dumps(space_to_json(space), allow_nan=False)

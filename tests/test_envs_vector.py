@@ -84,7 +84,7 @@ def test_backends_give_the_same_data_and_restore_each_others_episodes(config: En
         vec, rng = make_vec(replace(config, backend=backend), 3, seed=7), np.random.default_rng(0)
         runs.append(play(vec, 100, rng))
         generator = rng.bit_generator.state
-        # Single environments have one form of state: the subprocess backend takes over what in-process saved.
+        # Sub-environments have one form of state: the subprocess backend takes over what in-process saved.
         state = vec.state_dict() if backend == "batched" else saved.setdefault("state", vec.state_dict())
         expected = play(vec, 20, rng, vec.current())
         vec.load_state_dict(state)
@@ -143,7 +143,7 @@ def test_final_obs_has_one_row_for_each_ended_episode_in_env_order() -> None:
 
 def test_every_episode_is_that_of_one_environment_reset_with_its_own_seed() -> None:
     vec = make_vec(EnvConfig("Acrobot-v1", time_limit=25), 2, seed=11, first_env=4)
-    single = gym.make("Acrobot-v1")
+    env = gym.make("Acrobot-v1")
     starts = [vec.reset().obs["obs"].copy()]
     for _ in range(75):
         step = vec.step({"action": np.ones(2, np.int64)})
@@ -152,7 +152,7 @@ def test_every_episode_is_that_of_one_environment_reset_with_its_own_seed() -> N
     assert len(starts) == 4
     for episode, start in enumerate(starts):
         for row in range(2):
-            np.testing.assert_array_equal(start[row], single.reset(seed=episode_seed(11, 4 + row, episode))[0])
+            np.testing.assert_array_equal(start[row], env.reset(seed=episode_seed(11, 4 + row, episode))[0])
 
 
 def test_episode_seeds_differ_and_are_positive_32_bit_integers() -> None:
@@ -270,7 +270,7 @@ def test_box2d_episodes_are_restored_exactly_in_a_new_vector(name: str) -> None:
 
 
 def test_actions_that_do_not_fit_are_the_agents_mistake() -> None:
-    cart, pendulum = make_vec(EnvConfig(), 2, seed=0), make_vec(EnvConfig("Pendulum-v1"), 2, seed=0)
+    cart, pendulum = make_vec(EnvConfig("CartPole-v1"), 2, seed=0), make_vec(EnvConfig("Pendulum-v1"), 2, seed=0)
     masked = make_vec(EnvConfig(TOY + "Masked-v0"), 2, seed=0)
     for vec in (cart, pendulum):
         vec.reset()
@@ -296,4 +296,4 @@ def test_an_action_mask_belongs_to_the_observation_it_comes_with() -> None:
         assert step.action_mask is not None
         assert np.argmin(step.action_mask, axis=1).tolist() == step.obs["obs"].tolist()
         step = vec.step(sample_actions(vec, rng, step.action_mask))
-    assert make_vec(EnvConfig(), 2, seed=0).reset().action_mask is None
+    assert make_vec(EnvConfig("CartPole-v1"), 2, seed=0).reset().action_mask is None

@@ -206,5 +206,5 @@ def test_the_normalizer_clips_and_is_the_identity_before_its_first_update() -> N
 
 
 def test_impossible_values_are_named() -> None:
-    with pytest.raises(UserError, match=r"^network.hidden = \(64, 0\)"):
+    with pytest.raises(UserError, match=r"^hidden = \(64, 0\)"):
         NetworkConfig(hidden=(64, 0))

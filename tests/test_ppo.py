@@ -20,7 +20,7 @@ from envs.config import EnvConfig
 from envs.making import make_vec
 from training.core import Batch, Budget, Counters, UserError
 from training.networks import NetworkConfig
-from training.optimizer import OptimizerConfig
+from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
 
 UNTIL = Budget(1_000)
@@ -127,7 +127,7 @@ def test_an_update_agrees_with_stable_baselines3(algorithm: str, env_id: str) ->
         ours: Any = PPO(policy, config, until=UNTIL, seed=1)
         extra = {"batch_size": 32, "n_epochs": 1, "clip_range": 0.2}
     else:
-        ours = A2C(policy, A2CConfig(horizon, gamma=0.9, gae_lambda=0.8, optimizer=adam), until=UNTIL)
+        ours = A2C(policy, A2CConfig(horizon, gamma=0.9, gae_lambda=0.8, optimizer=adam), until=UNTIL, seed=1)
         extra = {"use_rms_prop": False}
     model = getattr(stable_baselines3, algorithm.upper())(
         "MlpPolicy",

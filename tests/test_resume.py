@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,13 +106,16 @@ def test_so_does_every_algorithm_and_kind_of_environment(whole: tuple[str, Path,
 
 
 @pytest.mark.full
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("whole", RUNS, indirect=True)
 def test_fifty_random_kill_points_give_fifty_identical_runs(whole: tuple[str, Path, float], tmp_path: Path) -> None:
-    kills = 0
-    for moment in range(50):
-        kills += _kill_and_resume(whole, tmp_path / str(moment), random.Random(1000 + moment))
-        assert _fingerprint(tmp_path / str(moment)) == _fingerprint(whole[1]), f"kill point {moment}"
-    assert kills >= 50
+    """Fifty for the first experiment, ten for each of the others."""
+    for moment in range(50 if whole[0] == "ppo_cartpole" else 10):
+        folder = tmp_path / str(moment)
+        kills = _kill_and_resume(whole, folder, random.Random(1000 + moment))
+        assert kills >= 1
+        assert _fingerprint(folder) == _fingerprint(whole[1]), f"kill point {moment}"
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("whole", ["ppo_cartpole"], indirect=True)

@@ -20,11 +20,14 @@ from typing import Any
 import pytest
 import torch
 
-from training import environment, interruption
+from training import interruption, provenance
 from training.checkpoint import read_state
-from training.core import Budget, Counters, Every, Last, State, UserError
-from training.environment import changes, describe_environment, source_hash
+from training.claims import Claim
+from training.core import Budget, Counters, Every, State, UserError
 from training.interruption import Interrupted
+from training.logger import read_rows
+from training.metrics import Last
+from training.provenance import changes, describe_environment, source_hash
 from training.run import CheckpointConfig, Run
 from training.run_folder import find_checkpoint, read_settings
 
@@ -173,7 +176,7 @@ def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "lock").exists()
     with create(tmp_path / "run"):
         (tmp_path / "run/environment.json").unlink()
-    with pytest.raises(UserError, match=r"run is not a run: its environment.json can not be read"):
+    with pytest.raises(UserError, match=r"run is not a run: its environment.json cannot be read"):
         Run.open(tmp_path / "run")
     with pytest.raises(UserError, match="missing is not a run"):
         Run.open(tmp_path / "missing")
@@ -182,6 +185,15 @@ def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
 def test_a_run_without_a_checkpoint_says_so(tmp_path: Path) -> None:
     with create(tmp_path), pytest.raises(UserError, match="no best checkpoint yet"):
         find_checkpoint(tmp_path, "best")
+
+
+def test_the_verdicts_are_part_of_the_result_of_a_completed_run(tmp_path: Path) -> None:
+    claims = (Claim("score", ">=", 2.0),)
+    with create(tmp_path, claims=claims) as run:
+        train(run, 1)
+    with Run.open(tmp_path, claims=claims) as run:
+        run.finish(train(run, 2), metrics={"score": 3.0})
+    assert [verdict["holds"] for verdict in result(tmp_path)["claims"]] == [True]
 
 
 # ---- one process at a time ----
@@ -258,6 +270,8 @@ def test_times_are_summed_over_the_segments(tmp_path: Path) -> None:
         time.sleep(0.2)  # what comes after the last save is no training
         run.finish(now, metrics={})
     assert 0.4 <= result(tmp_path)["training_time_s"] <= result(tmp_path)["wall_time_s"] - 0.2
+    first, second = (row["wall_time_s"] for row in read_rows(tmp_path / "timing.jsonl"))
+    assert 0.2 <= first <= second - 0.2
 
 
 def test_rows_of_a_segment_that_left_no_checkpoint_are_void(tmp_path: Path) -> None:
@@ -323,7 +337,7 @@ def test_the_source_hash_follows_the_packages_and_the_experiment_alone(tmp_path:
 
 
 def test_a_folder_without_git_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     described = describe_environment()
     assert (described["commit"], described["dirty"]) == (None, None)

@@ -48,7 +48,7 @@ def test_a_schedule_in_another_unit_than_the_budget_needs_its_length() -> None:
     "wrong", [{"final": -0.1}, {"final": math.nan}, {"warmup": 1.0}, {"warmup": -0.1}, {"over": 0}]
 )
 def test_impossible_values_are_named(wrong: dict[str, float]) -> None:
-    with pytest.raises(UserError, match=f"schedule.{next(iter(wrong))} = "):
+    with pytest.raises(UserError, match=f"^{next(iter(wrong))} = "):
         Schedule("linear", **wrong)  # type: ignore[arg-type]
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from training.core import Budget, Counters, Every, Last, UserError
+from training.core import Budget, Counters, Every, UserError
 from training.logger import Logger
+from training.metrics import Last
+from training.progress import Progress
 from training.tracker import Mode, Tracker, sync
 
 CONFIG = {
@@ -54,7 +56,10 @@ def make_run(folder: Path, mode: Mode, finish_timeout_s: float = 60) -> tuple[Lo
     (folder / "config.json").write_text(json.dumps(CONFIG))
     names = {"experiment": "ppo_cartpole", "run_id": "seed-1", "parent": "runs/x/first"}
     tracker = Tracker(folder, mode=mode, **names, finish_timeout_s=finish_timeout_s)
-    return Logger(folder, every=Every(10), until=Budget(1000), tracker=tracker, console=None), tracker
+    logger = Logger(
+        folder, every=Every(10), until=Budget(1000), tracker=tracker, console=None, clock=Progress(inexact=[])
+    )
+    return logger, tracker
 
 
 def train(logger: Logger, updates: range) -> None:

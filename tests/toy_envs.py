@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
+from functools import partial
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import SyncVectorEnv
+from gymnasium.wrappers import TimeLimit
 
 Env = gym.Env[Any, Any]
 
@@ -85,9 +89,10 @@ class Masked(Env):
 
     observation_space = spaces.Discrete(4, start=10)
     action_space = spaces.Discrete(4, start=1)
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
 
-    def __init__(self, forgets: bool = False) -> None:
-        self.forgets = forgets
+    def __init__(self, forgets: bool = False, render_mode: str | None = None) -> None:
+        self.forgets, self.render_mode = forgets, render_mode
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
@@ -100,6 +105,9 @@ class Masked(Env):
         self.steps += 1
         self.forbidden = (self.forbidden + 1) % 4
         return self.forbidden + 10, 1.0, False, self.steps == 6, {} if self.forgets else self._info()
+
+    def render(self) -> Any:
+        return np.full((33, 65, 3), 60 * self.forbidden, np.uint8)
 
     def _info(self) -> dict[str, Any]:
         return {"action_mask": (np.arange(4) != self.forbidden).astype(np.int8)}
@@ -176,6 +184,15 @@ class Pictureless(Counting):
         super().__init__()
 
 
+class LoadedModules(Counting):
+    """Observes whether its process has imported [torch, tyro, pydantic]."""
+
+    observation_space = spaces.MultiBinary(3)
+
+    def _obs(self) -> Any:
+        return np.array([name in sys.modules for name in ("torch", "tyro", "pydantic")], np.int8)
+
+
 class Sentences(Env):
     """Observes what has no arrays of fixed size."""
 
@@ -183,5 +200,16 @@ class Sentences(Env):
     action_space = spaces.Discrete(2)
 
 
-for toy in (Counting, RandomWalk, Nested, Masked, Faulty, Unseeded, Pictureless, Sentences):
+def native_counting(num_envs: int, length: int = 5, max_episode_steps: int | None = None) -> SyncVectorEnv:
+    """Counting as a vector class of its own, with NEXT_STEP autoreset; env n's episodes are n steps longer."""
+
+    def make(index: int) -> Env:
+        env = Counting(length=length + index, truncates=bool(index % 2))
+        return env if max_episode_steps is None else TimeLimit(env, max_episode_steps)
+
+    return SyncVectorEnv([partial(make, index) for index in range(num_envs)])
+
+
+for toy in (RandomWalk, Nested, Masked, Faulty, Unseeded, Pictureless, LoadedModules, Sentences):
     gym.register(f"{toy.__name__}-v0", f"tests.toy_envs:{toy.__name__}")
+gym.register("Counting-v0", "tests.toy_envs:Counting", vector_entry_point="tests.toy_envs:native_counting")

@@ -20,7 +20,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from training.core import Counters, Every, State, Stateful, UserError, require
+from training.core import Counters, Every, State, Stateful, UserError
 from training.files import sha256, sync, write_json
 from training.serialization import load_state, state_files, write_state
 
@@ -50,9 +50,8 @@ class Checkpoint:
         for name in parts:
             if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == "manifest":
                 raise ValueError(
-                    f"{name!r} can not name a part: lower case letters, digits, underscores; not 'manifest'"
+                    f"{name!r} cannot name a part: lower case letters, digits, underscores; not 'manifest'"
                 )
-        require(keep_last >= 1, "keep_last", keep_last, "at least 1")
         self.every = every
         self.position: Counters | None = None
         self.best_score: Score | None = None
@@ -64,7 +63,7 @@ class Checkpoint:
     @property
     def last(self) -> Path | None:
         """The newest checkpoint."""
-        return next(iter(newest_first(self._folder)), None)
+        return newest(self._folder)
 
     @property
     def best(self) -> Path | None:
@@ -223,10 +222,15 @@ def newest_first(folder: Path) -> list[Path]:
     return sorted(checkpoints, key=lambda path: int(path.name), reverse=True)
 
 
+def newest(folder: Path) -> Path | None:
+    """The newest checkpoint in the folder."""
+    return next(iter(newest_first(folder)), None)
+
+
 def read_best(folder: Path) -> Path | None:
     """The checkpoint with the highest score, as the newest one knows it."""
-    newest = next(iter(newest_first(folder)), None)
-    return None if newest is None else _best(folder, _score(_read_manifest(newest)["best"]))
+    last = newest(folder)
+    return None if last is None else _best(folder, _score(_read_manifest(last)["best"]))
 
 
 def _best(folder: Path, score: Score | None) -> Path | None:
@@ -255,7 +259,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         checksum, version = manifest.pop("checksum"), int(manifest["format"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DamagedError(f"checkpoint {folder} is damaged: manifest.json can not be read ({error})") from None
+        raise DamagedError(f"checkpoint {folder} is damaged: manifest.json cannot be read ({error})") from None
     # Every format keeps this checksum, so that damage is not mistaken for a newer format.
     if checksum != _checksum(manifest):
         raise DamagedError(f"checkpoint {folder} is damaged: manifest.json is not what was written")
@@ -273,7 +277,7 @@ def _verify_files(folder: Path, manifest: dict[str, Any], names: Iterable[str]) 
         try:
             intact = sha256(folder / name) == manifest["sha256"][name]
         except OSError as error:
-            raise DamagedError(f"checkpoint {folder} is damaged: {name} can not be read ({error.strerror})") from None
+            raise DamagedError(f"checkpoint {folder} is damaged: {name} cannot be read ({error.strerror})") from None
         if not intact:
             raise DamagedError(f"checkpoint {folder} is damaged: {name} is not what was written (SHA-256 differs)")
 
@@ -282,4 +286,4 @@ def _load(folder: Path, part: str) -> State:
     try:
         return load_state(folder, part)
     except (SafetensorError, ValueError, LookupError) as error:
-        raise DamagedError(f"checkpoint {folder} is damaged: part {part!r} can not be read ({error})") from None
+        raise DamagedError(f"checkpoint {folder} is damaged: part {part!r} cannot be read ({error})") from None

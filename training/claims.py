@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
@@ -104,6 +104,21 @@ def judge(claim: Claim, scores: Mapping[int, float], baseline: Mapping[int, floa
         "seeds": seeds,
         "holds": holds,
     }
+
+
+def judge_seed(claims: Sequence[Claim], seed: int, result: Mapping[str, Any]) -> tuple[list[Verdict], dict[Claim, str]]:
+    """The verdicts on one seed by its `result.json`, only indications, and why the other claims have none."""
+    verdicts: list[Verdict] = []
+    unjudged: dict[Claim, str] = {}
+    for claim in claims:
+        if claim.baseline is not None:
+            unjudged[claim] = f"judged by `verify`, which runs {claim.baseline} on the same seeds"
+            continue
+        try:
+            verdicts.append(judge(claim, scores_by_seed(claim, {seed: result})))
+        except UserError as error:
+            unjudged[claim] = f"not judged: {error}"
+    return verdicts, unjudged
 
 
 def scores_by_seed(claim: Claim, results: Mapping[int, Mapping[str, Any]]) -> dict[int, float]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
 from training import interruption
-from training.claims import Claim, Verdict, describe, judge, scores_by_seed
-from training.config import config_from_json, parse_options
+from training.claims import Claim, describe, judge_seed
+from training.config import config_from_tree, parse_options
 from training.core import UserError
+from training.non_finite import NonFinite
 from training.run import Run
-from training.run_folder import read_settings
+from training.run_folder import read_result, read_settings
 
 LoadExperiment = Callable[[str], ModuleType]
 
@@ -44,8 +42,11 @@ def train(name: str, module: ModuleType, argv: Sequence[str]) -> None:
     """Makes a new run of the experiment and trains it."""
     options, config = parse_options(argv, TrainOptions(), module.Config())
     folder = Path(options.run_dir) if options.run_dir else None
-    with interruption.catch(), Run.create(name, config, folder=folder, tracker=options.tracker) as run:
-        _carry_out(run, module, config)
+    with (
+        interruption.catch(),
+        Run.create(name, config, folder=folder, tracker=options.tracker, claims=module.CLAIMS) as run,
+    ):
+        _run_experiment(run, module, config)
 
 
 def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
@@ -57,20 +58,14 @@ def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
     settings = read_settings(folder)
     module = load(settings["experiment"])
     config = read_config(folder, settings, module)
-    with interruption.catch(), Run.open(folder) as run:
+    with interruption.catch(), Run.open(folder, claims=module.CLAIMS) as run:
         if not run.finished:
-            _carry_out(run, module, config)
+            _run_experiment(run, module, config)
 
 
 def read_config(folder: Path, settings: Mapping[str, Any], module: ModuleType) -> Any:
     """The config of a run as the experiment's dataclass; `settings` are the contents of its `config.json`."""
-    return config_from_json(json.dumps(settings["config"]), module.Config(), source=str(folder / "config.json"))
-
-
-def read_result(folder: Path) -> dict[str, Any]:
-    """The contents of a run's `result.json`; nothing for a run that was killed before its end."""
-    path = folder / "result.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return config_from_tree(settings["config"], module.Config(), source=str(folder / "config.json"))
 
 
 def _extend(folder: Path, load: LoadExperiment, env_steps: int) -> None:
@@ -87,47 +82,47 @@ def _extend(folder: Path, load: LoadExperiment, env_steps: int) -> None:
     if env_steps <= done:
         raise UserError(f"env_steps = {env_steps}: it takes more than the {done} that {folder} has done")
     if not (folder / "checkpoints").is_dir():
-        raise UserError(f"{folder} can not be extended: it has no checkpoints of its own")
+        raise UserError(f"{folder} cannot be extended: it has no checkpoints of its own")
     config = replace(config, env_steps=env_steps)
-    child = Run.create(settings["experiment"], config, tracker=settings["tracker"], parent=str(folder))
-    with interruption.catch(), child as run:
-        shutil.copytree(folder / "checkpoints", run.folder / "checkpoints")
-        for rows in ("metrics.jsonl", "timing.jsonl"):
-            shutil.copy(folder / rows, run.folder / rows)
-        _carry_out(run, module, config)
+    with (
+        interruption.catch(),
+        Run.create(
+            settings["experiment"],
+            config,
+            tracker=settings["tracker"],
+            parent=str(folder),
+            begin_with=[folder / name for name in ("checkpoints", "metrics.jsonl", "timing.jsonl")],
+            claims=module.CLAIMS,
+        ) as run,
+    ):
+        _run_experiment(run, module, config)
 
 
-def _carry_out(run: Run, module: ModuleType, config: Any) -> None:
-    run.judge = partial(_indicative_verdicts, module.CLAIMS, run.seed)
+def _run_experiment(run: Run, module: ModuleType, config: Any) -> None:
     try:
         module.train(config, run)
     except interruption.Interrupted:
         print(f"interrupted; continue with: python -m experiments resume {run.folder}", file=sys.stderr)
         raise
+    except NonFinite as error:
+        good = run.last_checkpoint
+        error.add_note(f"the last good checkpoint is {good}" if good else "there is no checkpoint yet")
+        raise
+    assert run.finished, "the experiment's train does not call run.finish"
+    _print_end(run, module.CLAIMS)
+
+
+def _print_end(run: Run, claims: Sequence[Claim]) -> None:
     result = run.result
-    assert result is not None, "the experiment's train does not call run.finish"
-    assert result["status"] == "completed", "the experiment's train does not call run.finish"
-    _print_end(run.folder, result)
-
-
-def _indicative_verdicts(claims: Sequence[Claim], seed: int, result: Mapping[str, Any]) -> list[Verdict]:
-    """The verdicts on one seed; a claim that can not be judged by it is said, and left to `verify`."""
-    verdicts = []
-    for claim in claims:
-        if claim.baseline is not None:
-            print(f"claim: {claim}: judged by `verify`, which runs {claim.baseline} on the same seeds")
-            continue
-        try:
-            verdicts.append(judge(claim, scores_by_seed(claim, {seed: result})))
-        except UserError as error:
-            print(f"claim: {claim}: not judged: {error}")
-    return verdicts
-
-
-def _print_end(folder: Path, result: Mapping[str, Any]) -> None:
+    _, unjudged = judge_seed(claims, run.seed, result)
+    for claim, why in unjudged.items():
+        print(f"claim: {claim}: {why}")
     for name, value in result["metrics"].items():
         best = result["best"].get(name)
         print(f"{name} {value:.6g}" + (f" (best checkpoint {best:.6g})" if best is not None else ""))
     for verdict in result["claims"]:
         print(f"claim: {describe(verdict)}")
-    print(f"run: {folder}")
+    for copy in run.copies:
+        online = copy.startswith("http")
+        print("wandb:", copy if online else f"offline copy in {copy}, send it with: make sync RUN={run.folder}")
+    print(f"run: {run.folder}")

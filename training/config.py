@@ -2,7 +2,10 @@
 
 Both give values by dotted key (`agent.optimizer.learning_rate`). A key must be a field of the default config, its value
 must be of the field's type (pydantic), and the config is built again with `dataclasses.replace`, so that every
-`__post_init__` checks it. A mistake is a `UserError` of one line. tyro writes `--help`.
+`__post_init__` checks it. A mistake is a `UserError` of one line.
+
+tyro only writes `--help`. It could parse too, but answers a mistake with a framed page and ends the process, it reads
+no JSON, and it would be a second set of rules about what a field takes.
 """
 
 from __future__ import annotations
@@ -38,9 +41,9 @@ def parse_options(argv: Sequence[str], *configs: Any) -> list[Any]:
     Raises:
         UserError: an option that no config has, or a value that its field does not take.
     """
-    kinds = [_kinds(config) for config in configs]
-    known = {name: position for position, own in enumerate(kinds) for name in own}
-    assert len(known) == sum(map(len, kinds)), "an option is in two configs"
+    types = [_field_types(config) for config in configs]
+    known = {name: position for position, own in enumerate(types) for name in own}
+    assert len(known) == sum(map(len, types)), "an option is in two configs"
     values: list[dict[str, Any]] = [{} for _ in configs]
     for name, tokens in _grouped(argv):
         if name not in known:
@@ -48,36 +51,32 @@ def parse_options(argv: Sequence[str], *configs: Any) -> list[Any]:
         position = known[name]
         if name in values[position]:
             raise UserError(f"{_spelled(name)} is given twice")
-        values[position][name] = _read_tokens(name, kinds[position][name], tokens)
+        values[position][name] = _read_tokens(name, types[position][name], tokens)
     return [_with_values(config, changes) for config, changes in zip(configs, values, strict=True)]
 
 
 def changed_options(config: Any, default: Any) -> list[str]:
     """The options by which `parse_options` makes `config` of `default`."""
-    spoken = []
-    for name in _kinds(default):
+    options = []
+    for name in _field_types(default):
         value = attrgetter(name)(config)
         if value != attrgetter(name)(default):
             word = value if isinstance(value, str) else json.dumps(value, default=asdict)
-            spoken.append(f"{_spelled(name)}={word}")
-    return spoken
+            options.append(f"{_spelled(name)}={word}")
+    return options
 
 
-def config_to_json(config: Any) -> str:
-    """The whole config as indented JSON; `config_from_json` gives an equal one back."""
-    return json.dumps(asdict(config), indent=2) + "\n"
+def config_to_tree(config: Any) -> dict[str, Any]:
+    """The whole config as nested dicts, which JSON can hold; `config_from_tree` gives an equal one back."""
+    return asdict(config)
 
 
-def config_from_json(text: str, default: C, *, source: str = "config.json") -> C:
-    """Reads what `config_to_json` wrote. A key that the text lacks keeps its value in `default`.
+def config_from_tree(tree: Any, default: C, *, source: str = "config.json") -> C:
+    """The config that `config_to_tree` gave the tree of. A key that the tree lacks keeps its value in `default`.
 
     Raises:
-        UserError: not JSON, an unknown key, a value of the wrong type or an impossible one.
+        UserError: not a dict, an unknown key, a value of the wrong type or an impossible one.
     """
-    try:
-        tree = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{source} is not JSON: {error}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{source} holds {tree!r}: it takes an object of keys and values")
     values = {
@@ -122,22 +121,22 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"there are {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}"
 
 
-def _kinds(config: Any, prefix: str = "") -> dict[str, Any]:
+def _field_types(config: Any, prefix: str = "") -> dict[str, Any]:
     """The type of every value in the config by its dotted key; a nested dataclass gives its own keys."""
-    hints = get_type_hints(type(config), include_extras=True)
-    kinds: dict[str, Any] = {}
+    hints = get_type_hints(type(config))
+    types: dict[str, Any] = {}
     for field in fields(config):
         value = getattr(config, field.name)
         if is_dataclass(value):
-            kinds |= _kinds(value, f"{prefix}{field.name}.")
+            types |= _field_types(value, f"{prefix}{field.name}.")
         else:
-            kinds[prefix + field.name] = hints[field.name]
-    return kinds
+            types[prefix + field.name] = hints[field.name]
+    return types
 
 
 def _paired(config: Any, tree: Mapping[str, Any], *, prefix: str, source: str) -> Iterable[tuple[str, Any, Any]]:
     """Every (dotted key, type, JSON value) of the tree, which must have no keys but the config's."""
-    hints = get_type_hints(type(config), include_extras=True)
+    hints = get_type_hints(type(config))
     names = [field.name for field in fields(config)]
     for name, value in tree.items():
         if name not in names:
@@ -151,7 +150,7 @@ def _paired(config: Any, tree: Mapping[str, Any], *, prefix: str, source: str) -
 
 
 def _with_values(config: C, values: Mapping[str, Any], prefix: str = "") -> C:
-    """Rebuilds the config from the inside out; a complaint of a nested `__post_init__` gets the whole key."""
+    """Rebuilds the config from the inside out; a `__post_init__` names its own field, the prefix says where that is."""
     changes: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
@@ -165,9 +164,9 @@ def _with_values(config: C, values: Mapping[str, Any], prefix: str = "") -> C:
     try:
         return replace(config, **changes)  # type: ignore[type-var]
     except UserError as error:
-        key = str(error).partition(" ")[0].partition(".")[0]
-        own = key in {field.name for field in fields(config)}  # type: ignore[arg-type]
-        raise UserError(f"{prefix if own else ''}{error}") from None
+        if error.key is None:
+            raise
+        raise UserError(f"{prefix}{error}", key=prefix + error.key) from None
 
 
 def _grouped(argv: Sequence[str]) -> Iterable[tuple[str, list[str]]]:

@@ -97,15 +97,14 @@ class _Progress:
     def __init__(self) -> None:
         self._points: deque[tuple[float, int]] = deque()  # seconds, count
         self._until = Budget(1)
+        self.fraction = 0.0
 
     def add(self, now: Counters, until: Budget) -> None:
         self._until = until
+        self.fraction = until.fraction(now)
         self._points.append((time.monotonic(), now.count(until.unit)))
         while len(self._points) > 2 and self._points[-1][0] - self._points[1][0] >= RECENT_S:
             self._points.popleft()
-
-    def fraction(self) -> float:
-        return min(1.0, self._points[-1][1] / self._until.count)
 
     def texts(self) -> list[str]:
         """Percent, ETA, rate, count."""
@@ -114,7 +113,7 @@ class _Progress:
         left = max(0, self._until.count - last)
         unit = self._until.unit.removeprefix("env_")
         return [
-            f"{math.floor(100 * self.fraction()):3d}%",
+            f"{math.floor(100 * self.fraction):3d}%",
             f"ETA {_duration(left / rate) if rate else '–'}",
             f"{_short(rate) if rate else '–'}/s",
             f"{_short(last)}/{_short(self._until.count)} {unit}",
@@ -129,7 +128,7 @@ def _line(title: str, progress: _Progress, metrics: list[str], width: int) -> Ta
     while len(texts) > 2 and _cells(texts) + BAR_CELLS[0] > room:
         texts.pop()
     shown = [text for text in (percent, count, rate, eta, *metrics) if text in texts]
-    bar = ProgressBar(completed=progress.fraction(), total=1.0, width=max(1, min(room - _cells(shown), BAR_CELLS[1])))
+    bar = ProgressBar(completed=progress.fraction, total=1.0, width=max(1, min(room - _cells(shown), BAR_CELLS[1])))
     line = Table.grid(padding=(0, 1))
     for _ in range(3):
         line.add_column(no_wrap=True)

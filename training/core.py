@@ -1,4 +1,4 @@
-"""The nouns of every kind of training: batches, counters, cadences, metrics and the protocols of the one loop.
+"""The nouns of every kind of training: batches, counters, cadences and the protocols of the one loop.
 
 A stream yields the next batch, an algorithm learns from it; `training/fit.py` is the loop between the two.
 """
@@ -6,10 +6,12 @@ A stream yields the next batch, an algorithm learns from it; `training/fit.py` i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # workers that step environments import this file and need no torch
     from torch import Tensor
+
+    from training.metrics import Metrics
 
 Batch: TypeAlias = "dict[str, Tensor]"
 """Named tensors; nested names are joined by a slash. The leading shape of every key:
@@ -21,11 +23,10 @@ Batch: TypeAlias = "dict[str, Tensor]"
 | `action_mask` | [T+1, N, A] | [B, A] | True where a discrete action is allowed |
 | `reward` | [T, N] | [B] | float32 |
 | `terminated`, `truncated` | [T, N] | [B] | the episode ended in a terminal state / was cut by a limit |
+| `valid` | [T, N] | | False: a reset transition, never learned from; without the key there is none |
 | `is_first` | [T+1, N] | [B] | the observation is the first of its episode |
 | `final_obs`, `final_obs/<name>` | [K, ...] | | the last observation of each of the K episodes that ended |
 | `final_index` | [K, 2] | | the (t, n) at which each of those ended |
-| `next_obs`, `next_obs/<name>` | | [B, ...] | the observation that followed, across no reset |
-| `weight` | | [B] | importance weights |
 """
 
 State: TypeAlias = dict[str, Any]
@@ -64,7 +65,7 @@ class Every:
     unit: Unit = "env_steps"
 
     def __post_init__(self) -> None:
-        require(self.count >= 1, "every.count", self.count, "at least 1")
+        require(self.count >= 1, "count", self.count, "at least 1")
 
     def due(self, before: Counters, after: Counters) -> bool:
         return after.count(self.unit) // self.count > before.count(self.unit) // self.count
@@ -88,38 +89,11 @@ class Budget:
         return min(1.0, now.count(self.unit) / self.count)
 
 
-class Mean(NamedTuple):
-    """A mean over all that is logged between two rows; `weight` is how many samples `value` already averages."""
-
-    value: float | Tensor
-    weight: float = 1.0
-
-
-class Max(NamedTuple):
-    """The largest value logged between two rows."""
-
-    value: float | Tensor
-
-
-class Sum(NamedTuple):
-    """The sum of all that is logged between two rows."""
-
-    value: float | Tensor
-
-
-class Last(NamedTuple):
-    """The newest value."""
-
-    value: float | Tensor
-
-
-Metric: TypeAlias = Mean | Max | Sum | Last
-Metrics: TypeAlias = dict[str, Metric]
-"""Named `area/what_unit`. Values may be tensors of no dimension: they are read once, when a row is written."""
-
-
 class Stateful(Protocol):
-    """A named part of a run. Loading what was saved makes the part continue as if it had never stopped."""
+    """A named part of a run. Loading what was saved makes the part continue as if it had never stopped.
+
+    A part that may fail to has an attribute `inexact: list[str]`: after loading, why it does not continue to the bit.
+    """
 
     def state_dict(self) -> State: ...
 
@@ -149,11 +123,16 @@ class Algorithm(Stateful, Protocol):
 class UserError(Exception):
     """A mistake of the user's: shown as one line that names the value, the place and what would be right; exit code 2.
 
-    Not a ValueError, so that config libraries let it through as it is.
+    Not a ValueError, so that config libraries let it through as it is. `key` is the field of the config that the
+    message begins with, if it does: who reads the config puts before it where that field is.
     """
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def require(condition: bool, key: str, value: object, takes: str) -> None:
     """Checks one value of a config; the error names the key, the value and what the key takes."""
     if not condition:
-        raise UserError(f"{key} = {value!r}: it takes {takes}")
+        raise UserError(f"{key} = {value!r}: it takes {takes}", key=key)

@@ -1,4 +1,4 @@
-"""Files that a crash can not leave half written."""
+"""Files that a crash cannot leave half written."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; empty when there is no such file."""
+    if not path.exists():
+        return {}
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def write_json(path: Path, value: Any) -> None:

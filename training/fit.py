@@ -6,8 +6,9 @@ from typing import Protocol
 
 from training import interruption
 from training.checkpoint import Checkpoint
-from training.core import Algorithm, Budget, Counters, Every, Metrics, Stream
+from training.core import Algorithm, Budget, Counters, Every, Stream
 from training.logger import Logger
+from training.metrics import Metrics
 
 
 class Evaluate(Protocol):
@@ -16,7 +17,7 @@ class Evaluate(Protocol):
     every: Every
     score: str  # the metric by which the best checkpoint is chosen; higher is better
 
-    def __call__(self, now: Counters) -> Metrics: ...
+    def __call__(self, algorithm: Algorithm) -> Metrics: ...
 
 
 def fit(
@@ -43,12 +44,12 @@ def fit(
         log.add(collected)
         log.add(learned)
         is_best = False
-        evaluated = evaluate is not None and evaluate.every.due(before, now)
-        if evaluate is not None and evaluated:
-            measured = evaluate(now)
+        if evaluate is not None and evaluate.every.due(before, now):
+            measured = evaluate(algorithm)
             log.add(measured)
+            log.write(now)
             is_best = checkpoint is not None and checkpoint.score(float(measured[evaluate.score].value), now)
-        if evaluated or log.every.due(before, now):
+        elif log.every.due(before, now):
             log.write(now)
         stop = interruption.requested()
         if checkpoint and (is_best or stop or checkpoint.every.due(before, now)):

@@ -33,11 +33,12 @@ class NetworkConfig:
 
     hidden: tuple[int, ...] = (64, 64)
     activation: Literal["tanh", "relu", "silu", "gelu"] = "tanh"
-    layer_norm: bool = False  # before every activation of a perceptron
+    layer_norm: bool = False
+    """Before every activation of a perceptron."""
     cnn: Literal["nature", "small"] = "nature"
 
     def __post_init__(self) -> None:
-        require(all(width >= 1 for width in self.hidden), "network.hidden", self.hidden, "widths of at least 1")
+        require(all(width >= 1 for width in self.hidden), "hidden", self.hidden, "widths of at least 1")
 
 
 def linear(inputs: int, outputs: int, *, gain: float, generator: Generator) -> nn.Linear:

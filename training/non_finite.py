@@ -54,9 +54,8 @@ class DeferredCheck:
 def describe(loss: float, norms: Sequence[float], names: Sequence[str]) -> str:
     """What is not finite; `norms` are those of the gradients of the parameters `names`."""
     bad = [key for key, norm in zip(names, norms, strict=True) if not math.isfinite(norm)]
-    if not math.isfinite(loss):
-        return f"the loss is {loss}"
-    if not bad:
-        return "the norm of the whole gradient is not finite"
-    more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-    return f"the norm of the gradient is not finite for {', '.join(bad[:5])}{more}"
+    found = [] if math.isfinite(loss) else [f"the loss is {loss}"]
+    if bad:
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        found.append(f"the norm of the gradient is not finite for {', '.join(bad[:5])}{more}")
+    return "; ".join(found) or "the norm of the whole gradient is not finite"

@@ -14,12 +14,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from training.accumulation import merge_metrics, split_batch
-from training.core import Batch, Budget, Counters, Last, Mean, Metrics, State, Sum, UserError
+from training.core import Batch, Budget, Counters, State, UserError
+from training.metrics import Last, Mean, Metrics, Sum, merge_metrics
 from training.non_finite import DeferredCheck, NonFinite, describe
-from training.optimizer_config import Kind, OptimizerConfig, Rule, assign_rules, build_optimizers
-
-__all__ = ["Gradient", "Kind", "Loss", "NonFinite", "Optimizer", "OptimizerConfig", "Rule", "check_coverage"]
+from training.optimizer_config import OptimizerConfig, OptimizerKind, assign_rules, build_optimizers
 
 
 class Loss(NamedTuple):
@@ -233,6 +231,18 @@ class Optimizer:
             self._scaler.load_state_dict(state["loss_scale"])
 
 
+def split_batch(batch: Batch, parts: int, name: str) -> list[Batch]:
+    """Splits every tensor's leading dimension, as evenly as can be; the larger parts come first."""
+    rows = {key: tensor.shape[0] if tensor.dim() else 0 for key, tensor in batch.items()}
+    if len(set(rows.values())) != 1:
+        raise UserError(f"{name}.micro_batches = {parts}: a batch must have one leading size, not {rows}")
+    size = next(iter(rows.values()))
+    if size < parts:
+        raise UserError(f"{name}.micro_batches = {parts}: it takes at most the rows of a batch, here {size}")
+    split = {key: tensor.tensor_split(parts) for key, tensor in batch.items()}
+    return [{key: pieces[part] for key, pieces in split.items()} for part in range(parts)]
+
+
 def check_coverage(module: nn.Module, optimizers: Sequence[Optimizer]) -> None:
     """Raises UserError, naming the parameter, unless each one of `module` belongs to exactly one of the optimizers."""
     for key, parameter in module.named_parameters():
@@ -271,7 +281,7 @@ def _check_names(place: str, saved: Mapping[str, Any], own: Mapping[str, Any]) -
             raise UserError(f"{place}: {key!r} is {where}; load it with the rules it was saved with")
 
 
-def _check_moments(place: str, saved: Mapping[str, Any], kind: Kind, leaf: Tensor) -> None:
+def _check_moments(place: str, saved: Mapping[str, Any], kind: OptimizerKind, leaf: Tensor) -> None:
     if saved["kind"] != kind:
         raise UserError(f"{place}: they were saved by {saved['kind']!r}, here they belong to {kind!r}")
     for key, value in saved.items():

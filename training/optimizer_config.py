@@ -7,25 +7,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-import tyro
 from torch import nn
 
 from training.core import UserError, require
 from training.schedules import Schedule
 
-Kind = Literal["adam", "adamw", "sgd", "rmsprop", "muon"]
+OptimizerKind = Literal["adam", "adamw", "sgd", "rmsprop", "muon"]
 
-_KINDS: dict[Kind, Callable[..., torch.optim.Optimizer]] = {
+_KINDS: dict[OptimizerKind, Callable[..., torch.optim.Optimizer]] = {
     "adam": partial(torch.optim.Adam, fused=True),
     "adamw": partial(torch.optim.AdamW, fused=True),
     "sgd": partial(torch.optim.SGD, fused=True),
     "rmsprop": partial(torch.optim.RMSprop, foreach=True),
     "muon": torch.optim.Muon,
 }
-_TAKES: dict[Kind, tuple[str, ...]] = {
+_TAKES: dict[OptimizerKind, tuple[str, ...]] = {
     "adam": ("betas", "eps"),
     "adamw": ("betas", "eps"),
     "sgd": ("momentum",),
@@ -39,53 +38,63 @@ class Rule:
     """What is different for the parameters whose names match `pattern` (`*`, `?`, `[...]`). None: as in the config."""
 
     pattern: str
-    kind: Kind | None = None
+    kind: OptimizerKind | None = None
     learning_rate: float | None = None
-    schedule: Annotated[Schedule | None, tyro.conf.AvoidSubcommands] = None
+    schedule: Schedule | None = None
     weight_decay: float | None = None
     frozen: bool = False
 
     def __post_init__(self) -> None:
         rate, decay = self.learning_rate, self.weight_decay
-        require(rate is None or 0.0 < rate < math.inf, "rule.learning_rate", rate, "a finite number above 0")
-        require(decay is None or 0.0 <= decay < math.inf, "rule.weight_decay", decay, "a finite number of at least 0")
+        require(rate is None or 0.0 < rate < math.inf, "learning_rate", rate, "a finite number above 0")
+        require(decay is None or 0.0 <= decay < math.inf, "weight_decay", decay, "a finite number of at least 0")
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
     """How parameters are updated. `betas`, `eps`, `momentum` and `alpha` are torch's own defaults when None."""
 
-    kind: Kind = "adam"
+    kind: OptimizerKind = "adam"
     learning_rate: float = 3e-4
     schedule: Schedule = field(default_factory=Schedule)
-    weight_decay: float = 0.0  # adamw, muon: decoupled from the gradient; the others: an L2 penalty
-    betas: tuple[float, float] | None = None  # adam, adamw
-    eps: float | None = None  # adam, adamw, rmsprop
-    momentum: float | None = None  # sgd, rmsprop, muon
-    alpha: float | None = None  # rmsprop: the decay of the mean square
-    max_grad_norm: float | None = None  # of all trainable parameters together; None: no clipping
-    micro_batches: int = 1  # parts of a batch whose gradients are accumulated
-    precision: Literal["float32", "bf16", "fp16"] = "float32"  # of the forward pass (autocast)
+    weight_decay: float = 0.0
+    """adamw, muon: decoupled from the gradient; the others: an L2 penalty."""
+    betas: tuple[float, float] | None = None
+    """For adam and adamw."""
+    eps: float | None = None
+    """For adam, adamw and rmsprop."""
+    momentum: float | None = None
+    """For sgd, rmsprop and muon."""
+    alpha: float | None = None
+    """For rmsprop: the decay of the mean square."""
+    max_grad_norm: float | None = None
+    """Of all trainable parameters together; None: no clipping."""
+    micro_batches: int = 1
+    """Parts of a batch whose gradients are accumulated."""
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    """Of the forward pass (autocast)."""
     on_non_finite: Literal["stop", "skip"] = "stop"
-    ema_decay: float | None = None  # of the averaged parameters; None: no averaging
-    rules: tuple[Rule, ...] = ()  # the first match wins; together they cover every parameter; (): all as above
+    ema_decay: float | None = None
+    """Of the averaged parameters; None: no averaging."""
+    rules: tuple[Rule, ...] = ()
+    """The first match wins; together they cover every parameter; (): all as above."""
 
     def __post_init__(self) -> None:
         rate, decay, clip = self.learning_rate, self.weight_decay, self.max_grad_norm
-        require(0.0 < rate < math.inf, "optimizer.learning_rate", rate, "a finite number above 0")
-        require(0.0 <= decay < math.inf, "optimizer.weight_decay", decay, "a finite number of at least 0")
-        require(clip is None or clip > 0.0, "optimizer.max_grad_norm", clip, "a number above 0, or None")
-        require(self.micro_batches >= 1, "optimizer.micro_batches", self.micro_batches, "at least 1")
-        require(self.eps is None or self.eps > 0.0, "optimizer.eps", self.eps, "a number above 0, or None")
+        require(0.0 < rate < math.inf, "learning_rate", rate, "a finite number above 0")
+        require(0.0 <= decay < math.inf, "weight_decay", decay, "a finite number of at least 0")
+        require(clip is None or clip > 0.0, "max_grad_norm", clip, "a number above 0, or None")
+        require(self.micro_batches >= 1, "micro_batches", self.micro_batches, "at least 1")
+        require(self.eps is None or self.eps > 0.0, "eps", self.eps, "a number above 0, or None")
         betas = self.betas
-        require(betas is None or all(0.0 <= b < 1.0 for b in betas), "optimizer.betas", betas, "two numbers in [0, 1)")
+        require(betas is None or all(0.0 <= b < 1.0 for b in betas), "betas", betas, "two numbers in [0, 1)")
         for key in ("momentum", "alpha", "ema_decay"):
             value = getattr(self, key)
-            require(value is None or 0.0 <= value < 1.0, f"optimizer.{key}", value, "a number in [0, 1), or None")
+            require(value is None or 0.0 <= value < 1.0, key, value, "a number in [0, 1), or None")
         kinds = [rule.kind or self.kind for rule in self.rules if not rule.frozen] or [self.kind]
         for key in ("betas", "eps", "momentum", "alpha"):
             used = getattr(self, key) is None or any(key in _TAKES[kind] for kind in kinds)
-            require(used, f"optimizer.{key}", getattr(self, key), f"None: {' and '.join(kinds)} does not use it")
+            require(used, key, getattr(self, key), f"None: {' and '.join(kinds)} does not use it")
 
 
 def assign_rules(parameters: Mapping[str, nn.Parameter], config: OptimizerConfig, name: str) -> dict[str, Rule]:
@@ -129,7 +138,7 @@ def build_optimizers(
         own = {"pattern": rule.pattern, "kind": rule.kind, "base_rate": rule.learning_rate, "schedule": rule.schedule}
         group = groups.setdefault(rule.pattern, {"params": [], "weight_decay": rule.weight_decay, **own})
         group["params"].append((key, parameter))
-    kinds: dict[Kind, list[dict[str, Any]]] = {}
+    kinds: dict[OptimizerKind, list[dict[str, Any]]] = {}
     for group in groups.values():
         kinds.setdefault(group["kind"], []).append(group)
     optimizers = []

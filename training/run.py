@@ -7,26 +7,27 @@ A run of several stages has a folder `<nn>-<name>/` for each, with the same file
 
 from __future__ import annotations
 
-import json
 import secrets
+import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from training.checkpoint import Checkpoint, newest_first
-from training.config import config_hash, config_to_json
+from training.checkpoint import Checkpoint, newest
+from training.claims import Claim, judge_seed
+from training.config import config_hash, config_to_tree
 from training.console import Console
 from training.core import Budget, Counters, Every, Stateful, UserError, require
-from training.environment import changes, describe_environment, source_hash
 from training.files import write_json
 from training.interruption import Interrupted
 from training.logger import Logger
 from training.progress import Progress
-from training.run_folder import Lock, make_folder, read_environment, read_settings
+from training.provenance import changes, describe_environment, source_hash
+from training.run_folder import Lock, make_folder, read_environment, read_result, read_settings
 from training.tracker import Mode, Tracker
 
 Status = Literal["completed", "interrupted", "failed"]
@@ -55,15 +56,20 @@ class Run:
     """
 
     def __init__(
-        self, folder: Path, settings: dict[str, Any], *, lock: Lock | None, inexact: Sequence[str] = ()
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        *,
+        lock: Lock | None,
+        claims: Sequence[Claim] = (),
+        inexact: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.experiment: str = settings["experiment"]
         self.seed: int = settings["seed"]
         self.config: dict[str, Any] = settings["config"]
-        self.judge: Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = _no_verdicts
-        """Gives the verdicts that the result of a finished run is written with."""
         self._settings = settings
+        self._claims = claims
         self._lock = lock
         self._progress = Progress(inexact)
         self._stages: list[Run] = []
@@ -80,6 +86,8 @@ class Run:
         folder: Path | None = None,
         tracker: Mode = "auto",
         parent: str | None = None,
+        begin_with: Sequence[Path] = (),
+        claims: Sequence[Claim] = (),
         runs: Path = Path("runs"),
     ) -> Run:
         """Makes the folder of a new run.
@@ -90,6 +98,8 @@ class Run:
             folder: where; by default `<runs>/<experiment>/<id>`.
             tracker: whether and where W&B gets a copy.
             parent: the run that this one continues.
+            begin_with: the files and folders of that run which this one begins with copies of.
+            claims: what the result of the finished run is judged by.
             runs: the folder of all runs.
 
         Raises:
@@ -104,17 +114,21 @@ class Run:
             "seed": config.seed,
             "tracker": tracker,
             "parent": parent,
-            "config": json.loads(config_to_json(config)),
+            "config": config_to_tree(config),
             "config_hash": config_hash(config),
             "source_hash": source_hash(experiment),
         }
+        for path in begin_with:
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
         write_json(folder / "environment.json", describe_environment())
         write_json(folder / "config.json", settings)  # last: it is what makes the folder a run
-        return cls(folder, settings, lock=lock)
+        return cls(folder, settings, lock=lock, claims=claims)
 
     @classmethod
-    def open(cls, folder: Path) -> Run:
+    def open(cls, folder: Path, *, claims: Sequence[Claim] = ()) -> Run:
         """Opens a run to continue it; says on stderr what is not as it was, and when the run is finished already.
+
+        Its result will be judged by `claims`.
 
         Raises UserError when the folder is not a run or another process holds it.
         """
@@ -126,7 +140,7 @@ class Run:
             changed["source"] = "the source code changed"
         # Another commit alone changes nothing: what matters of it is the source.
         inexact = [f"resumed with another environment: {line}" for kind, line in changed.items() if kind != "commit"]
-        run = cls(folder, settings, lock=Lock(folder), inexact=inexact)
+        run = cls(folder, settings, lock=Lock(folder), claims=claims, inexact=inexact)
         for line in changed.values():
             print(f"warning: {folder} was begun with another environment: {line}", file=sys.stderr)
         if run.finished:
@@ -142,7 +156,7 @@ class Run:
         self.close()
 
     def close(self) -> None:
-        """Closes the log and gives the folder free for other processes."""
+        """Closes the log and releases the folder for other processes."""
         for part in (*self._stages, self._log):
             if part is not None:
                 part.close()
@@ -157,16 +171,25 @@ class Run:
         return self._log
 
     @property
-    def result(self) -> dict[str, Any] | None:
-        """The contents of `result.json`, None when no segment of the run has ended yet."""
-        path = self.folder / "result.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    def result(self) -> dict[str, Any]:
+        """The contents of `result.json`; empty when no segment of the run has ended yet."""
+        return read_result(self.folder)
 
     @property
     def finished(self) -> bool:
         """The run, or this stage of it, came to its end."""
-        result = self.result
-        return result is not None and result["status"] == "completed"
+        return self.result.get("status") == "completed"
+
+    @property
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint; of a run of several stages, its last stage's."""
+        return self._stages[-1].last_checkpoint if self._stages else newest(self.folder / "checkpoints")
+
+    @property
+    def copies(self) -> list[str]:
+        """Where the finished W&B copies of the run and its stages are: an address, or a folder for an offline one."""
+        own = self._tracker.where if self._tracker else None
+        return [*([own] if own else []), *(copy for stage in self._stages for copy in stage.copies)]
 
     def open_log(self, every: Every, until: Budget) -> Logger:
         """Makes `run.log`: metrics to the folder, the console and W&B."""
@@ -179,7 +202,9 @@ class Run:
             parent=self._settings["parent"],
         )
         console = Console(stage or self.experiment)
-        self._log = Logger(self.folder, every=every, until=until, tracker=self._tracker, console=console)
+        self._log = Logger(
+            self.folder, every=every, until=until, tracker=self._tracker, console=console, clock=self._progress
+        )
         return self._log
 
     def checkpoint(self, parts: Mapping[str, Stateful], config: CheckpointConfig | None = None) -> Checkpoint:
@@ -235,7 +260,7 @@ class Run:
         for stage in self._stages:
             stage._fail(status)
         earlier = self.result
-        if self._position() is None and earlier is not None:  # nothing was trained since
+        if self._position() is None and earlier:  # nothing was trained since
             write_json(self.folder / "result.json", {**earlier, "status": status})
             return
         measured = self._log.latest if self._log else {}
@@ -249,6 +274,7 @@ class Run:
         best: Mapping[str, Any] | None,
     ) -> None:
         inexact = self._inexact()
+        last = self.last_checkpoint
         result = {
             "experiment": self.experiment,
             "status": status,
@@ -262,10 +288,10 @@ class Run:
             "wall_time_s": self._time("wall_time_s"),
             "training_time_s": self._time("training_time_s"),
             "parent": self._settings["parent"],
-            "checkpoint": self._last(),
+            "checkpoint": None if last is None else last.relative_to(self.folder).as_posix(),
         }
         if status == "completed":
-            result["claims"] = self.judge(result)
+            result["claims"], _ = judge_seed(self._claims, self.seed, result)
         write_json(self.folder / "result.json", result)
         if self._log is not None:
             self._log.close()
@@ -279,31 +305,19 @@ class Run:
             return self._stages[-1]._position()
         return self._checkpoint.position if self._checkpoint else None
 
-    def _last(self) -> str | None:
-        if self._stages:
-            stage = self._stages[-1]
-            last = stage._last()
-            return last and f"{stage.folder.name}/{last}"
-        newest = next(iter(newest_first(self.folder / "checkpoints")), None)
-        return None if newest is None else newest.relative_to(self.folder).as_posix()
-
     def _best(self) -> dict[str, Any]:
         score = self._checkpoint.best_score if self._checkpoint else None
         return {} if score is None else asdict(score)
 
     def _inexact(self) -> list[str]:
-        if (result := self.result) and result["status"] == "completed":
-            return list(result["inexact"])
+        if self.finished:
+            return list(self.result["inexact"])
         own = self._checkpoint.inexact if self._checkpoint else self._progress.inexact
         return list(dict.fromkeys([*own, *(reason for stage in self._stages for reason in stage._inexact())]))
 
     def _time(self, name: Literal["wall_time_s", "training_time_s"]) -> float:
-        if (result := self.result) and result["status"] == "completed":
-            return float(result[name])
+        if self.finished:
+            return float(self.result[name])
         if self._stages:
             return sum(stage._time(name) for stage in self._stages)
         return round(float(getattr(self._progress, name)), 3)
-
-
-def _no_verdicts(_: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return []

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from training.checkpoint import newest_first, read_best
+from training.checkpoint import newest, read_best
 from training.core import UserError
+from training.files import read_json
 
 LOCK = "lock"
 
@@ -37,7 +38,7 @@ class Lock:
         os.register_at_fork(after_in_child=self._file.close)
 
     def release(self) -> None:
-        """Gives the folder free; a second call does nothing."""
+        """Releases the folder; a second call does nothing."""
         self._file.close()
 
 
@@ -67,15 +68,25 @@ def read_environment(folder: Path) -> dict[str, Any]:
     return _read(folder, "environment.json", ("commit", "packages"))
 
 
+def read_result(folder: Path) -> dict[str, Any]:
+    """The contents of a run's `result.json`; empty when no segment of the run has ended yet."""
+    return read_json(folder / "result.json")
+
+
+def stage_folders(run: Path) -> list[Path]:
+    """The folders of a run's stages, in their order; none for a run of one stage."""
+    return sorted(run.glob("[0-9][0-9]-*"))
+
+
 def find_checkpoint(run: Path, which: Literal["best", "last"]) -> Path:
     """The best or the newest checkpoint of a run; of a run of several stages, its last stage's.
 
     Raises UserError when the folder is not a run or has no such checkpoint.
     """
     read_settings(run)
-    stages = sorted(path.parent for path in run.glob("[0-9][0-9]-*/checkpoints"))
+    stages = [stage for stage in stage_folders(run) if (stage / "checkpoints").exists()]
     folder = (stages[-1] if stages else run) / "checkpoints"
-    found = next(iter(newest_first(folder)), None) if which == "last" else read_best(folder)
+    found = newest(folder) if which == "last" else read_best(folder)
     if found is None:
         raise UserError(f"run {run} has no {which} checkpoint yet")
     return found
@@ -93,9 +104,9 @@ def _read(folder: Path, name: str, keys: Sequence[str]) -> dict[str, Any]:
     try:
         content = json.loads((folder / name).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{folder} is not a run: its {name} can not be read ({error.strerror})") from None
+        raise UserError(f"{folder} is not a run: its {name} cannot be read ({error.strerror})") from None
     except ValueError as error:
-        raise UserError(f"{folder} is not a run: its {name} is no JSON ({error})") from None
+        raise UserError(f"{folder} is not a run: its {name} is not JSON ({error})") from None
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:
         raise UserError(f"{folder} is not a run: its {name} lacks {', '.join(missing)}")

@@ -17,15 +17,19 @@ class Schedule:
     """
 
     kind: Literal["constant", "linear", "cosine"] = "constant"
-    final: float = 0.0  # the multiplier at the end
-    warmup: float = 0.0  # the fraction of `over` in which the multiplier rises linearly from 0; 0: starts at 1
-    over: int | None = None  # the length, warm-up included, in `unit`; None: the run's whole budget
-    unit: Unit | None = None  # what is counted; None: the budget's unit
+    final: float = 0.0
+    """The multiplier at the end."""
+    warmup: float = 0.0
+    """The fraction of `over` in which the multiplier rises linearly from 0; 0: starts at 1."""
+    over: int | None = None
+    """The length, warm-up included, in `unit`; None: the run's whole budget."""
+    unit: Unit | None = None
+    """What is counted; None: the budget's unit."""
 
     def __post_init__(self) -> None:
-        require(0.0 <= self.final < math.inf, "schedule.final", self.final, "a finite number of at least 0")
-        require(0.0 <= self.warmup < 1.0, "schedule.warmup", self.warmup, "a fraction in [0, 1)")
-        require(self.over is None or self.over >= 1, "schedule.over", self.over, "at least 1, or None")
+        require(0.0 <= self.final < math.inf, "final", self.final, "a finite number of at least 0")
+        require(0.0 <= self.warmup < 1.0, "warmup", self.warmup, "a fraction in [0, 1)")
+        require(self.over is None or self.over >= 1, "over", self.over, "at least 1, or None")
 
     def multiplier(self, now: Counters, until: Budget) -> float:
         """The multiplier at `now` in a run with the budget `until`.

@@ -43,7 +43,7 @@ def state_files(part: str) -> tuple[str, str]:
 
 
 def write_state(folder: Path, part: str, state: State) -> None:
-    """Writes a part's state; raises TypeError with the dotted path of a value that can not be saved.
+    """Writes a part's state; raises TypeError with the dotted path of a value that cannot be saved.
 
     Tensors that are contiguous, in main memory and share no storage are written without a copy. Tensors that share
     memory come back as separate tensors, parameters as plain tensors on the CPU, every mapping as a plain dict.
@@ -85,7 +85,7 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         return {"$array": _put(torch.from_numpy(np.require(value, requirements=["C", "W"])), path, tensors)}
     dtype = f" of {value.dtype}" if isinstance(value, Tensor | np.ndarray) else ""
     raise TypeError(
-        f"{path} is a {kind.__module__}.{kind.__qualname__}{dtype}, which a checkpoint can not hold: it takes nested "
+        f"{path} is a {kind.__module__}.{kind.__qualname__}{dtype}, which a checkpoint cannot hold: it takes nested "
         "dicts, lists and tuples of dense tensors, NumPy arrays, bool, int, float, str and None"
     )
 

@@ -21,6 +21,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from training.core import UserError
+from training.files import read_json
+
 Mode = Literal["auto", "online", "offline", "none"]
 
 
@@ -91,8 +94,8 @@ class Tracker:
         if self._off or copier is None:
             return
         try:
-            words = json.dumps(result).encode()
-            self._take(copier.communicate(words, timeout=self._job.seconds_left)[0])
+            message = json.dumps(result).encode()
+            self._take(copier.communicate(message, timeout=self._job.seconds_left)[0])
         except subprocess.TimeoutExpired:
             self._give_up(f"no end after {self._job.seconds_left:g} s")
         except Exception as error:  # whatever it is, the run is complete without its copy
@@ -101,10 +104,10 @@ class Tracker:
             _stop(copier)
 
     def _take(self, answer: bytes) -> None:
-        words = _words(answer)
-        self.where = words.get("where")
-        if "error" in words:
-            self._give_up(words["error"])
+        reply = _reply(answer)
+        self.where = reply.get("where")
+        if "error" in reply:
+            self._give_up(reply["error"])
 
     def _give_up(self, reason: str) -> None:
         self._off = True
@@ -126,16 +129,16 @@ def sync(folder: Path, mode: Literal["auto", "online", "offline"] = "auto") -> s
     Raises:
         UserError: the folder is not a run with rows, or W&B failed; one line.
     """
-    from training.core import UserError  # not above: it imports torch, which the copier does without
+    from training.run_folder import stage_folders  # not above: it imports torch, which the copier does without
 
-    stages = [folder] if (folder / "metrics.jsonl").exists() else sorted(folder.glob("[0-9][0-9]-*"))
+    stages = [folder] if (folder / "metrics.jsonl").exists() else stage_folders(folder)
     if not stages or not all((stage / "metrics.jsonl").exists() for stage in stages):
-        raise UserError(f"{folder} can not be copied to W&B: there is no metrics.jsonl in it")
+        raise UserError(f"{folder} cannot be copied to W&B: there is no metrics.jsonl in it")
     copies = [_sync_one(stage.resolve(), mode) for stage in stages]
-    for words in copies:
-        if "error" in words:
-            raise UserError(f"W&B: {words['error']}")
-    return "\n".join(words["where"] for words in copies)
+    for reply in copies:
+        if "error" in reply:
+            raise UserError(f"W&B: {reply['error']}")
+    return "\n".join(reply["where"] for reply in copies)
 
 
 def _sync_one(folder: Path, mode: Mode) -> dict[str, str]:
@@ -152,7 +155,7 @@ def _sync_one(folder: Path, mode: Mode) -> dict[str, str]:
     result = read_json(folder / "result.json")
     copier = _start(job)
     try:
-        return _words(copier.communicate(json.dumps(result).encode())[0])
+        return _reply(copier.communicate(json.dumps(result).encode())[0])
     finally:
         _stop(copier)
 
@@ -160,7 +163,7 @@ def _sync_one(folder: Path, mode: Mode) -> dict[str, str]:
 def _start(job: Job) -> subprocess.Popen[bytes]:
     # In a session of its own: Ctrl-C in the terminal is for the training process alone.
     return subprocess.Popen(
-        [sys.executable, "-m", "training.copier", json.dumps(asdict(job))],
+        [sys.executable, "-m", "training.wandb_process", json.dumps(asdict(job))],
         cwd=Path(__file__).resolve().parent.parent,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -176,18 +179,10 @@ def _stop(copier: subprocess.Popen[bytes]) -> None:
         copier.communicate()
 
 
-def _words(answer: bytes) -> dict[str, str]:
+def _reply(answer: bytes) -> dict[str, str]:
     """What the copier said last: `where` the copy is, or the `error` it died of."""
-    words: dict[str, str] = json.loads(answer) if answer else {"error": "its process was killed"}
-    return words
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object; empty when there is no such file."""
-    if not file.exists():
-        return {}
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content
+    reply: dict[str, str] = json.loads(answer) if answer else {"error": "its process was killed"}
+    return reply
 
 
 def one_line(error: BaseException) -> str:

@@ -16,13 +16,12 @@ from typing import Any
 
 from training import interruption
 from training.claims import Claim, Verdict, judge, scores_by_seed
-from training.commands import read_result
 from training.config import changed_options, config_hash, parse_options
 from training.core import UserError, require
-from training.environment import source_hash
 from training.files import write_json
-from training.results import RESULTS, learning_curve, print_report, summary
-from training.run_folder import read_settings
+from training.provenance import source_hash
+from training.report_tables import RESULTS, learning_curve, print_report, summary
+from training.run_folder import read_result, read_settings
 
 SHARED_WITH_BASELINE = ("env_steps", "device")
 """The options of `verify` that its baselines get too; all others are the experiment's own."""
@@ -77,7 +76,7 @@ def verify(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
         Whether every claim holds.
 
     Raises:
-        UserError: a wrong option, or a score that can not be judged.
+        UserError: a wrong option, or a score that cannot be judged.
         Interrupted: the seeds in training have saved and can be continued by the same command.
     """
     module = load(name)
@@ -136,13 +135,14 @@ def _judged(claim: Claim, name: str, results: Mapping[str, Mapping[int, Mapping[
 
 def _train_all(tasks: Sequence[Task], package: str, jobs: int) -> bool:
     """Trains what is not finished, `jobs` at a time; says what fails and returns whether nothing did."""
-    waiting = [(task, command) for task in tasks if (command := _command(task, package)) is not None]
+    waiting = [(task, *found) for task in tasks if (found := _next_command(task, package))]
     complete = True
     with _children() as running:
         while waiting or running:
             interruption.check()
             while waiting and len(running) < jobs:
-                task, command = waiting.pop(0)
+                task, verb, command = waiting.pop(0)
+                print(f"{task}: {verb}, see {task.log}", file=sys.stderr)
                 running[_start(task, command)] = task
             for process in [process for process in running if process.poll() is not None]:
                 complete &= _ended(running.pop(process), process.returncode)
@@ -150,13 +150,13 @@ def _train_all(tasks: Sequence[Task], package: str, jobs: int) -> bool:
     return complete
 
 
-def _command(task: Task, package: str) -> list[str] | None:
-    """What makes the seed's run finished: training, resuming, or nothing. A run of something else is set aside."""
+def _next_command(task: Task, package: str) -> tuple[str, list[str]] | None:
+    """What finishes the seed's run, as a verb and a command; None when it is. A run of something else is set aside."""
     program = [sys.executable, "-m", package]
     train = [*program, "train", task.experiment, "--seed", str(task.seed), "--tracker", "none"]
     train += ["--run-dir", str(task.folder), *task.options]
     if not task.folder.exists():
-        return train
+        return "trains", train
     try:
         settings = read_settings(task.folder)
         same = (settings["config_hash"], settings["source_hash"]) == (
@@ -169,11 +169,11 @@ def _command(task: Task, package: str) -> list[str] | None:
         aside = _free_name(task.folder)
         task.folder.rename(aside)
         print(f"{task}: {task.folder} is of another config or source, set aside as {aside}", file=sys.stderr)
-        return train
+        return "trains", train
     if read_result(task.folder).get("status") == "completed":
         print(f"{task}: finished before", file=sys.stderr)
         return None
-    return [*program, "resume", str(task.folder)]
+    return "resumes", [*program, "resume", str(task.folder)]
 
 
 def _free_name(folder: Path) -> Path:
@@ -184,7 +184,6 @@ def _free_name(folder: Path) -> Path:
 
 
 def _start(task: Task, command: Sequence[str]) -> subprocess.Popen[bytes]:
-    print(f"{task}: {command[3]}s, see {task.log}", file=sys.stderr)
     task.folder.parent.mkdir(parents=True, exist_ok=True)
     with task.log.open("wb") as log:
         return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The backends that step single environments: in this process, or in worker processes over shared memory.
+"""Sub-environments as one VectorEnv, stepped in this process or in worker processes over shared memory.
 
 Gymnasium's SyncVectorEnv and AsyncVectorEnv are not used: they reset an environment at the end of an episode without a
 seed, so that its later episodes could only be restored by replaying its whole life.
@@ -15,34 +15,35 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.actions import check_actions
 from envs.buffers import Buffers
-from envs.lane import Past
-from envs.vector import Arrays, Step, check_actions, named
+from envs.sub_env import EpisodeHistory
+from envs.vector import Arrays, Step, named
 from training.core import State, require
 
 
-class Lanes(Protocol):
-    """Steps the environments of all rows; raises EnvFault (see envs/lane.py and envs/workers.py)."""
+class Backend(Protocol):
+    """Steps the sub-environments of all rows: `SubEnvs` in this process or `Workers` in others. Raises EnvFault."""
 
     def reset(self) -> None: ...
 
     def step(self) -> None: ...
 
-    def restore(self, past: Past) -> list[str]: ...
+    def restore(self, history: EpisodeHistory) -> list[str]: ...
 
     def close(self) -> None: ...
 
 
-class SinglesVectorEnv:
-    """N single environments as one VectorEnv; its state is the episodes and the actions since they began."""
+class SubEnvVectorEnv:
+    """N sub-environments as one VectorEnv; its state is the episodes and the actions since they began."""
 
-    def __init__(self, env_id: str, buffers: Buffers, lanes: Lanes) -> None:
+    def __init__(self, env_id: str, buffers: Buffers, backend: Backend) -> None:
         layout = buffers.layout
         self.env_id, self.num_envs = env_id, layout.num_envs
         self.observation_space, self.action_space = layout.observation_space, layout.action_space
         self.inexact: list[str] = []
-        self._buffers, self._lanes = buffers, lanes
-        self._past_actions: deque[Arrays] = deque()
+        self._buffers, self._backend = buffers, backend
+        self._actions: deque[Arrays] = deque()  # of the steps since the longest running episode began
         self._closed = self._warned = False
 
     @property
@@ -50,8 +51,8 @@ class SinglesVectorEnv:
         return self._buffers.episode_steps.copy()
 
     def reset(self) -> Step:
-        self._run(self._lanes.reset)
-        self._past_actions.clear()
+        self._run(self._backend.reset)
+        self._actions.clear()
         return self.current()
 
     def current(self) -> Step:
@@ -63,17 +64,16 @@ class SinglesVectorEnv:
         checked = check_actions(self._buffers.action_leaves, action, self.num_envs, self._mask())
         for key, array in checked.items():
             self._buffers.action[key][:] = array
-        self._run(self._lanes.step)
-        self._past_actions.append(checked)
-        while len(self._past_actions) > self._buffers.episode_steps.max():
-            self._past_actions.popleft()
+        self._run(self._backend.step)
+        self._actions.append(checked)
+        while len(self._actions) > self._buffers.episode_steps.max():
+            self._actions.popleft()
         self._warn_once_about_bounds()
         return self._step(self._buffers.reward.copy(), self._buffers.terminated.copy(), self._buffers.truncated.copy())
 
     def state_dict(self) -> State:
-        past = self._past_actions
         actions = {
-            key: np.stack([step[key] for step in past]) if past else np.zeros((0, *array.shape), array.dtype)
+            key: np.array([step[key] for step in self._actions], array.dtype).reshape(-1, *array.shape)
             for key, array in self._buffers.action.items()
         }
         return {
@@ -86,19 +86,19 @@ class SinglesVectorEnv:
     def load_state_dict(self, state: State) -> None:
         saved = len(state["episode"])
         require(saved == self.num_envs, "num_envs", self.num_envs, f"{saved}, as in the saved state")
-        self._past_actions.clear()
+        self._actions.clear()
         self.inexact = []
         if state["episode"][0] < 0:
             return
-        past = Past(state["episode"], state["episode_steps"], state["actions"], state["obs"])
-        self._run(lambda: self.inexact.extend(self._lanes.restore(past)))
-        length = len(next(iter(past.actions.values())))
-        self._past_actions.extend({key: array[t] for key, array in past.actions.items()} for t in range(length))
+        history = EpisodeHistory(state["episode"], state["episode_steps"], state["actions"], state["obs"])
+        self._run(lambda: self.inexact.extend(self._backend.restore(history)))
+        length = len(next(iter(history.actions.values())))
+        self._actions.extend({key: array[t] for key, array in history.actions.items()} for t in range(length))
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._lanes.close()
+            self._backend.close()
 
     def _run(self, command: Callable[[], None]) -> None:
         if self._closed:

@@ -1,4 +1,4 @@
-"""One environment of a vector: its seeded episodes, the checks on what it returns, its restore by replay."""
+"""One sub-environment of a vector: its seeded episodes, the checks on what it returns, its restore by replay."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ IN_RESET = -1
 """`episode_steps` of an environment before and during its reset."""
 
 
-class Past(NamedTuple):
-    """What is needed to restore running episodes; the rows [N] are those of the lanes that are restored."""
+class EpisodeHistory(NamedTuple):
+    """What is needed to restore running episodes; its rows [N] are the sub-environments to restore."""
 
     episode: np.ndarray[Any, np.dtype[np.int64]]
     """[N]"""
@@ -32,23 +32,26 @@ class Past(NamedTuple):
     obs: Arrays
     """[N, ...] the observations that the replayed actions must end with."""
 
-    def of(self, rows: range) -> Past:
+    def of(self, rows: range) -> EpisodeHistory:
         """The part of some neighbouring rows."""
         part = slice(rows.start, rows.stop)
         actions = {key: array[:, part] for key, array in self.actions.items()}
         obs = {key: array[part] for key, array in self.obs.items()}
-        return Past(self.episode[part], self.episode_steps[part], actions, obs)
+        return EpisodeHistory(self.episode[part], self.episode_steps[part], actions, obs)
 
 
-class Lane:
-    """One environment that reads its action from its row of the buffers and writes there what came of it."""
+class SubEnv:
+    """One environment that reads its action from its row of the buffers and writes there what came of it.
+
+    Raises EnvFault where the environment breaks.
+    """
 
     def __init__(self, config: EnvConfig, buffers: Buffers, row: int, *, seed: int, first_env: int) -> None:
         self.config, self.buffers, self.row = config, buffers, row
         self.seed, self.env_index = seed, first_env + row
         self.env: gym.Env[Any, Any] | None = None
         self.fresh_instance = config.needs_fresh_instance
-        self.lived = False
+        self.used = False
         self.masked: bool | None = None
 
     def begin(self, episode: int) -> None:
@@ -57,7 +60,7 @@ class Lane:
         buffers.episode[row], buffers.episode_steps[row] = episode, IN_RESET
         seed = episode_seed(self.seed, self.env_index, episode)
         obs, info = self._call(lambda: self._instance().reset(seed=seed))
-        self.lived = True
+        self.used = True
         self._write_obs(buffers.obs, obs)
         self._write_mask(info)
         buffers.episode_steps[row] = 0
@@ -77,13 +80,13 @@ class Lane:
             self._write_mask(info)
             buffers.episode_steps[row] += 1
 
-    def restore(self, past: Past, column: int) -> str | None:
+    def restore(self, history: EpisodeHistory, column: int) -> str | None:
         """Replays a running episode; where that ends elsewhere, starts it again and returns why."""
-        episode, steps = int(past.episode[column]), int(past.episode_steps[column])
+        episode, steps = int(history.episode[column]), int(history.episode_steps[column])
         try:
-            self._replay(episode, steps, {key: array[:, column] for key, array in past.actions.items()})
+            self._replay(episode, steps, {key: array[:, column] for key, array in history.actions.items()})
             same = self.buffers.episode[self.row] == episode and all(
-                np.array_equal(self.buffers.obs[key][self.row], array[column]) for key, array in past.obs.items()
+                np.array_equal(self.buffers.obs[key][self.row], array[column]) for key, array in history.obs.items()
             )
             why = "replaying its actions gives another observation"
         except EnvFault as fault:
@@ -108,14 +111,14 @@ class Lane:
                 return
 
     def _instance(self) -> gym.Env[Any, Any]:
-        if self.lived and self.fresh_instance:
+        if self.used and self.fresh_instance:
             self._discard()
         if self.env is None:
             self.env = make_env(self.config)
         return self.env
 
     def _discard(self) -> None:
-        env, self.env, self.lived = self.env, None, False
+        env, self.env, self.used = self.env, None, False
         if env is not None:
             env.close()  # type: ignore[no-untyped-call]
 
@@ -148,7 +151,7 @@ class Lane:
         try:
             self.buffers.reward[self.row] = reward
         except (ValueError, TypeError) as error:
-            raise self._fault(f"its reward is no number: {reward!r}") from error
+            raise self._fault(f"its reward is not a number: {reward!r}") from error
         if not np.isfinite(self.buffers.reward[self.row]):
             raise self._fault(f"its reward is {reward!r}")
 
@@ -187,24 +190,24 @@ def row_fault(buffers: Buffers, row: int, env_id: str, env_index: int, what: str
     return EnvFault(describe_fault(env_id, env_index, episode, steps + 1, shown, what))
 
 
-class Lanes:
-    """The environments of some rows, stepped in turn."""
+class SubEnvs:
+    """The sub-environments of some rows, stepped in turn in this process."""
 
     def __init__(self, config: EnvConfig, buffers: Buffers, rows: range, *, seed: int, first_env: int) -> None:
-        self.lanes = [Lane(config, buffers, row, seed=seed, first_env=first_env) for row in rows]
+        self.sub_envs = [SubEnv(config, buffers, row, seed=seed, first_env=first_env) for row in rows]
 
     def reset(self) -> None:
-        for lane in self.lanes:
-            lane.begin(0)
+        for sub_env in self.sub_envs:
+            sub_env.begin(0)
 
     def step(self) -> None:
-        for lane in self.lanes:
-            lane.step()
+        for sub_env in self.sub_envs:
+            sub_env.step()
 
-    def restore(self, past: Past) -> list[str]:
-        reasons = [lane.restore(past, column) for column, lane in enumerate(self.lanes)]
+    def restore(self, history: EpisodeHistory) -> list[str]:
+        reasons = [sub_env.restore(history, column) for column, sub_env in enumerate(self.sub_envs)]
         return [reason for reason in reasons if reason is not None]
 
     def close(self) -> None:
-        for lane in self.lanes:
-            lane.close()
+        for sub_env in self.sub_envs:
+            sub_env.close()

@@ -1,4 +1,4 @@
-"""The process that copies one run to W&B: `python -m training.copier JOB`, started by `training/tracker.py`.
+"""The process that copies one run to W&B: `python -m training.wandb_process JOB`, started by `training/tracker.py`.
 
 It reads the files of the run while they are written, and nothing but the job and the result is handed to it. It answers
 with one line of JSON: `{"where": ...}` or `{"error": ...}`. This is the one file that imports wandb, and it imports no
@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from training.tracker import Job, one_line, read_json
+from training.files import read_json
+from training.tracker import Job, one_line
 
 if TYPE_CHECKING:
     import wandb
@@ -35,11 +36,11 @@ def _main() -> None:
     os.dup2(silence, 1)  # wandb's service prints there, and would hold the pipe open
     job = Job(**json.loads(sys.argv[1]))
     try:
-        words = {"where": _copy(job, _End(job.seconds_left))}
+        reply = {"where": _copy(job, _End(job.seconds_left))}
     except Exception as error:
-        words = {"error": one_line(error)}
+        reply = {"error": one_line(error)}
     with answer:
-        json.dump(words, answer)
+        json.dump(reply, answer)
 
 
 class _End:
@@ -51,8 +52,8 @@ class _End:
         threading.Thread(target=self._await, args=(seconds_left,), daemon=True).start()
 
     def _await(self, seconds_left: float | None) -> None:
-        words = sys.stdin.buffer.read()
-        self.result = json.loads(words) if words else {}
+        message = sys.stdin.buffer.read()
+        self.result = json.loads(message) if message else {}
         self.came.set()
         if seconds_left is not None:
             time.sleep(seconds_left)

@@ -8,7 +8,6 @@ A Markdown file asks for a table by a pair of comments, and gets the experiments
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,8 +19,10 @@ from typing import Any
 
 from training.claims import Verdict, claim_of, describe
 from training.core import UserError
+from training.files import read_json
 from training.logger import read_rows
-from training.plots import draw_learning_curves
+from training.report_plots import draw_learning_curves
+from training.run_folder import read_environment
 
 RESULTS = Path("docs", "results")
 CURVES = RESULTS / "learning_curves.svg"
@@ -51,7 +52,7 @@ def summary(
         results: the `result.json` of every seed, of the experiment and of its baselines, with its `learning_curve`.
         environment_of: the run whose `environment.json` stands for all.
     """
-    environment = json.loads((environment_of / "environment.json").read_text(encoding="utf-8"))
+    environment = read_environment(environment_of)
     hardware = f"{environment['platform']}, {environment['cpus']} CPUs, {environment['gpu'] or 'no GPU'}"
     return {
         "experiment": name,
@@ -94,7 +95,7 @@ def write_docs(root: Path) -> list[Path]:
     Raises:
         UserError: a table asks for experiments of which there are no results.
     """
-    reports = [json.loads(file.read_text(encoding="utf-8")) for file in sorted((root / RESULTS).glob("*.json"))]
+    reports = [read_json(file) for file in sorted((root / RESULTS).glob("*.json"))]
     changed = []
     with_curve = [report for report in reports if all(run["curve"] for run in report["runs"][report["experiment"]])]
     if with_curve:

@@ -1,0 +1,50 @@
+"""An agent's actions on their way to the environments: for all environments at once, which a wrapper of each could not.
+
+`ToBounds` belongs to the policy, so that a saved policy carries its action range; every VectorEnv checks what arrives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from envs.spaces import Leaf
+from envs.vector import Arrays, named
+
+
+class ToBounds:
+    """From an agent's actions [..., *shape] to those of a float Box: rescaled from [-1, 1], then clipped to the bounds.
+
+    Entries without bounds on both sides are not rescaled, only clipped; `rescale=False` treats all of them so.
+    """
+
+    def __init__(self, box: spaces.Box, *, rescale: bool) -> None:
+        self._low, self._high = box.low, box.high
+        bounded = np.isfinite(box.low) & np.isfinite(box.high) & rescale
+        low, high = np.where(bounded, box.low, -1), np.where(bounded, box.high, 1)
+        self._scale = ((high - low) / 2).astype(box.dtype)
+        self._middle = ((high + low) / 2).astype(box.dtype)
+
+    def __call__(self, action: NDArray[Any]) -> NDArray[Any]:
+        # Clipped after rescaling, so that rounding cannot push an action over the bounds either.
+        inside: NDArray[Any] = np.clip(action * self._scale + self._middle, self._low, self._high)
+        return inside
+
+
+def check_actions(
+    action_leaves: tuple[Leaf, ...], action: Arrays, num_envs: int, mask: NDArray[np.bool_] | None
+) -> Arrays:
+    """A copy of the agent's actions in the dtypes of the space; raises ValueError where one does not fit."""
+    keys = [named("action", leaf.name) for leaf in action_leaves]
+    if set(action) != set(keys):
+        raise ValueError(f"the actions are {sorted(action)}: the action space takes {keys}")
+    checked = {key: leaf.check(action[key], num_envs, key) for key, leaf in zip(keys, action_leaves, strict=True)}
+    if mask is not None:
+        allowed = mask[np.arange(num_envs), checked["action"]]
+        if not allowed.all():
+            row = int(np.argmin(allowed))
+            raise ValueError(f"action[{row}] = {checked['action'][row]}: the action mask forbids it")
+    return checked

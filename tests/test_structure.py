@@ -1,0 +1,93 @@
+"""What holds for the whole tree: imports go down, heavy libraries come late, names that others rely on stay."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ["training", "envs", "agents", "experiments"]
+"""From the ground up: each may import from itself and from below."""
+EXPERIMENTS = {
+    "a2c_cartpole",
+    "ppo_acrobot",
+    "ppo_bipedal_walker",
+    "ppo_cartpole",
+    "ppo_half_cheetah",
+    "ppo_lunar_lander",
+    "ppo_mountain_car",
+    "ppo_pendulum",
+    "reinforce_cartpole",
+}
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    for floor in FLOORS:
+        for path in sorted((ROOT / floor).rglob("*.py")):
+            yield path.relative_to(ROOT), ast.parse(path.read_text())
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """The top-level packages that are imported anywhere in the tree."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_imports_go_down() -> None:
+    for path, tree in sources():
+        above = FLOORS[FLOORS.index(path.parts[0]) + 1 :]
+        assert not imported(tree) & set(above), path
+
+
+def test_wandb_ray_and_pickle_stay_where_they_belong() -> None:
+    for path, tree in sources():
+        libraries = imported(tree)
+        assert "wandb" not in libraries or path == Path("training/wandb_process.py"), path
+        assert "ray" not in libraries or "ray" in path.name, path
+        assert not libraries & {"pickle", "cloudpickle", "joblib", "shelve", "marshal", "dill"}, path
+
+
+@pytest.mark.parametrize("module", ["experiments.ppo_cartpole", "envs.making"])
+def test_importing_loads_nothing_that_is_not_needed_yet(module: str) -> None:
+    heavy = "{'wandb', 'ray', 'stable_baselines3', 'matplotlib', 'mujoco', 'Box2D', 'scipy', 'pandas'}"
+    torch = "" if module.startswith("experiments") else " | {'torch'}"
+    code = f"import sys, {module}; print(sorted(({heavy}{torch}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_experiments_that_others_rely_on_are_there() -> None:
+    assert {path.stem for path in (ROOT / "experiments").glob("*.py")} - {"__init__", "__main__"} == EXPERIMENTS
+
+
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+def test_every_experiment_has_a_claim_and_the_common_options(name: str) -> None:
+    module = importlib.import_module(f"experiments.{name}")
+    assert module.CLAIMS
+    assert len((module.__doc__ or "").splitlines()[0]) > 20
+    config = module.Config()
+    names = {field.name for field in fields(config)}
+    assert {"seed", "device", "env_steps", "num_envs", "env", "agent", "policy", "evaluation", "checkpoint"} <= names
+    assert is_dataclass(config.agent)
+    assert config.seed == 1
+
+
+def test_the_makefile_names_every_target_in_its_help() -> None:
+    text = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    help_text = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in phony.split():
+        assert re.search(rf"^  make {target} ", help_text, re.MULTILINE), target
