@@ -170,14 +170,18 @@ class EvaluateOptions:
     """Of the episodes and the actions; by default the run's own."""
     stochastic: bool = False
     """Draw the actions, as in training, instead of taking the most likely ones."""
+    video: bool = False
+    """Also record one episode into the run's videos/ (extra `video`)."""
 
 
 def _evaluate(argv: Sequence[str], package: str) -> int:
     """Plays episodes with the policy of a run and prints what they measure."""
     from dataclasses import replace
+    from functools import partial
 
     from agents.evaluation import Evaluation
     from agents.policy import load_policy
+    from envs.video import record_video
     from training.commands import read_config
     from training.config import parse_options
     from training.run_folder import read_settings
@@ -201,6 +205,9 @@ def _evaluate(argv: Sequence[str], package: str) -> int:
             print(f"{name} {value:.6g}")
     finally:
         evaluation.close()
+    if options.video:
+        predict = partial(policy.predict, greedy=how.greedy)
+        print(f"video: {record_video(config.env, predict, folder / 'videos', seed=seed)}")
     return 0
 
 

@@ -205,7 +205,7 @@ def test_the_help_of_a_command_lists_its_options(capsys: pytest.CaptureFixture[s
         "train counting": ["--run-dir", "--tracker", "--gain", "What a seed is worth.", "Counts to a budget."],
         "resume": ["--env-steps"],
         "verify": ["--seeds", "--jobs", "--run-dir"],
-        "evaluate": ["--episodes", "--checkpoint", "--seed", "--stochastic"],
+        "evaluate": ["--episodes", "--checkpoint", "--seed", "--stochastic", "--video"],
         "sync": ["--tracker"],
     }
     for line, words in wanted.items():
@@ -395,6 +395,10 @@ def test_evaluate_measures_what_the_run_measured_at_its_end(capsys: pytest.Captu
     assert float(capsys.readouterr().out.split()[1]) != measured["evaluation/return_mean"]
     assert main(["evaluate", "here", "--episodes", "7"]) == 2
     assert "final_episodes = 7: it takes a positive multiple" in capsys.readouterr().err
+    assert main(["evaluate", "here", "--episodes", "10", "--video"]) == 0
+    video = Path(capsys.readouterr().out.splitlines()[-1].removeprefix("video: "))
+    assert video == Path("here/videos/CartPole-v1-seed-5.mp4")
+    assert video.stat().st_size > 5_000
 
 
 def train_for_verify(name: str, folder: str, seeds: range, options: str = "") -> None:
