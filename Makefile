@@ -44,7 +44,7 @@ results: .venv/.core ## Write the tables and pictures in the docs anew from docs
 	@$(RUN_PYTHON) -m experiments results
 
 sync: .venv/.core ## Send a whole run to Weights & Biases: make sync RUN=runs/ppo_cartpole/...
-	@$(RUN_PYTHON) -m experiments sync $(RUN)
+	@$(RUN_PYTHON) -m experiments sync $(RUN) $(ARGS)
 
 clean: ## Remove .venv and the caches; runs/ stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from math import inf, isfinite
 
 import torch
 
@@ -36,6 +37,10 @@ class A2CConfig:
     def __post_init__(self) -> None:
         require(self.horizon >= 1, "horizon", self.horizon, "at least 1 step")
         require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
+        require(
+            0 <= self.value_coefficient < inf, "value_coefficient", self.value_coefficient, "a number of at least 0"
+        )
+        require(isfinite(self.entropy_coefficient), "entropy_coefficient", self.entropy_coefficient, "a finite number")
         require(0 <= self.gae_lambda <= 1, "gae_lambda", self.gae_lambda, "a number from 0 to 1")
 
 

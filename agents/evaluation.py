@@ -29,8 +29,11 @@ class EvaluationConfig:
     """Environments side by side; each plays the same number of episodes, so that short ones are not favoured."""
     greedy: bool = True
     """Take the most likely action; otherwise draw one, as in training."""
+    max_episode_steps: int = 100_000
+    """An episode without an end counts as it stands after so many env steps."""
 
     def __post_init__(self) -> None:
+        require(self.max_episode_steps >= 1, "max_episode_steps", self.max_episode_steps, "at least 1")
         require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
         for name in ("episodes", "final_episodes"):
             count = getattr(self, name)
@@ -66,7 +69,14 @@ class Evaluation:
             self._vec = make_vec(self._env, self._config.num_envs, seed=seed)
         mode: Mode = "greedy" if self._config.greedy else "explore"
         rng = generator(self._seed, "evaluation actions")
-        returns, lengths = play(self._vec, policy, episodes // self._config.num_envs, mode=mode, rng=rng)
+        returns, lengths = play(
+            self._vec,
+            policy,
+            episodes // self._config.num_envs,
+            mode=mode,
+            rng=rng,
+            max_episode_steps=self._config.max_episode_steps,
+        )
         return {
             "evaluation/return_mean": float(returns.mean()),
             "evaluation/return_std": float(returns.std()),
@@ -80,7 +90,13 @@ class Evaluation:
 
 
 def play(
-    vec: VectorEnv, policy: Policy, episodes_per_env: int, *, mode: Mode, rng: torch.Generator
+    vec: VectorEnv,
+    policy: Policy,
+    episodes_per_env: int,
+    *,
+    mode: Mode,
+    rng: torch.Generator,
+    max_episode_steps: int = 100_000,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns and lengths of the first `episodes_per_env` episodes of every environment, both [episodes]."""
     step = vec.reset()
@@ -95,7 +111,7 @@ def play(
         valid = np.ones(vec.num_envs, bool) if step.valid is None else step.valid
         total += step.reward * valid
         length += valid
-        done = step.terminated | step.truncated
+        done = step.terminated | step.truncated | (length >= max_episode_steps)
         counted = done & (left > 0)
         returns += total[counted].tolist()
         lengths += length[counted].tolist()

@@ -8,11 +8,12 @@ its noise from a generator on the CPU. torch.distributions would do the same sum
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from gymnasium import Space, spaces
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -67,29 +68,34 @@ class Categorical:
 
 
 class MultiCategorical:
-    """Several independent choices, of sizes n_1 ... n_k; `params` are their logits one after another."""
+    """Independent choices of `sizes [*shape]`; `params` are their logits one after another."""
 
     has_log_std = False
 
-    def __init__(self, sizes: list[int]) -> None:
-        self.sizes = sizes
-        self.size = sum(sizes)
-        self._parts = [Categorical(size) for size in sizes]
+    def __init__(self, sizes: NDArray[np.integer[Any]]) -> None:
+        self.shape = sizes.shape
+        self.sizes = [int(size) for size in sizes.flatten()]
+        self.size = sum(self.sizes)
+        self._parts = [Categorical(size) for size in self.sizes]
+
+    def _shaped(self, actions: list[Tensor]) -> Tensor:
+        return torch.stack(actions, dim=-1).reshape(*actions[0].shape, *self.shape)
 
     def _each(self, params: Tensor) -> list[tuple[Categorical, Tensor]]:
         return list(zip(self._parts, params.split(self.sizes, dim=-1), strict=True))
 
     def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
-        return torch.stack([part.sample(logits, rng) for part, logits in self._each(params)], dim=-1)
+        return self._shaped([part.sample(logits, rng) for part, logits in self._each(params)])
 
     def mode(self, params: Tensor) -> Tensor:
-        return torch.stack([part.mode(logits) for part, logits in self._each(params)], dim=-1)
+        return self._shaped([part.mode(logits) for part, logits in self._each(params)])
 
     def uniform(self, params: Tensor, rng: torch.Generator) -> Tensor:
-        return torch.stack([part.uniform(logits, rng) for part, logits in self._each(params)], dim=-1)
+        return self._shaped([part.uniform(logits, rng) for part, logits in self._each(params)])
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
-        each = [part.log_prob(logits, action[..., i]) for i, (part, logits) in enumerate(self._each(params))]
+        flat = action.reshape(*params.shape[:-1], len(self.sizes))
+        each = [part.log_prob(logits, flat[..., i]) for i, (part, logits) in enumerate(self._each(params))]
         return torch.stack(each).sum(0)
 
     def entropy(self, params: Tensor) -> Tensor:
@@ -97,25 +103,30 @@ class MultiCategorical:
 
 
 class Bernoulli:
-    """n independent yes-or-no actions; `params` are their logits [..., n]."""
+    """Independent yes-or-no actions [*shape]; `params` are their logits [..., n]."""
 
     has_log_std = False
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.size = math.prod(shape)
+
+    def _shaped(self, action: Tensor) -> Tensor:
+        return action.to(torch.int8).reshape(*action.shape[:-1], *self.shape)
 
     def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
         noise = torch.rand(params.shape, generator=rng).to(params.device)
-        return (noise < params.sigmoid()).to(torch.int8)
+        return self._shaped(noise < params.sigmoid())
 
     def mode(self, params: Tensor) -> Tensor:
-        return (params > 0).to(torch.int8)
+        return self._shaped(params > 0)
 
     def uniform(self, params: Tensor, rng: torch.Generator) -> Tensor:
         return self.sample(torch.zeros_like(params), rng)
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
-        return -F.binary_cross_entropy_with_logits(params, action.to(params.dtype), reduction="none").sum(-1)
+        taken = action.reshape(params.shape).to(params.dtype)
+        return -F.binary_cross_entropy_with_logits(params, taken, reduction="none").sum(-1)
 
     def entropy(self, params: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(params, params.sigmoid(), reduction="none").sum(-1)
@@ -152,7 +163,7 @@ class Gaussian:
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
         mean, log_std = self._mean_and_log_std(params)
-        z = (action.flatten(-len(self.shape)) - mean) * (-log_std).exp()
+        z = (action.reshape(mean.shape) - mean) * (-log_std).exp()
         return (-0.5 * z.square() - log_std).sum(-1) - 0.5 * self.size * math.log(2 * math.pi)
 
     def entropy(self, params: Tensor) -> Tensor:
@@ -190,7 +201,7 @@ class SquashedGaussian:
     def _log_slope(self, before: Tensor) -> Tensor:
         # log(1 - tanh(x)^2) in a form that does not round to log(0)
         slope = 2 * (math.log(2) - before - F.softplus(-2 * before))
-        return slope.flatten(-len(self.gaussian.shape)).sum(-1)
+        return slope.reshape(*slope.shape[: slope.dim() - len(self.gaussian.shape)], self.size).sum(-1)
 
 
 def make_head(space: Space[object], *, squash: bool) -> Head:
@@ -198,9 +209,9 @@ def make_head(space: Space[object], *, squash: bool) -> Head:
     if isinstance(space, spaces.Discrete):
         return Categorical(int(space.n))
     if isinstance(space, spaces.MultiDiscrete):
-        return MultiCategorical([int(n) for n in space.nvec.flatten()])
+        return MultiCategorical(space.nvec)
     if isinstance(space, spaces.MultiBinary):
-        return Bernoulli(math.prod(space.shape))
+        return Bernoulli(space.shape)
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return SquashedGaussian(space.shape) if squash else Gaussian(space.shape)
     raise UserError(
@@ -229,7 +240,8 @@ class Heads(nn.Module):
         )
 
     def forward(self, outputs: Tensor, action_mask: Tensor | None = None) -> dict[str, Tensor]:
-        """From the last layer's outputs [..., size] to the parameters of each head."""
+        """From the last layer's outputs [..., size], of any precision, to the float32 parameters of each head."""
+        outputs = outputs.float()
         params = dict(zip(self.heads, outputs.split([head.size for head in self.heads.values()], dim=-1), strict=True))
         for key, log_std in self.log_std.items():
             params[key] = torch.cat([params[key], log_std.expand_as(params[key])], dim=-1)

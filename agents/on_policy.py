@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -16,10 +17,11 @@ from agents.rollouts import Rollouts
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.reward_scale import RewardScale
+from training.checkpoint import CheckpointConfig, DamagedError
 from training.core import Algorithm, Budget, Every, require
 from training.device import choose_device
 from training.fit import fit
-from training.run import CheckpointConfig, Run
+from training.run import Run
 from training.seeding import derived_seed, generator
 
 
@@ -63,11 +65,19 @@ class OnPolicyConfig:
     checkpoint: CheckpointConfig = CheckpointConfig()
 
     def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
         require(self.threads >= 1, "threads", self.threads, "at least 1")
         require(self.env_steps >= 1, "env_steps", self.env_steps, "at least 1")
         require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
         takes = f"a divisor of num_envs = {self.num_envs}"
         require(self.groups >= 1 and self.num_envs % self.groups == 0, "groups", self.groups, takes)
+        for part, every in (
+            ("log_every", self.log_every),
+            ("checkpoint.every", self.checkpoint.every),
+            ("evaluation.every", self.evaluation.every),
+        ):
+            # Acting knows no epochs: such a cadence would never be due.
+            require(every.unit != "epochs", f"{part}.unit", every.unit, "'env_steps', 'updates' or 'samples'")
         if isinstance(self.agent, PPOConfig):
             self.agent.check_num_envs(self.num_envs)
 
@@ -88,8 +98,17 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         log = run.open_log(every=config.log_every, until=until)
         checkpoint = run.checkpoint({"agent": agent, "rollouts": rollouts}, config.checkpoint)
         now = fit(agent, rollouts, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
-        best = evaluate.final(load_policy(run.folder, "best")) if checkpoint.best else {}
-        run.finish(now, metrics=evaluate.final(policy_of(agent.state_dict())), best=best)
+        final = evaluate.final(policy_of(agent.state_dict()))
+        run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
+
+
+def _measured_best(run: Run, evaluate: Evaluation) -> dict[str, float]:
+    """The longer measurement of the best checkpoint; nothing when it is damaged, which is no reason to lose the run."""
+    try:
+        return evaluate.final(load_policy(run.folder, "best"))
+    except DamagedError as error:
+        print(f"the best checkpoint cannot be measured: {error}", file=sys.stderr)
+        return {}
 
 
 def make_collector(config: OnPolicyConfig) -> LocalCollector:

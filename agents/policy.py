@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard
@@ -13,14 +12,14 @@ from gymnasium import Space, spaces
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from agents.heads import Heads
+from agents.heads import LOG_STD_RANGE, Heads
 from envs.actions import ToBounds
 from envs.space_json import space_from_json, space_to_json
 from envs.spaces import flatten, leaves, unflatten
 from envs.vector import named
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
-from training.core import Batch, State
+from training.core import Batch, State, require
 from training.networks import MLP, Encoder, NetworkConfig, Normalizer
 from training.run_folder import find_checkpoint
 from training.seeding import generator
@@ -59,6 +58,10 @@ class PolicyConfig:
     initial_log_std: float = 0.0
     """Of continuous actions."""
 
+    def __post_init__(self) -> None:
+        low, high = LOG_STD_RANGE
+        require(low <= self.initial_log_std <= high, "initial_log_std", self.initial_log_std, f"{low:g} to {high:g}")
+
 
 class ActorCritic(nn.Module):
     """An actor and a critic on the same observations, as separate perceptrons."""
@@ -93,7 +96,7 @@ class ActorCritic(nn.Module):
         return self.critic[-1].weight.device  # type: ignore[return-value]  # the last layer is linear
 
     def act(self, step: Batch, state: Batch, *, mode: Mode, rng: torch.Generator) -> tuple[Batch, Batch]:
-        with torch.inference_mode():
+        with torch.no_grad():
             obs = self._normalized({key: value.to(self.device) for key, value in step.items()})
             params = self.heads(self.actor(self.actor_encoder(obs)), obs.get("action_mask"))
             if mode == "greedy":
@@ -110,12 +113,12 @@ class ActorCritic(nn.Module):
         obs = self._normalized(batch)
         features = self.actor_encoder(obs)
         params = self.heads(self.actor(features), batch.get("action_mask"))
-        value = self.critic(features if self.config.shared_encoder else self.critic_encoder(obs)).squeeze(-1)
+        value = self.critic(features if self.config.shared_encoder else self.critic_encoder(obs)).squeeze(-1).float()
         return self.heads.log_prob(params, batch), self.heads.entropy(params), value
 
     def value(self, batch: Batch) -> Tensor:
         """The value of each observation [...]."""
-        value: Tensor = self.critic(self.critic_encoder(self._normalized(batch))).squeeze(-1)
+        value: Tensor = self.critic(self.critic_encoder(self._normalized(batch))).squeeze(-1).float()
         return value
 
     def update_normalizers(self, batch: Batch) -> None:
@@ -139,8 +142,10 @@ class ActorCritic(nn.Module):
         if action_mask is not None:
             step["action_mask"] = torch.from_numpy(np.asarray(action_mask, bool)[None])
         action, _ = self.act(step, {}, mode="greedy" if greedy else "explore", rng=torch.default_generator)
-        arrays = {key[len("action") :].lstrip("/"): value[0] for key, value in self.env_action(action).items()}
-        return unflatten(self.action_space, leaves(self.action_space), arrays)
+        actions, parts = self.env_action(action), leaves(self.action_space)
+        return unflatten(
+            self.action_space, parts, {leaf.name: actions[named("action", leaf.name)][0] for leaf in parts}
+        )
 
     def save(self) -> State:
         """All that is needed to build the policy again, without its experiment's code."""
@@ -161,8 +166,12 @@ def policy_of(agent: State) -> ActorCritic:
         config_from_tree(saved["config"], PolicyConfig(), source="the saved policy"),
         generator(0, "overwritten by the weights"),
     )
-    averages = [part["averages"] for part in agent.values() if isinstance(part, dict) and "averages" in part]
-    policy.load_state_dict(dict(ChainMap(*averages, saved["weights"])))
+    policy.load_state_dict(saved["weights"])
+    own = dict(policy.named_parameters())  # a shared weight has one name here, two among the saved weights
+    with torch.no_grad():
+        for part in agent.values():
+            for key, average in part.get("averages", {}).items() if isinstance(part, dict) else ():
+                own[key].copy_(average)
     return policy
 
 

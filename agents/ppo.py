@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from math import inf, isfinite
 
 import torch
 from torch import Tensor
@@ -51,6 +52,10 @@ class PPOConfig:
         require(self.epochs >= 1, "epochs", self.epochs, "at least 1 pass")
         require(self.minibatch_size >= 2, "minibatch_size", self.minibatch_size, "at least 2 samples")
         require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
+        require(
+            0 <= self.value_coefficient < inf, "value_coefficient", self.value_coefficient, "a number of at least 0"
+        )
+        require(isfinite(self.entropy_coefficient), "entropy_coefficient", self.entropy_coefficient, "a finite number")
         require(0 <= self.gae_lambda <= 1, "gae_lambda", self.gae_lambda, "a number from 0 to 1")
         require(self.clip_range > 0, "clip_range", self.clip_range, "a positive number")
         require(self.target_kl is None or self.target_kl > 0, "target_kl", self.target_kl, "a positive number or None")

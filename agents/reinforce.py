@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 
 import torch
 
@@ -38,6 +39,7 @@ class ReinforceConfig:
     def __post_init__(self) -> None:
         require(self.horizon >= 1, "horizon", self.horizon, "at least 1 step")
         require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
+        require(isfinite(self.entropy_coefficient), "entropy_coefficient", self.entropy_coefficient, "a finite number")
         require(self.baseline_steps >= 1, "baseline_steps", self.baseline_steps, "at least 1 step")
 
 

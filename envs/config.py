@@ -60,6 +60,7 @@ def find_spec(env_id: str) -> EnvSpec:
     module, _, name = env_id.rpartition(":")
     if name.startswith("ALE/"):
         module = module or "ale_py"
+    require(not module.startswith("."), "id", env_id, "a module's whole name before the colon")
     if module:
         _import_module(module, env_id)
     spec = gym.registry.get(name)

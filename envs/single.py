@@ -8,6 +8,7 @@ policy and reward scaling to envs/reward_scale.py, because an episode is restore
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,19 +36,22 @@ def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gym.Env[An
 
 @contextmanager
 def user_errors(config: EnvConfig) -> Iterator[None]:
-    """Around the making of an environment: a UserError where a package is missing or `kwargs` are not taken."""
+    """Around the making of an environment: a UserError where a package is missing or it fails with given `kwargs`."""
     try:
         yield
     except (ImportError, gym.error.DependencyNotInstalled) as error:
         hint = _hint(find_spec(config.id))
         raise UserError(f"env.id = {config.id!r}: a package is missing ({_first_line(error)}){hint}") from error
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
-        if "'render_mode'" in str(error):
+    except UserError:
+        raise
+    except Exception as error:
+        about_arguments = isinstance(error, TypeError) and "argument" in str(error)
+        if about_arguments and "'render_mode'" in str(error):
             raise UserError(f"{config.id} cannot be rendered: it takes no render_mode") from error
-        message = f"env.kwargs = {config.kwargs!r}: {config.id} does not take them ({_first_line(error)})"
-        raise UserError(message) from error
+        if not config.kwargs and not about_arguments:
+            raise  # nothing that the user gave: the environment's own mistake
+        told = traceback.format_exception_only(error)[0].split("\n", 1)[0]
+        raise UserError(f"env.kwargs = {config.kwargs!r}: {config.id} does not take them ({told})") from error
 
 
 def _hint(spec: EnvSpec) -> str:

@@ -60,6 +60,8 @@ class Leaf:
     def decode(self, array: NDArray[Any]) -> Any:
         """An array [*shape] or [N, *shape] as a new value of the space."""
         value = (array if self.counts is None else array + self.start).astype(self.space.dtype)
+        if isinstance(self.space, spaces.Box) and self.dtype != self.space.dtype:
+            value = np.clip(value, self.space.low, self.space.high)  # in float32 a bound may round to outside
         return value[()] if isinstance(self.space, spaces.Discrete) else value
 
     def check(self, array: Any, num_envs: int, key: str) -> NDArray[Any]:
@@ -87,6 +89,8 @@ def leaves(space: gym.Space[Any]) -> tuple[Leaf, ...]:
     names = [leaf.name for leaf in found]
     if len(set(names)) < len(names):
         raise UserError(f"{space}: two of its parts get the same name among {names}; rename the key that has a slash")
+    if dotted := [name for name in names if "." in name]:
+        raise UserError(f"{space}: its part {dotted[0]!r} has a dot in its name, which no weight can have; rename it")
     return found
 
 

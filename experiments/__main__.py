@@ -182,27 +182,28 @@ def _evaluate(argv: Sequence[str], package: str) -> int:
     from agents.evaluation import Evaluation
     from agents.policy import load_policy
     from envs.video import record_video
-    from training.commands import read_config
+    from training.commands import print_measured, read_config
     from training.config import parse_options
+    from training.core import require
     from training.run_folder import read_settings
 
     if _wants_help(argv):
         return _help("evaluate RUN", _evaluate.__doc__, EvaluateOptions())
     folder = Path(_first(argv, "evaluate", "RUN"))
     (options,) = parse_options(argv[1:], EvaluateOptions())
+    require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")
     settings = read_settings(folder)
     config = read_config(folder, settings, _load(settings["experiment"], package))
-    how = replace(
-        config.evaluation,
-        final_episodes=options.episodes if options.episodes is not None else config.evaluation.final_episodes,
-        greedy=config.evaluation.greedy and not options.stochastic,
-    )
+    how = replace(config.evaluation, greedy=config.evaluation.greedy and not options.stochastic)
+    if options.episodes is not None:
+        whole = options.episodes >= 1 and options.episodes % how.num_envs == 0
+        require(whole, "episodes", options.episodes, f"a positive multiple of evaluation.num_envs = {how.num_envs}")
+        how = replace(how, final_episodes=options.episodes)
     policy = load_policy(folder, options.checkpoint)
     seed = options.seed if options.seed is not None else settings["seed"]
     evaluation = Evaluation(config.env, how, seed=seed)
     try:
-        for name, value in evaluation.final(policy).items():
-            print(f"{name} {value:.6g}")
+        print_measured(evaluation.final(policy))
     finally:
         evaluation.close()
     if options.video:

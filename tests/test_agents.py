@@ -22,6 +22,7 @@ from agents.rollouts import Rollouts, continues, discount, to_samples, values
 from envs.config import EnvConfig
 from envs.making import make_vec
 from training.core import Budget, Counters, UserError
+from training.metrics import Mean, Sum
 from training.networks import NetworkConfig
 from training.optimizer_config import OptimizerConfig
 from training.schedules import Schedule
@@ -169,6 +170,59 @@ def test_values_across_a_cut_come_from_the_final_observation() -> None:
 
 
 @pytest.mark.parametrize("name", AGENTS)
+def test_the_normalizer_takes_each_observation_acted_on_once_and_after_the_update(name: str) -> None:
+    env = EnvConfig("CartPole-v1")
+    normalized = Training(name, env, replace(SMALL, normalize_observation=True), num_envs=4)
+    plain = Training(name, env, SMALL, num_envs=4)
+    batch, _, _ = normalized.rollouts.next(Counters())
+    for training in (normalized, plain):
+        training.agent.update(batch, Counters())
+    horizon = AGENTS[name][1].horizon
+    seen = batch["obs"][:horizon].double().flatten(0, 1)
+    normalizer = normalized.policy.normalizers["obs"]
+    assert normalizer.count == horizon * 4 == len(seen)
+    torch.testing.assert_close(normalizer.mean, seen.mean(0))
+    torch.testing.assert_close(normalizer.variance, seen.var(0, correction=0))
+    learned = dict(normalized.policy.named_parameters())
+    for key, value in plain.policy.named_parameters():
+        assert torch.equal(value, learned[key]), "the first update knows no statistics"
+
+
+@pytest.mark.parametrize("backend", ["in-process", "batched"])
+def test_a_loaded_episode_is_counted_on_where_it_was_saved(backend: Any) -> None:
+    env = EnvConfig("CartPole-v1", backend=backend, time_limit=7)
+    first, second = make_published(env), make_published(env)
+    first.collect(5)
+    second.collect(4)  # what the loaded state must replace
+    second.load_state_dict(_copied(first.state_dict()))
+    _, metrics = second.collect(2)
+    assert metrics == {
+        "rollout/return_mean": Mean(7.0, 2),
+        "rollout/length_mean": Mean(7.0, 2),
+        "rollout/episodes": Sum(2),
+    }
+    assert second.inexact == []
+
+
+def test_a_loaded_episode_that_must_start_again_is_counted_from_its_start() -> None:
+    env = EnvConfig("tests.toy_envs:Counting-v0", kwargs={"length": 3})  # no replay gives what it observed
+    first, second = make_published(env), make_published(env)
+    first.collect(2)
+    second.load_state_dict(_copied(first.state_dict()))
+    _, metrics = second.collect(3)
+    assert metrics["rollout/return_mean"] == Mean(1.0 + 2.0 + 3.0, 2)
+    assert metrics["rollout/length_mean"] == Mean(3.0, 2)
+    assert len(second.inexact) == 2
+
+
+def make_published(env: EnvConfig) -> LocalCollector:
+    collector = make_collector(env, 2)
+    policy = ActorCritic(collector.observation_space, collector.action_space, SMALL, generator(1))
+    collector.publish(policy, 0)
+    return collector
+
+
+@pytest.mark.parametrize("name", AGENTS)
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
 def test_a_loaded_state_continues_to_the_bit(name: str, env_id: str) -> None:
     policy = PolicyConfig(network=NetworkConfig(hidden=(16,)), normalize_observation=True)
@@ -265,6 +319,25 @@ def test_pictures_are_learned_from_by_a_shared_encoder() -> None:
     assert returns.mean() >= 9.5
     with pytest.raises(UserError, match="shared_encoder = True: it takes False"):
         Reinforce(training.policy, REINFORCE_SMALL, until=Budget(1), seed=1)
+
+
+def test_separate_encoders_share_no_weight() -> None:
+    config = PolicyConfig(network=NetworkConfig(hidden=(16,), cnn="small"), shared_encoder=False)
+    training = Training("ppo", EnvConfig("tests.learning_envs:Picture-v0"), config)
+    policy = training.policy
+    actor, critic = dict(policy.actor_encoder.named_parameters()), dict(policy.critic_encoder.named_parameters())
+    assert actor
+    assert actor.keys() == critic.keys()
+    assert not any(torch.equal(value, critic[key]) for key, value in actor.items() if value.dim() > 1)
+    batch, _, _ = training.rollouts.next(Counters())
+    data = to_samples(batch, {})
+    log_prob, _, value = policy.evaluate(data)
+    torch.testing.assert_close(value, policy.value(data))
+    for loss, learns, others in ((log_prob, actor, critic), (value, critic, actor)):
+        policy.zero_grad()
+        loss.sum().backward()
+        assert all(parameter.grad.abs().max() > 0 for key, parameter in learns.items() if "weight" in key)  # type: ignore[union-attr]
+        assert all(parameter.grad is None for parameter in others.values())
 
 
 def test_an_update_that_is_skipped_is_counted_and_changes_nothing() -> None:

@@ -28,7 +28,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 import torch
-from training.run import CheckpointConfig
+from training.checkpoint import CheckpointConfig
 from training.claims import Claim
 from training.core import Budget, Every, UserError, require
 from training.metrics import Last
@@ -79,11 +79,11 @@ def train(config, run):
 DIVERGING = '''
 """Its loss overflows in the sixth update."""
 import torch
+from training.checkpoint import CheckpointConfig
 from training.core import Budget, Every
 from training.fit import fit
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
-from training.run import CheckpointConfig
 from trials import counting
 
 CLAIMS = ()
@@ -189,9 +189,10 @@ def test_train_writes_its_run_and_prints_the_verdict_of_its_seed(capsys: pytest.
     assert command("train compared --seed 3 --tracker none --run-dir here") == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed == [
+        "score  106",
+        "count  8",
+        "",
         "claim: score >= counting: judged by `verify`, which runs counting on the same seeds",
-        "score 106",
-        "count 8",
         "claim: score >= 300: does not hold for this one seed (106); `verify` judges it over seeds",
         "run: here",
     ]
@@ -230,10 +231,15 @@ def test_the_help_of_a_command_lists_its_options(capsys: pytest.CaptureFixture[s
         ("train counting --broken mistake --tracker none", "the extra is missing: install it with pip"),
         ("train counting --run-dir taken", "run folder taken"),
         ("train counting --run-dir file", "run folder taken"),
+        ("train counting --run-dir file/sub", "run folder file/sub cannot be made (Not a directory)"),
+        ("train counting --run-dir /proc/run", "run folder /proc/run cannot be made ("),
+        ("verify counting --run-dir file", "run folder file cannot be made (File exists)"),
+        ("verify counting --run-dir file/sub", "run folder file/sub cannot be made (Not a directory)"),
         ("resume nowhere", "nowhere is not a run"),
         ("resume taken", "taken is not a run"),
         ("resume", "resume takes RUN first"),
         ("evaluate nowhere", "nowhere is not a run"),
+        ("evaluate nowhere --seed -1", "seed = -1: it takes an integer of at least 0"),
         ("evaluate nowhere --checkpoint first", "checkpoint = 'first': it takes 'last' or 'best'"),
         ("verify counting --jobs 0", "jobs = 0: it takes at least 1"),
         ("verify counting --seed 3", "seed = 3: verify trains the seeds 1 to --seeds 5"),
@@ -279,6 +285,14 @@ def test_a_crash_keeps_its_traceback_and_the_run_says_failed(capsys: pytest.Capt
         ),
         ("ppo_cartpole --env.time-limit 0", "env.time_limit = 0: it takes at least 1"),
         ("ppo_cartpole --env.id CartPoel-v1", "env.id = 'CartPoel-v1': no environment is registered under this name"),
+        (
+            "ppo_cartpole --env.id .foo:Bar-v0",
+            "env.id = '.foo:Bar-v0': it takes a module's whole name before the colon",
+        ),
+        (
+            'ppo_cartpole --env.id FrozenLake-v1 --env.kwargs {"map_name":"9x9"} --run-dir x',
+            "env.kwargs = {'map_name': '9x9'}: FrozenLake-v1 does not take them (KeyError: '9x9')",
+        ),
         ("ppo_cartpole --policy.network.hidden 0", "policy.network.hidden = (0,): it takes widths of at least 1"),
         ("ppo_cartpole --agent.minibatch-size 100", "agent.minibatch_size = 100: it takes a divisor"),
         ("ppo_cartpole --agent.clip-schedule.warmup 2", "agent.clip_schedule.warmup = 2.0: it takes a fraction"),
@@ -364,9 +378,10 @@ def test_an_extension_that_is_killed_while_it_is_made_is_no_run(tmp_path: Path) 
     assert command(f"resume {child}") == 2
 
 
-def test_the_place_of_the_copy_in_wandb_is_the_last_but_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_place_of_the_copy_in_wandb_is_told_before_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("train counting --tracker offline --run-dir here") == 0
-    *_, copy, run = capsys.readouterr().out.splitlines()
+    *_, copy, verdict, run = capsys.readouterr().out.splitlines()
+    assert verdict.startswith("claim: score >= 99: holds for this one seed")
     folder, _, sending = copy.removeprefix("wandb: offline copy in ").partition(", ")
     assert sending == "send it with: make sync RUN=here"
     assert any(Path(folder).glob("*.wandb"))
@@ -384,17 +399,43 @@ def test_a_run_that_another_process_holds_is_refused(capsys: pytest.CaptureFixtu
     assert told.startswith("error: run folder here is locked by process")
 
 
+def test_a_mistake_that_training_finds_does_not_take_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train counting --broken mistake --tracker none --run-dir here") == 2
+    assert not Path("here").exists()
+    assert command("train counting --tracker none --run-dir here") == 0
+    assert command("train counting --broken mistake --tracker none --run-dir here") == 2
+    assert "run folder taken" in capsys.readouterr().err
+    assert result_of("here")["status"] == "completed"
+
+
+def test_the_end_of_a_run_sets_what_was_measured_beside_the_best(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = "train ppo_cartpole --env-steps 512 --tracker none --run-dir here --evaluation.final-episodes 10"
+    assert main([*asked.split(), "--evaluation.every.count", "256"]) == 0
+    *table, empty, claim, run = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in table] == [
+        [name, f"{value:.6g}", "best", "checkpoint", f"{result_of('here')['best'][name]:.6g}"]
+        for name, value in result_of("here")["metrics"].items()
+    ]
+    (column,) = {line.index("best checkpoint") for line in table}
+    assert column < 40
+    assert (empty, run) == ("", "run: here")
+    assert claim.startswith("claim: evaluation/return_mean >= 475: does not hold for this one seed")
+
+
 def test_evaluate_measures_what_the_run_measured_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
     asked = "train ppo_cartpole --seed 5 --env-steps 512 --tracker none --run-dir here --evaluation.final-episodes 20"
     assert main(asked.split()) == 0
     capsys.readouterr()
     assert main(["evaluate", "here"]) == 0
     measured = result_of("here")["metrics"]
-    assert capsys.readouterr().out.splitlines() == [f"{name} {value:.6g}" for name, value in measured.items()]
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert told == [[name, f"{value:.6g}"] for name, value in measured.items()]
     assert main(["evaluate", "here", "--episodes", "10", "--seed", "6", "--stochastic"]) == 0
     assert float(capsys.readouterr().out.split()[1]) != measured["evaluation/return_mean"]
     assert main(["evaluate", "here", "--episodes", "7"]) == 2
-    assert "final_episodes = 7: it takes a positive multiple" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "error: episodes = 7: it takes a positive multiple of evaluation.num_envs = 10\n"
+    )
     assert main(["evaluate", "here", "--episodes", "10", "--video"]) == 0
     video = Path(capsys.readouterr().out.splitlines()[-1].removeprefix("video: "))
     assert video == Path("here/videos/CartPole-v1-seed-5.mp4")

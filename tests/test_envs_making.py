@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 
 from envs.actions import ToBounds
-from envs.config import EnvConfig
+from envs.config import BackendName, EnvConfig
 from envs.making import make_vec
 from envs.single import make_env
 from envs.video import record_video
@@ -104,6 +106,31 @@ def test_a_missing_package_is_one_line_with_the_command_that_installs_it(
         make_env(EnvConfig(name))
     assert str(error.value).endswith(f'; install it: .venv/bin/pip install -c constraints.txt -e ".[{extra}]"')
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("backend", ["in-process", "subprocess"])
+def test_kwargs_that_the_constructor_chokes_on_are_the_users_mistake(backend: BackendName) -> None:
+    with pytest.raises(UserError) as error:
+        make_vec(EnvConfig("FrozenLake-v1", kwargs={"map_name": "9x9"}, backend=backend), 1, seed=0)
+    assert str(error.value) == "env.kwargs = {'map_name': '9x9'}: FrozenLake-v1 does not take them (KeyError: '9x9')"
+    with pytest.raises(UserError, match=r"FrozenLake-v1 does not take them \(TypeError: .*argument 'size'"):
+        make_env(EnvConfig("FrozenLake-v1", kwargs={"size": 9}))
+
+
+def test_a_constructor_that_fails_without_kwargs_keeps_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(parts: int = 0) -> None:
+        assert parts
+
+    monkeypatch.setitem(gym.registry, "Unbuildable-v0", EnvSpec("Unbuildable-v0", make))
+    with pytest.raises(AssertionError):
+        make_env(EnvConfig("Unbuildable-v0"))
+    with pytest.raises(UserError, match=r"env.kwargs = .*: Unbuildable-v0 does not take them \(AssertionError"):
+        make_env(EnvConfig("Unbuildable-v0", kwargs={"parts": 0}))
+
+
+def test_a_relative_module_is_refused() -> None:
+    with pytest.raises(UserError, match=r"^id = '\.foo:Bar-v0': it takes a module's whole name before the colon$"):
+        EnvConfig(".foo:Bar-v0")
 
 
 def test_ataris_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

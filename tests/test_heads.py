@@ -97,6 +97,49 @@ def test_samples_follow_the_log_probability(space: spaces.Space, squash: bool) -
             assert float(same.float().mean()) == pytest.approx(expected, abs=0.01)
 
 
+def test_the_squashed_entropy_has_the_slope_of_the_squashing() -> None:
+    """Against the integral of -p log p over the actions; the approximation at the mean is good for a narrow one."""
+    means, std = [0.0, 1.0, -1.5], 0.05
+    action = torch.linspace(-1, 1, 400_001, dtype=torch.float64)[1:-1]
+    exact = []
+    for mean in means:
+        base = distributions.Normal(torch.tensor(mean, dtype=torch.float64), std)
+        log_p = distributions.TransformedDistribution(base, [distributions.TanhTransform()]).log_prob(action)
+        p = log_p.exp()
+        assert float(torch.trapezoid(p, action)) == pytest.approx(1.0, abs=1e-3)
+        exact.append(float(torch.trapezoid(torch.where(p > 0, -p * log_p, 0.0), action)))
+    params = torch.tensor([*means, *[math.log(std)] * 3])
+    for i, expected in enumerate(exact):
+        assert float(SquashedGaussian((1,)).entropy(params[[i, 3]])) == pytest.approx(expected, abs=5e-3)
+    assert float(SquashedGaussian((3,)).entropy(params)) == pytest.approx(sum(exact), abs=1e-2)
+
+
+@pytest.mark.parametrize("squash", [False, True])
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Discrete(4),
+        spaces.MultiDiscrete([2, 5]),
+        spaces.MultiBinary(2),
+        spaces.Box(-1, 1, (2,)),
+    ],
+    ids=str,
+)
+def test_uniform_actions_are_uniform_whatever_the_policy_prefers(space: spaces.Space, squash: bool) -> None:
+    head = make_head(space, squash=squash)
+    params = torch.tensor([3.0, -2.0, 1.0, 0.5, -4.0, 2.0, 0.0][: head.size] + [-3.0] * (head.size * head.has_log_std))
+    actions = head.uniform(params.expand(40_000, -1), rng()).reshape(40_000, -1)
+    if isinstance(space, spaces.Box):
+        choices = [10, 10]
+        assert actions.abs().max() <= 1
+        actions = ((actions + 1) * 5).floor().clamp(max=9)  # tenths of the range
+    else:
+        choices = {4: [4], 7: [2, 5], 2: [2, 2]}[head.size]
+    for column, count in zip(actions.T, choices, strict=True):
+        frequency = torch.bincount(column.long(), minlength=count) / len(column)
+        torch.testing.assert_close(frequency, torch.full((count,), 1 / count), atol=0.012, rtol=0)
+
+
 def test_a_mask_forbids_actions_in_every_mode() -> None:
     heads = Heads({"action": spaces.Discrete(4)})
     mask = torch.tensor([[True, False, True, False]]).expand(1000, 4)

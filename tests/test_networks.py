@@ -120,7 +120,7 @@ def test_each_space_is_encoded(space: spaces.Space[Any], value: np.ndarray, expe
 def test_a_dict_observation_becomes_one_vector_in_the_order_of_its_spaces() -> None:
     of = {
         "obs/camera": spaces.Box(0, 255, (10, 10, 3), np.uint8),
-        "obs/arm.position": spaces.Box(-1, 1, (2,)),
+        "obs/arm_position": spaces.Box(-1, 1, (2,)),
         "obs/goal": spaces.Discrete(4),
     }
     encoder = Encoder(of, NetworkConfig(cnn="small"), seeded())
@@ -128,7 +128,7 @@ def test_a_dict_observation_becomes_one_vector_in_the_order_of_its_spaces() -> N
     batch = {key: value.reshape(2, 3, *value.shape[1:]) for key, value in observations.items()}
     features = encoder({**batch, "reward": torch.zeros(2, 3)})
     assert features.shape == (2, 3, 128 + 2 + 4) == (2, 3, encoder.out_features)
-    assert torch.equal(features[..., 128:130], batch["obs/arm.position"])
+    assert torch.equal(features[..., 128:130], batch["obs/arm_position"])
     features.sum().backward()
     assert all(parameter.grad is not None for parameter in encoder.parameters())
 

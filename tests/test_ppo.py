@@ -1,4 +1,4 @@
-"""PPO and A2C against Stable-Baselines3 on the same data, and PPO's first update against plain torch."""
+"""PPO and A2C against Stable-Baselines3 on the same data, and every agent's update against plain torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from agents.a2c import A2C, A2CConfig
 from agents.collector import Group, LocalCollector
 from agents.policy import ActorCritic, PolicyConfig
 from agents.ppo import PPO, PPOConfig
+from agents.reinforce import Reinforce, ReinforceConfig
 from agents.rollouts import Rollouts
 from envs.config import EnvConfig
 from envs.making import make_vec
 from training.core import Batch, Budget, Counters, UserError
 from training.networks import NetworkConfig
 from training.optimizer_config import OptimizerConfig
+from training.schedules import Schedule
 from training.seeding import generator
 
 UNTIL = Budget(1_000)
@@ -111,6 +113,104 @@ def _plain_ppo(
     return weights
 
 
+PLAIN_STEP = OptimizerConfig(kind="sgd", learning_rate=0.01)
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_a2cs_update_is_a_plain_gradient_step(env_id: str) -> None:
+    policy, batch = make_opinionated(env_id)
+    config = A2CConfig(gamma=0.9, value_coefficient=0.7, entropy_coefficient=0.3, optimizer=PLAIN_STEP)
+    obs, action, value, target = _monte_carlo(policy, batch, config.gamma)
+    now = _distribution(policy, obs)
+    loss = -(now.log_prob(action) * (target - value)).mean() - 0.3 * now.entropy().mean()
+    loss = loss + 0.7 * (policy.critic(obs)[:, 0] - target).pow(2).mean()
+    expected = _stepped(policy, loss, "")
+    A2C(policy, config, until=UNTIL, seed=1).update(batch, Counters())
+    _assert_moved_to(policy, expected)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_reinforces_update_is_one_plain_step_of_the_policy_and_some_of_the_baseline(
+    env_id: str, normalize: bool
+) -> None:
+    policy, batch = make_opinionated(env_id)
+    config = ReinforceConfig(
+        gamma=0.9,
+        entropy_coefficient=0.3,
+        normalize_advantage=normalize,
+        baseline_steps=3,
+        policy_optimizer=PLAIN_STEP,
+        baseline_optimizer=PLAIN_STEP,
+    )
+    obs, action, value, target = _monte_carlo(policy, batch, config.gamma)
+    advantage = target - value
+    if normalize:
+        advantage = (advantage - advantage.mean()) / advantage.std()
+    now = _distribution(policy, obs)
+    expected = _stepped(policy, -(now.log_prob(action) * advantage).mean() - 0.3 * now.entropy().mean(), "actor heads")
+    baseline, _ = make_opinionated(env_id)
+    for _ in range(3):
+        stepped = _stepped(baseline, (baseline.critic(obs)[:, 0] - target).pow(2).mean(), "critic")
+        baseline.load_state_dict(stepped, strict=False)
+    expected |= stepped
+    Reinforce(policy, config, until=UNTIL, seed=1).update(batch, Counters())
+    _assert_moved_to(policy, expected)
+
+
+def make_opinionated(env_id: str) -> tuple[ActorCritic, Batch]:
+    """A policy far from uniform, so that the gradient of its entropy is not small."""
+    policy, batch = make_rollout(env_id, 16, 2)
+    with torch.no_grad():
+        policy.actor[-1].weight *= 200  # type: ignore[union-attr, operator]
+        for log_std in policy.heads.log_std.values():
+            log_std += 0.5
+    return policy, batch
+
+
+def _monte_carlo(policy: ActorCritic, batch: Batch, gamma: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Observation, action, value and return of every step; the value stands for what was cut."""
+    final = {(int(t), int(n)): obs for (t, n), obs in zip(batch["final_index"], batch["final_obs"], strict=True)}
+    horizon, num_envs = batch["reward"].shape
+    target = torch.zeros(horizon, num_envs)
+    with torch.no_grad():
+        value = policy.critic(batch["obs"])[..., 0]
+        for n in range(num_envs):
+            following = value[horizon, n]
+            for t in reversed(range(horizon)):
+                if batch["terminated"][t, n]:
+                    following = torch.tensor(0.0)
+                elif batch["truncated"][t, n]:
+                    following = policy.critic(final[t, n])[0]
+                target[t, n] = following = batch["reward"][t, n] + gamma * following
+    assert final, "some episode has ended"
+    return batch["obs"][:-1].flatten(0, 1), batch["action"].flatten(0, 1), value[:-1].flatten(), target.flatten()
+
+
+def _distribution(policy: ActorCritic, obs: Tensor) -> Any:
+    outputs = policy.actor(obs)
+    if policy.heads.log_std:
+        return torch.distributions.Independent(
+            torch.distributions.Normal(outputs, policy.heads.log_std["action"].exp()), 1
+        )
+    return torch.distributions.Categorical(logits=outputs)
+
+
+def _stepped(policy: ActorCritic, loss: Tensor, prefixes: str) -> dict[str, Tensor]:
+    """Where one step down the gradient leads the parameters of which one of the prefixes is true."""
+    parts = tuple(prefixes.split()) or ("",)
+    moved = {key: value for key, value in policy.named_parameters() if key.startswith(parts)}
+    gradients = torch.autograd.grad(loss, list(moved.values()))
+    assert all(gradient.abs().max() > 1e-3 for gradient in gradients)
+    return {key: (value - 0.01 * g).detach() for (key, value), g in zip(moved.items(), gradients, strict=True)}
+
+
+def _assert_moved_to(policy: ActorCritic, expected: dict[str, Tensor]) -> None:
+    assert expected.keys() == dict(policy.named_parameters()).keys()
+    for key, value in policy.named_parameters():
+        torch.testing.assert_close(value.detach(), expected[key], rtol=1e-5, atol=1e-6, msg=key)
+
+
 @pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
 def test_an_update_agrees_with_stable_baselines3(algorithm: str, env_id: str) -> None:
@@ -197,6 +297,26 @@ def test_the_kl_limit_ends_an_update_early() -> None:
         PPO(policy, config, until=UNTIL, seed=1).update(batch, Counters())
         moved.append(float((torch.cat([p.flatten() for p in policy.parameters()]) - before).detach().norm()))
     assert moved[1] < moved[0] / 2
+
+
+def test_the_clip_range_follows_its_schedule() -> None:
+    """At half of the budget of 1000 env steps a linear schedule clips at half of the range; near its end at nothing."""
+
+    def update(clip_range: float, schedule: str, env_steps: int) -> tuple[float, Tensor]:
+        policy, batch = make_rollout("CartPole-v1", 16, 2)
+        config = PPOConfig(minibatch_size=8, clip_range=clip_range, clip_schedule=Schedule(schedule))  # type: ignore[arg-type]
+        config = replace(config, optimizer=OptimizerConfig(learning_rate=3e-2))
+        metrics, _ = PPO(policy, config, until=UNTIL, seed=1).update(batch, Counters(env_steps=env_steps))
+        weights = torch.cat([p.flatten() for p in policy.parameters()])
+        return float(metrics["policy/clip_range"].value), weights.detach()
+
+    measured, half = update(0.2, "linear", 500)
+    assert measured == pytest.approx(0.1)
+    assert torch.equal(half, update(0.1, "constant", 500)[1])
+    assert not torch.equal(half, update(0.2, "constant", 500)[1])
+    measured, end = update(0.2, "linear", 999)
+    assert measured == pytest.approx(0.0002)
+    assert not torch.allclose(end, half, atol=1e-3)
 
 
 def test_reset_transitions_of_a_next_step_env_are_left_out() -> None:

@@ -1,11 +1,15 @@
-"""What is made of the verdicts in docs/results: the pictures."""
+"""What is made of the verdicts in docs/results: the table of the seeds, the pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from training.claims import Claim, judge
 from training.report_plots import draw_learning_curves
+from training.report_tables import print_report
 
 
 def report(name: str, *, target: float | None = 90.0, baseline: str | None = None, seeds: int = 2) -> dict[str, Any]:
@@ -32,3 +36,18 @@ def test_a_report_with_a_baseline_has_no_target_to_draw(tmp_path: Path) -> None:
     draw_learning_curves([report("wide")], tmp_path / "with.svg")
     assert "#c0392b" not in (tmp_path / "without.svg").read_text()
     assert "#c0392b" in (tmp_path / "with.svg").read_text()
+
+
+def test_a_metric_that_a_baseline_does_not_measure_is_a_dash_in_its_row(capsys: pytest.CaptureFixture[str]) -> None:
+    shared = {"env_steps": 10, "training_time_s": 60.0, "exact": True, "best": {}, "seed": 1}
+    own, baselines = {**shared, "final": {"score": 2.0, "speed": 3.0}}, {**shared, "final": {"score": 1.0}}
+    claims = [
+        judge(Claim("speed", ">=", 1.0), {1: 3.0}),
+        judge(Claim("score", ">=", baseline="base"), {1: 2.0}, {1: 1.0}),
+    ]
+    print_report({"claims": claims, "runs": {"own": [own], "base": [baselines]}})
+    rows = [[cell.strip() for cell in line.split("│")] for line in capsys.readouterr().out.splitlines()]
+    assert [row[1:5] for row in rows if row[1:2] in (["own"], ["base"])] == [
+        ["own", "1", "3", "2"],
+        ["base", "1", "-", "1"],
+    ]

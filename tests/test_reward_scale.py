@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from agents.collector import Group, LocalCollector
+from agents.policy import ActorCritic, PolicyConfig
+from agents.rollouts import Rollouts
+from envs.config import EnvConfig
+from envs.making import make_vec
 from envs.reward_scale import RewardScale
+from training.core import Counters
+from training.seeding import generator
 
 
 def random_rollout(seed: int, horizon: int, num_envs: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,3 +58,58 @@ def test_an_outlier_is_clipped() -> None:
     reward = torch.zeros(200, 3)
     reward[7, 1] = 1e9
     assert RewardScale(3, gamma=0.99)(reward, reward > 0).max() == 10
+
+
+def test_its_state_is_all_that_it_has_learned() -> None:
+    scale, returns, running = RewardScale(3, gamma=0.9), [], np.zeros(3)
+    for seed in (1, 2):
+        reward, done = random_rollout(seed, 16, 3)
+        scale(reward, done)
+        for t in range(16):
+            running = running * 0.9 + reward[t].numpy()
+            returns.append(running)
+            running = np.where(done[t].numpy(), 0, running)
+    moments = scale.state_dict()["moments"]
+    assert moments["count"] == 2 * 16 * 3
+    np.testing.assert_allclose(moments["mean"], np.mean(returns))
+    np.testing.assert_allclose(moments["variance"], np.var(returns))
+    np.testing.assert_allclose(scale.state_dict()["returns"], running)
+
+    for forgotten in ("mean", "variance", "count"):
+        whole, changed = RewardScale(3, gamma=0.9), RewardScale(3, gamma=0.9)
+        whole.load_state_dict(scale.state_dict())
+        changed.load_state_dict(
+            scale.state_dict() | {"moments": moments | {forgotten: torch.ones((), dtype=torch.float64)}}
+        )
+        rollout = random_rollout(3, 16, 3)
+        assert not torch.allclose(whole(*rollout), changed(*rollout), rtol=1e-3), forgotten
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        EnvConfig("tests.learning_envs:CountingEpisodes-v0"),
+        EnvConfig("tests.toy_envs:Counting-v0", backend="vector-entry-point"),
+    ],
+    ids=["ends and cuts", "reset transitions"],
+)
+def test_rollouts_are_scaled_by_returns_that_end_with_their_episode(env: EnvConfig) -> None:
+    """The same rollouts with and without scaling: every end and every cut begins the sum again."""
+    policies, streams = [], []
+    for scale in (None, RewardScale(2, gamma=0.9)):
+        collector = LocalCollector(lambda index: Group(make_vec(env, 2, seed=3), seed=1, index=index))
+        policies.append(ActorCritic(collector.observation_space, collector.action_space, PolicyConfig(), generator(1)))
+        streams.append(Rollouts(collector, policies[-1], 12, scale))
+    returns, running = [], np.zeros(2)
+    for _ in range(2):
+        raw, _, raw_metrics = streams[0].next(Counters())
+        scaled, _, metrics = streams[1].next(Counters())
+        reward, valid = raw["reward"].double().numpy(), raw.get("valid", torch.ones(12, 2) > 0).numpy()
+        for t in range(12):
+            running = running * 0.9 + reward[t]
+            returns += running[valid[t]].tolist()
+            running[(raw["terminated"] | raw["truncated"])[t].numpy()] = 0.0
+        std = np.sqrt(np.var(returns) + 1e-8)
+        np.testing.assert_allclose(scaled["reward"].numpy(), reward / std, rtol=1e-5)
+        assert metrics.pop("rollout/discounted_return_std").value == pytest.approx(std)
+        assert metrics == raw_metrics, "the episodes' statistics are those of the environment"

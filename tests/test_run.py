@@ -21,14 +21,14 @@ import pytest
 import torch
 
 from training import interruption, provenance
-from training.checkpoint import read_state
+from training.checkpoint import CheckpointConfig, read_state
 from training.claims import Claim
 from training.core import Budget, Counters, Every, State, UserError
 from training.interruption import Interrupted
 from training.logger import read_rows
 from training.metrics import Last
 from training.provenance import changes, describe_environment, source_hash
-from training.run import CheckpointConfig, Run
+from training.run import Run
 from training.run_folder import find_checkpoint, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -180,6 +180,57 @@ def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
         Run.open(tmp_path / "run")
     with pytest.raises(UserError, match="missing is not a run"):
         Run.open(tmp_path / "missing")
+
+
+def make_a_mistake(run: Run) -> None:
+    with pytest.raises(UserError, match="no such device"), run:
+        raise UserError("no such device")
+
+
+def test_a_mistake_before_anything_was_trained_leaves_no_folder_behind(tmp_path: Path) -> None:
+    make_a_mistake(create(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "empty").mkdir()
+    make_a_mistake(create(tmp_path / "empty"))
+    assert list((tmp_path / "empty").iterdir()) == [], "the folder itself was there before"
+    staged = create(tmp_path / "staged")
+    staged.stage("pretrain").open_log(Every(1), Budget(1))
+    make_a_mistake(staged)
+    assert not (tmp_path / "staged").exists()
+
+
+def test_a_mistake_takes_away_nothing_that_was_trained_or_is_not_the_runs_own(tmp_path: Path) -> None:
+    with create(tmp_path / "trained") as parent:
+        train(parent, 1)
+    make_a_mistake(Run.open(parent.folder))
+    with create(tmp_path / "opened"):
+        pass
+    make_a_mistake(Run.open(tmp_path / "opened"))
+    make_a_mistake(create(tmp_path / "extended", begin_with=[parent.folder / "checkpoints"]))
+    foreign = create(tmp_path / "foreign")
+    (foreign.folder / "notes.txt").touch()
+    make_a_mistake(foreign)
+    logged = create(tmp_path / "logged")
+    logged.open_log(Every(1), Budget(1)).add({"loss": Last(1.0)})
+    logged.log.write(Counters(updates=1))
+    make_a_mistake(logged)
+    for name in ("trained", "opened", "extended", "foreign", "logged"):
+        assert result(tmp_path / name)["status"] == "failed"
+        assert (tmp_path / name / "config.json").exists()
+    with pytest.raises(ZeroDivisionError), create(tmp_path / "crashed"):
+        raise ZeroDivisionError
+    assert result(tmp_path / "crashed")["status"] == "failed"
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder, reason in (("file/sub", "Not a directory"), ("x" * 300, "File name too long")):
+        with pytest.raises(UserError, match=rf"^run folder .*{folder} cannot be made \({reason}\)$"):
+            create(tmp_path / folder)
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed/lock").mkdir()  # permissions do not stop root, who may run this test
+    with pytest.raises(UserError, match=r"^run folder .*closed cannot be written \(Is a directory\)$"):
+        create(tmp_path / "closed")
 
 
 def test_a_run_without_a_checkpoint_says_so(tmp_path: Path) -> None:
@@ -392,7 +443,7 @@ def test_the_names_of_the_runs_own_parts_are_reserved(tmp_path: Path) -> None:
     with create(tmp_path) as run:
         run.open_log(Every(1), Budget(1))
         with pytest.raises(ValueError, match="log"):
-            run.checkpoint({"log": Part()})
+            run.checkpoint({"log": Part()}, CheckpointConfig())
 
 
 # ---- signals ----

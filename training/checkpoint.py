@@ -14,13 +14,13 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
-from training.core import Counters, Every, State, Stateful, UserError
+from training.core import Counters, Every, State, Stateful, UserError, require
 from training.files import sha256, sync, write_json
 from training.serialization import load_state, state_files, write_state
 
@@ -36,6 +36,17 @@ class Score:
     counters: Counters
 
 
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """When to save, and how many checkpoints to keep beside the best."""
+
+    every: Every = field(default_factory=lambda: Every(50_000))
+    keep_last: int = 3
+
+    def __post_init__(self) -> None:
+        require(self.keep_last >= 1, "keep_last", self.keep_last, "at least 1")
+
+
 class DamagedError(UserError):
     """A checkpoint is not what was written."""
 
@@ -49,9 +60,7 @@ class Checkpoint:
     def __init__(self, folder: Path, parts: Mapping[str, Stateful], *, every: Every, keep_last: int = 3) -> None:
         for name in parts:
             if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == "manifest":
-                raise ValueError(
-                    f"{name!r} cannot name a part: lower case letters, digits, underscores; not 'manifest'"
-                )
+                raise ValueError(f"{name!r} cannot name a part: it takes a-z, 0-9 and _, and not 'manifest'")
         self.every = every
         self.position: Counters | None = None
         self.best_score: Score | None = None

@@ -141,13 +141,11 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         encoders = {key: _encoder(key, space, config, generator) for key, space in observation_spaces.items()}
-        self._keys = tuple(encoders)
-        # A module's name cannot contain a dot.
-        self.encoders = nn.ModuleDict({key.replace(".", "_"): encoder for key, encoder in encoders.items()})
+        self.encoders = nn.ModuleDict(encoders)
         self.out_features = sum(int(encoder.out_features) for encoder in encoders.values())
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
-        features = [encoder(observations[key]) for key, encoder in zip(self._keys, self.encoders.values(), strict=True)]
+        features = [encoder(observations[key]) for key, encoder in self.encoders.items()]
         return features[0] if len(features) == 1 else torch.cat(features, dim=-1)
 
 

@@ -80,7 +80,7 @@ def print_report(report: Mapping[str, Any]) -> None:
         table.add_column(name, overflow="fold")
     for group, seeds in report["runs"].items():
         for figures in seeds:
-            measured = [f"{figures[at][metric]:.6g}" for at, metric in columns]
+            measured = [f"{figures[at][metric]:.6g}" if metric in figures[at] else "-" for at, metric in columns]
             minutes = f"{figures['training_time_s'] / 60:.1f}"
             exact = "yes" if figures["exact"] else "no"
             table.add_row(group, str(figures["seed"]), *measured, f"{figures['env_steps']:,}", minutes, exact)

@@ -10,38 +10,28 @@ from __future__ import annotations
 import secrets
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from training.checkpoint import Checkpoint, newest
+from training.checkpoint import Checkpoint, CheckpointConfig, newest
 from training.claims import Claim, judge_seed
 from training.config import config_hash, config_to_tree
 from training.console import Console
-from training.core import Budget, Counters, Every, Stateful, UserError, require
+from training.core import Budget, Counters, Every, Stateful, UserError
 from training.files import write_json
 from training.interruption import Interrupted
 from training.logger import Logger
 from training.progress import Progress
 from training.provenance import changes, describe_environment, source_hash
-from training.run_folder import Lock, make_folder, read_environment, read_result, read_settings
+from training.run_folder import Lock, make_folder, read_environment, read_result, read_settings, remove_unused
 from training.tracker import Mode, Tracker
 
 Status = Literal["completed", "interrupted", "failed"]
-
-
-@dataclass(frozen=True)
-class CheckpointConfig:
-    """When to save, and how many checkpoints to keep beside the best."""
-
-    every: Every = field(default_factory=lambda: Every(50_000))
-    keep_last: int = 3
-
-    def __post_init__(self) -> None:
-        require(self.keep_last >= 1, "keep_last", self.keep_last, "at least 1")
 
 
 class Run:
@@ -63,6 +53,7 @@ class Run:
         lock: Lock | None,
         claims: Sequence[Claim] = (),
         inexact: Sequence[str] = (),
+        discard: Callable[[], bool] | None = None,
     ) -> None:
         self.folder = folder
         self.experiment: str = settings["experiment"]
@@ -71,6 +62,7 @@ class Run:
         self._settings = settings
         self._claims = claims
         self._lock = lock
+        self._discard = discard
         self._progress = Progress(inexact)
         self._stages: list[Run] = []
         self._log: Logger | None = None
@@ -90,7 +82,7 @@ class Run:
         claims: Sequence[Claim] = (),
         runs: Path = Path("runs"),
     ) -> Run:
-        """Makes the folder of a new run.
+        """Makes the folder of a new run; a mistake of the user's that ends it before anything was trained removes it.
 
         Args:
             experiment: its name.
@@ -103,11 +95,11 @@ class Run:
             runs: the folder of all runs.
 
         Raises:
-            UserError: the folder is not empty.
+            UserError: the folder is not empty or cannot be made.
         """
         identity = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed{config.seed}-{secrets.token_hex(2)}"
         folder = folder or runs / experiment / identity
-        lock = make_folder(folder)
+        lock, was_there = make_folder(folder)
         settings = {
             "experiment": experiment,
             "id": identity,
@@ -122,14 +114,14 @@ class Run:
             (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
         write_json(folder / "environment.json", describe_environment())
         write_json(folder / "config.json", settings)  # last: it is what makes the folder a run
-        return cls(folder, settings, lock=lock, claims=claims)
+        discard = partial(remove_unused, folder, keep_folder=was_there)
+        return cls(folder, settings, lock=lock, claims=claims, discard=discard)
 
     @classmethod
     def open(cls, folder: Path, *, claims: Sequence[Claim] = ()) -> Run:
-        """Opens a run to continue it; says on stderr what is not as it was, and when the run is finished already.
+        """Opens a run to continue it, whose result will be judged by `claims`.
 
-        Its result will be judged by `claims`.
-
+        Says on stderr what is not as it was, and when the run is finished already.
         Raises UserError when the folder is not a run or another process holds it.
         """
         settings = read_settings(folder)
@@ -151,7 +143,8 @@ class Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if kind is not None:
+        discarded = isinstance(error, UserError) and self._discard is not None and self._discard()
+        if kind is not None and not discarded:
             self._fail("interrupted" if issubclass(kind, Interrupted | KeyboardInterrupt) else "failed")
         self.close()
 
@@ -201,15 +194,12 @@ class Run:
             run_id=f"{identity}-{stage}" if stage else identity,
             parent=self._settings["parent"],
         )
-        console = Console(stage or self.experiment)
-        self._log = Logger(
-            self.folder, every=every, until=until, tracker=self._tracker, console=console, clock=self._progress
-        )
+        live, copy = Console(stage or self.experiment), self._tracker
+        self._log = Logger(self.folder, every=every, until=until, tracker=copy, console=live, clock=self._progress)
         return self._log
 
-    def checkpoint(self, parts: Mapping[str, Stateful], config: CheckpointConfig | None = None) -> Checkpoint:
+    def checkpoint(self, parts: Mapping[str, Stateful], config: CheckpointConfig) -> Checkpoint:
         """The checkpoints of the named parts, and of the log and the times of the run."""
-        config = config or CheckpointConfig()
         own: dict[str, Stateful] = {"log": self.log, "progress": self._progress}
         if taken := own.keys() & parts.keys():
             raise ValueError(f"the parts {sorted(taken)} are the run's own: name yours otherwise")
@@ -227,9 +217,7 @@ class Run:
         folder = self.folder / f"{number:02d}-{name}"
         others = [other.name for other in self.folder.glob(f"{number:02d}-*") if other != folder]
         if others:
-            raise UserError(
-                f"stage {folder.name} of run {self.folder} is {others[0]} there: did the experiment change?"
-            )
+            raise UserError(f"stage {folder.name} of {self.folder} is {others[0]} there: did the experiment change?")
         parent = self._stages[-1].folder.name if self._stages else self._settings["parent"]
         settings = {**self._settings, "stage": folder.name, "parent": parent}
         folder.mkdir(exist_ok=True)
@@ -237,13 +225,7 @@ class Run:
         self._stages.append(Run(folder, settings, lock=None, inexact=self._progress.inexact))
         return self._stages[-1]
 
-    def finish(
-        self,
-        now: Counters,
-        *,
-        metrics: Mapping[str, float],
-        best: Mapping[str, Any] | None = None,
-    ) -> None:
+    def finish(self, now: Counters, *, metrics: Mapping[str, float], best: Mapping[str, Any] | None = None) -> None:
         """Writes the result of a run that came to its end.
 
         Args:
@@ -263,15 +245,10 @@ class Run:
         if self._position() is None and earlier:  # nothing was trained since
             write_json(self.folder / "result.json", {**earlier, "status": status})
             return
-        measured = self._log.latest if self._log else {}
-        self._write_result(status, self._position() or Counters(), measured, None)
+        self._write_result(status, self._position() or Counters(), self._log.latest if self._log else {}, None)
 
     def _write_result(
-        self,
-        status: Status,
-        now: Counters,
-        metrics: Mapping[str, float],
-        best: Mapping[str, Any] | None,
+        self, status: Status, now: Counters, metrics: Mapping[str, float], best: Mapping[str, Any] | None
     ) -> None:
         inexact = self._inexact()
         last = self.last_checkpoint

@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,16 +16,22 @@ from training.core import UserError
 from training.files import read_json
 
 LOCK = "lock"
+SETTINGS = (LOCK, "config.json", "environment.json")
+ROWS = ("metrics.jsonl", "timing.jsonl")
 
 
 class Lock:
     """Holds a run folder for this process until it is released or the process is gone, however it ends.
 
-    Raises UserError, with the number of the process that holds the folder, when another one does.
+    Raises UserError, with the number of the process that holds the folder, when another one does, and when the folder
+    cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = (folder / LOCK).open("a+", encoding="ascii")
+        try:
+            self._file = (folder / LOCK).open("a+", encoding="ascii")
+        except OSError as error:
+            raise UserError(f"run folder {folder} cannot be written ({error.strerror})") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -42,19 +50,47 @@ class Lock:
         self._file.close()
 
 
-def make_folder(folder: Path) -> Lock:
-    """Makes and locks the folder of a new run; raises UserError when something is in it."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"run folder taken: {folder} is a file; a new run takes a new or an empty folder")
-    _require_empty(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+def make_folder(folder: Path) -> tuple[Lock, bool]:
+    """Makes and locks the folder of a new run; the second value says whether an empty one was there before.
+
+    Raises UserError when something is in it or it cannot be made.
+    """
+    with making(folder):
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"run folder taken: {folder} is a file; a new run takes a new or an empty folder")
+        _require_empty(folder)
+        was_there = folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
     lock = Lock(folder)
     try:
         _require_empty(folder)  # another process may have made its run between the first look and the lock
     except UserError:
         lock.release()
         raise
-    return lock
+    return lock, was_there
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[None]:
+    """Around the making of a folder: what the file system refuses is a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"run folder {folder} cannot be made ({error.strerror})") from None
+
+
+def remove_unused(folder: Path, *, keep_folder: bool) -> bool:
+    """Removes what a run wrote, unless there is a row, a checkpoint or a foreign file; returns whether it did."""
+    if not _is_unused(folder):
+        return False
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if not keep_folder:
+        folder.rmdir()
+    return True
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -90,6 +126,13 @@ def find_checkpoint(run: Path, which: Literal["best", "last"]) -> Path:
     if found is None:
         raise UserError(f"run {run} has no {which} checkpoint yet")
     return found
+
+
+def _is_unused(folder: Path) -> bool:
+    stages = stage_folders(folder)
+    files = [path for path in folder.iterdir() if path not in stages]
+    own = all(path.name in SETTINGS or (path.name in ROWS and path.stat().st_size == 0) for path in files)
+    return own and all(map(_is_unused, stages))
 
 
 def _require_empty(folder: Path) -> None:

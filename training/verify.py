@@ -21,7 +21,7 @@ from training.core import UserError, require
 from training.files import write_json
 from training.provenance import source_hash
 from training.report_tables import RESULTS, learning_curve, print_report, summary
-from training.run_folder import read_result, read_settings
+from training.run_folder import making, read_result, read_settings
 
 SHARED_WITH_BASELINE = ("env_steps", "device")
 """The options of `verify` that its baselines get too; all others are the experiment's own."""
@@ -92,6 +92,8 @@ def verify(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
         own = _same_budget(default, config)
         tasks[baseline] = _tasks(baseline, own, default, options.seeds, folder / f"baseline-{baseline}")
 
+    with making(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with interruption.catch():
         if not _train_all([task for group in tasks.values() for task in group], package, options.jobs):
             return False
@@ -184,8 +186,10 @@ def _free_name(folder: Path) -> Path:
 
 
 def _start(task: Task, command: Sequence[str]) -> subprocess.Popen[bytes]:
-    task.folder.parent.mkdir(parents=True, exist_ok=True)
-    with task.log.open("wb") as log:
+    with making(task.folder):
+        task.folder.parent.mkdir(parents=True, exist_ok=True)
+        log = task.log.open("wb")
+    with log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"}
         )
