@@ -107,7 +107,7 @@ def test_a_recurrent_policy_is_told_where_episodes_begin_and_keeps_its_state_wit
 
 
 def test_the_scores_are_worked_out_by_hand() -> None:
-    config = EvaluationConfig(episodes=4, final_episodes=6, num_envs=2)
+    config = EvaluationConfig(episodes=4, final_episodes=10, num_envs=2)
     policy = make_policy(COUNTING)
     agent = PPO(policy, PPOConfig(), until=Budget(1), seed=1)
     assert Evaluation(COUNTING, config, seed=1)(agent) == {  # returns 3, 3, 6, 6
@@ -116,9 +116,9 @@ def test_the_scores_are_worked_out_by_hand() -> None:
         "evaluation/return_min": Last(3.0),
         "evaluation/length_mean": Last(3.5),
     }
-    final = Evaluation(COUNTING, config, seed=1).final(policy)  # and 10, 10
-    assert final["evaluation/return_mean"] == pytest.approx(19 / 3)
-    assert final["evaluation/length_mean"] == 4
+    final = Evaluation(COUNTING, config, seed=1).final(policy)  # and 10, 10, 3, 3, 6, 6
+    assert final["evaluation/return_mean"] == pytest.approx(5.6)
+    assert final["evaluation/length_mean"] == pytest.approx(3.8)
 
 
 def test_the_most_likely_action_is_taken_or_one_is_drawn() -> None:

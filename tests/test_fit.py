@@ -165,6 +165,8 @@ def test_it_saves_when_due_and_at_the_end(tmp_path: Path) -> None:
     parts.fit(50)
     assert parts.named("save") == [("save", 2), ("save", 4), ("save", 5)]
     assert parts.checkpoint.position == after(5)
+    assert parts.checkpoint.last is not None
+    assert read_state(parts.checkpoint.last, "log")["pending"] == {}, "the last row is written before"
 
 
 def test_a_new_best_score_is_saved_at_once_and_kept(tmp_path: Path) -> None:

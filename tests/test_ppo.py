@@ -35,6 +35,9 @@ def make_rollout(env_id: str, horizon: int, num_envs: int) -> tuple[ActorCritic,
     config = PolicyConfig(network=NetworkConfig(hidden=(8, 8)), rescale_action=False)
     policy = ActorCritic(collector.observation_space, collector.action_space, config, generator(1, "weights"))
     batch, _, _ = Rollouts(collector, policy, horizon).next(Counters())
+    t, n = batch["final_index"][0]  # one end, whatever it was, and at least one cut
+    batch["terminated"][t, n], batch["truncated"][t, n] = True, False
+    assert batch["truncated"].any()
     return policy, batch
 
 
