@@ -56,4 +56,10 @@ def _draw(panel: Any, report: Mapping[str, Any]) -> None:
         if claim["target"] is not None and claim["metric"] == "evaluation/return_mean":
             panel.axhline(claim["target"], color=TARGET, linewidth=0.9, linestyle="--")
     panel.set_title(report["experiment"], fontsize=9)
-    panel.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value < 1e6 else f"{value / 1e6:g}M")
+    panel.xaxis.set_major_formatter(lambda value, _: _short(value))
+
+
+def _short(env_steps: float) -> str:
+    if env_steps >= 1e6:
+        return f"{env_steps / 1e6:g}M"
+    return f"{env_steps / 1e3:g}k" if env_steps else "0"
