@@ -96,7 +96,7 @@ def play(
     *,
     mode: Mode,
     rng: torch.Generator,
-    max_episode_steps: int = 100_000,
+    max_episode_steps: int = EvaluationConfig.max_episode_steps,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns and lengths of the first `episodes_per_env` episodes of every environment, both [episodes]."""
     step = vec.reset()
