@@ -15,6 +15,8 @@ from training.core import Batch, State, Stateful
 from training.metrics import Mean, Metrics, Sum
 from training.seeding import generator
 
+NO_ROWS = np.empty(0, np.intp)
+
 
 class Collector(Stateful, Protocol):
     """Steps environments with the newest published policy, in this process or on workers."""
@@ -62,26 +64,29 @@ class Group:
         return self.vec.inexact
 
     def collect(self, policy: Policy, horizon: int) -> tuple[Batch, list[Episode]]:
+        act, noise = policy.acting("explore"), policy.noise((horizon, self.vec.num_envs), self._rng)
         rollout = _Storage(self._step, horizon)
         rollout.put_obs(0, self._step, self.vec.episode_steps == 0)
         ended: list[Episode] = []
         for t in range(horizon):
-            action, self._policy_state = policy.act(rollout.obs(t), self._policy_state, mode="explore", rng=self._rng)
+            noise_now = {key: rows[t] for key, rows in noise.items()}
+            action, self._policy_state = act(rollout.obs(t), self._policy_state, noise_now)
             self._step = self.vec.step(policy.env_action(action))
-            ended += self._count_episodes(self._step)
-            rollout.put(t, action, self._step)
+            done = self._step.terminated | self._step.truncated
+            rows = done.nonzero()[0] if done.any() else NO_ROWS
+            ended += self._count_episodes(self._step, rows)
+            rollout.put(t, action, self._step, rows)
             rollout.put_obs(t + 1, self._step, self.vec.episode_steps == 0)
         return rollout.batch(), ended
 
-    def _count_episodes(self, step: Step) -> list[Episode]:
+    def _count_episodes(self, step: Step, ended_rows: NDArray[np.intp]) -> list[Episode]:
         """Adds the step to the running episodes; returns those that ended."""
-        counted = slice(None) if step.valid is None else step.valid
-        self._episode_return[counted] += step.reward[counted]
-        self._episode_length[counted] += 1
-        done = step.terminated | step.truncated
-        ended = [Episode(float(self._episode_return[n]), int(self._episode_length[n])) for n in np.flatnonzero(done)]
-        self._episode_return[done] = 0.0
-        self._episode_length[done] = 0
+        self._episode_return += step.reward if step.valid is None else step.reward * step.valid
+        self._episode_length += 1 if step.valid is None else step.valid
+        ended = [Episode(float(self._episode_return[n]), int(self._episode_length[n])) for n in ended_rows]
+        if ended:
+            self._episode_return[ended_rows] = 0.0
+            self._episode_length[ended_rows] = 0
         return ended
 
     def state_dict(self) -> State:
@@ -168,7 +173,7 @@ class _Storage:
         if step.action_mask is not None:
             self._seen["action_mask"][t] = step.action_mask
 
-    def put(self, t: int, action: Batch, step: Step) -> None:
+    def put(self, t: int, action: Batch, step: Step, ended_rows: NDArray[np.intp]) -> None:
         for key, value in action.items():
             if t == 0:
                 self._actions[key] = torch.empty((self._horizon, *value.shape), dtype=value.dtype)
@@ -176,9 +181,8 @@ class _Storage:
         self._reward[t] = step.reward
         self._terminated[t] = step.terminated
         self._truncated[t] = step.truncated
-        ended = np.flatnonzero(step.terminated | step.truncated)
-        if len(ended):
-            self._final_index += [(t, int(n)) for n in ended]
+        if len(ended_rows):
+            self._final_index += [(t, int(n)) for n in ended_rows]
             for key, rows in step.final_obs.items():
                 self._final_obs[key].append(rows)
         if step.valid is not None:

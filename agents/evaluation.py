@@ -99,6 +99,7 @@ def play(
     max_episode_steps: int = EvaluationConfig.max_episode_steps,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns and lengths of the first `episodes_per_env` episodes of every environment, both [episodes]."""
+    act = policy.acting(mode)
     step = vec.reset()
     state: Batch = {}
     total, length = np.zeros(vec.num_envs), np.zeros(vec.num_envs, np.int64)
@@ -106,7 +107,7 @@ def play(
     returns: list[float] = []
     lengths: list[int] = []
     while left.any():
-        action, state = policy.act(_seen(step, vec.episode_steps == 0), state, mode=mode, rng=rng)
+        action, state = act(_seen(step, vec.episode_steps == 0), state, policy.noise((vec.num_envs,), rng))
         step = vec.step(policy.env_action(action))
         valid = np.ones(vec.num_envs, bool) if step.valid is None else step.valid
         total += step.reward * valid

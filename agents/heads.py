@@ -1,13 +1,16 @@
 """Action heads: from a network's outputs to actions and their log-probabilities, one class for each kind of space.
 
 A head has no weights. `params [..., size]` are the outputs of the policy's last layer (and, for the Gaussian, a learned
-standard deviation beside them); actions have the shape of the space behind the same leading dimensions. Sampling draws
-its noise from a generator on the CPU. torch.distributions would do the same sums in two to three times the time.
+standard deviation beside them); actions have the shape of the space behind the same leading dimensions. The noise of
+an action is drawn apart from it, on the CPU: that of a whole rollout costs little more than that of one step, and every
+device sees the same. torch.distributions would do the same sums in two to three times the time.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,11 +32,17 @@ class Head(Protocol):
     size: int  # how many outputs of the last layer it takes
     has_log_std: bool  # whether a learned log standard deviation, one for each dimension, follows them
 
-    def sample(self, params: Tensor, rng: torch.Generator) -> Tensor: ...
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+        """What makes one action random for each index of the leading dimensions."""
+        ...
+
+    def sample(self, params: Tensor, noise: Tensor) -> Tensor: ...
 
     def mode(self, params: Tensor) -> Tensor: ...
 
-    def uniform(self, params: Tensor, rng: torch.Generator) -> Tensor: ...
+    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
+        """An action drawn evenly from the whole space, whatever the policy thinks."""
+        ...
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor: ...
 
@@ -48,16 +57,19 @@ class Categorical:
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
-        # The Gumbel-max trick: logits minus the logarithm of exponential noise.
-        noise = torch.empty(params.shape).exponential_(generator=rng).to(params.device)
-        return (params - noise.log()).argmax(-1)
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+        """Gumbel noise [..., n]: minus the logarithm of exponential noise, whose rare zeros would beat any mask."""
+        exponential = torch.empty(*leading, self.size).exponential_(generator=rng)
+        return exponential.clamp_(min=torch.finfo(torch.float32).tiny).log_().neg_()
+
+    def sample(self, params: Tensor, noise: Tensor) -> Tensor:
+        return (params + noise).argmax(-1)  # the Gumbel-max trick
 
     def mode(self, params: Tensor) -> Tensor:
         return params.argmax(-1)
 
-    def uniform(self, params: Tensor, rng: torch.Generator) -> Tensor:
-        return self.sample(torch.where(params > MASKED_LOGIT / 2, 0.0, MASKED_LOGIT), rng)
+    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
+        return self.sample(torch.where(params > MASKED_LOGIT / 2, 0.0, MASKED_LOGIT), noise)
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
         return params.log_softmax(-1).gather(-1, action.long().unsqueeze(-1)).squeeze(-1)
@@ -81,25 +93,35 @@ class MultiCategorical:
     def _shaped(self, actions: list[Tensor]) -> Tensor:
         return torch.stack(actions, dim=-1).reshape(*actions[0].shape, *self.shape)
 
-    def _each(self, params: Tensor) -> list[tuple[Categorical, Tensor]]:
-        return list(zip(self._parts, params.split(self.sizes, dim=-1), strict=True))
+    def _split(self, of_all: Tensor) -> tuple[Tensor, ...]:
+        """The share of each part in a tensor [..., size]."""
+        parts: tuple[Tensor, ...] = of_all.split(self.sizes, dim=-1)
+        return parts
 
-    def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
-        return self._shaped([part.sample(logits, rng) for part, logits in self._each(params)])
+    def _each(self, params: Tensor) -> list[tuple[Categorical, Tensor]]:
+        return list(zip(self._parts, self._split(params), strict=True))
+
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+        return Categorical(self.size).noise(leading, rng)
+
+    def sample(self, params: Tensor, noise: Tensor) -> Tensor:
+        drawn = zip(self._each(params), self._split(noise), strict=True)
+        return self._shaped([part.sample(logits, own_noise) for (part, logits), own_noise in drawn])
 
     def mode(self, params: Tensor) -> Tensor:
         return self._shaped([part.mode(logits) for part, logits in self._each(params)])
 
-    def uniform(self, params: Tensor, rng: torch.Generator) -> Tensor:
-        return self._shaped([part.uniform(logits, rng) for part, logits in self._each(params)])
+    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
+        drawn = zip(self._each(params), self._split(noise), strict=True)
+        return self._shaped([part.uniform(logits, own_noise) for (part, logits), own_noise in drawn])
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
         flat = action.reshape(*params.shape[:-1], len(self.sizes))
         each = [part.log_prob(logits, flat[..., i]) for i, (part, logits) in enumerate(self._each(params))]
-        return torch.stack(each).sum(0)
+        return _total(each)
 
     def entropy(self, params: Tensor) -> Tensor:
-        return torch.stack([part.entropy(logits) for part, logits in self._each(params)]).sum(0)
+        return _total([part.entropy(logits) for part, logits in self._each(params)])
 
 
 class Bernoulli:
@@ -114,15 +136,18 @@ class Bernoulli:
     def _shaped(self, action: Tensor) -> Tensor:
         return action.to(torch.int8).reshape(*action.shape[:-1], *self.shape)
 
-    def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
-        noise = torch.rand(params.shape, generator=rng).to(params.device)
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+        """Uniform in [0, 1), [..., n]."""
+        return torch.rand(*leading, self.size, generator=rng)
+
+    def sample(self, params: Tensor, noise: Tensor) -> Tensor:
         return self._shaped(noise < params.sigmoid())
 
     def mode(self, params: Tensor) -> Tensor:
         return self._shaped(params > 0)
 
-    def uniform(self, params: Tensor, rng: torch.Generator) -> Tensor:
-        return self.sample(torch.zeros_like(params), rng)
+    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
+        return self._shaped(noise < 0.5)
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
         taken = action.reshape(params.shape).to(params.dtype)
@@ -148,18 +173,21 @@ class Gaussian:
     def _shaped(self, action: Tensor) -> Tensor:
         return action.reshape(*action.shape[:-1], *self.shape)
 
-    def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+        """Standard normal [..., n]."""
+        return torch.randn(*leading, self.size, generator=rng)
+
+    def sample(self, params: Tensor, noise: Tensor) -> Tensor:
         mean, log_std = self._mean_and_log_std(params)
-        noise = torch.randn(mean.shape, generator=rng).to(mean.device)
         return self._shaped(mean + log_std.exp() * noise)
 
     def mode(self, params: Tensor) -> Tensor:
         return self._shaped(self._mean_and_log_std(params)[0])
 
-    def uniform(self, params: Tensor, rng: torch.Generator) -> Tensor:
+    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
         """Uniform in [-1, 1], which is the whole range of a bounded space."""
-        mean, _ = self._mean_and_log_std(params)
-        return self._shaped(2 * torch.rand(mean.shape, generator=rng).to(mean.device) - 1)
+        # A normal variable's own distribution function makes it uniform.
+        return self._shaped(torch.erf(noise / math.sqrt(2)))
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
         mean, log_std = self._mean_and_log_std(params)
@@ -180,14 +208,17 @@ class SquashedGaussian:
         self.gaussian = Gaussian(shape)
         self.size = self.gaussian.size
 
-    def sample(self, params: Tensor, rng: torch.Generator) -> Tensor:
-        return self.gaussian.sample(params, rng).tanh()
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+        return self.gaussian.noise(leading, rng)
+
+    def sample(self, params: Tensor, noise: Tensor) -> Tensor:
+        return self.gaussian.sample(params, noise).tanh()
 
     def mode(self, params: Tensor) -> Tensor:
         return self.gaussian.mode(params).tanh()
 
-    def uniform(self, params: Tensor, rng: torch.Generator) -> Tensor:
-        return self.gaussian.uniform(params, rng)
+    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
+        return self.gaussian.uniform(params, noise)
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
         edge = 1 - torch.finfo(action.dtype).eps
@@ -223,44 +254,50 @@ def make_head(space: Space[object], *, squash: bool) -> Head:
 class Heads(nn.Module):
     """The heads of every leaf of an action space, acting as one: log-probabilities and entropies are added up.
 
-    `leaves` maps "action" or "action/<name>" to the leaf's space. `forward` turns features into the parameters of each
+    `leaves` maps "action" or "action/<name>" to the leaf's space. `params` turns a network's outputs into those of each
     leaf; `action_mask` [..., A] forbids actions where it is False and needs a single Discrete space.
     """
 
     def __init__(self, leaves: dict[str, Space[object]], *, squash: bool = False, initial_log_std: float = 0.0) -> None:
         super().__init__()
         self.heads = {key: make_head(space, squash=squash) for key, space in leaves.items()}
-        self.size = sum(head.size for head in self.heads.values())
+        self._sizes = [head.size for head in self.heads.values()]
+        self.size = sum(self._sizes)
+        self._with_log_std = [key for key, head in self.heads.items() if head.has_log_std]
         self.log_std = nn.ParameterDict(
-            {
-                key: nn.Parameter(torch.full((head.size,), initial_log_std))
-                for key, head in self.heads.items()
-                if head.has_log_std
-            }
+            {key: nn.Parameter(torch.full((self.heads[key].size,), initial_log_std)) for key in self._with_log_std}
         )
 
-    def forward(self, outputs: Tensor, action_mask: Tensor | None = None) -> dict[str, Tensor]:
+    def params(self, outputs: Tensor, action_mask: Tensor | None = None) -> dict[str, Tensor]:
         """From the last layer's outputs [..., size], of any precision, to the float32 parameters of each head."""
         outputs = outputs.float()
-        params = dict(zip(self.heads, outputs.split([head.size for head in self.heads.values()], dim=-1), strict=True))
-        for key, log_std in self.log_std.items():
-            params[key] = torch.cat([params[key], log_std.expand_as(params[key])], dim=-1)
+        parts = (outputs,) if len(self._sizes) == 1 else outputs.split(self._sizes, dim=-1)
+        params = dict(zip(self.heads, parts, strict=True))
+        for key in self._with_log_std:
+            params[key] = torch.cat([params[key], self.log_std[key].expand_as(params[key])], dim=-1)
         if action_mask is not None:
             (key,) = params
             params[key] = params[key].masked_fill(~action_mask, MASKED_LOGIT)
         return params
 
-    def sample(self, params: dict[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
-        return {key: head.sample(params[key], rng) for key, head in self.heads.items()}
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> dict[str, Tensor]:
+        return {key: head.noise(leading, rng) for key, head in self.heads.items()}
+
+    def sample(self, params: dict[str, Tensor], noise: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {key: head.sample(params[key], noise[key]) for key, head in self.heads.items()}
 
     def mode(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
         return {key: head.mode(params[key]) for key, head in self.heads.items()}
 
-    def uniform(self, params: dict[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
-        return {key: head.uniform(params[key], rng) for key, head in self.heads.items()}
+    def uniform(self, params: dict[str, Tensor], noise: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {key: head.uniform(params[key], noise[key]) for key, head in self.heads.items()}
 
     def log_prob(self, params: dict[str, Tensor], action: dict[str, Tensor]) -> Tensor:
-        return torch.stack([head.log_prob(params[key], action[key]) for key, head in self.heads.items()]).sum(0)
+        return _total([head.log_prob(params[key], action[key]) for key, head in self.heads.items()])
 
     def entropy(self, params: dict[str, Tensor]) -> Tensor:
-        return torch.stack([head.entropy(params[key]) for key, head in self.heads.items()]).sum(0)
+        return _total([head.entropy(params[key]) for key, head in self.heads.items()])
+
+
+def _total(parts: Sequence[Tensor]) -> Tensor:
+    return reduce(torch.add, parts)

@@ -7,8 +7,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-import torch
-
 from agents.collector import Group, LocalCollector
 from agents.evaluation import Evaluation, EvaluationConfig
 from agents.policy import ActorCritic, PolicyConfig, load_policy, policy_of
@@ -19,8 +17,9 @@ from envs.making import make_vec
 from envs.reward_scale import RewardScale
 from training.checkpoint import CheckpointConfig, DamagedError
 from training.core import Algorithm, Budget, Every, require
-from training.device import choose_device
+from training.execution import choose_compile, choose_device, choose_threads
 from training.fit import fit
+from training.optimizer_config import can_compile, with_compile
 from training.run import Run
 from training.seeding import derived_seed, generator
 
@@ -48,8 +47,10 @@ class OnPolicyConfig:
     agent: AgentConfig
     seed: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = 1
-    """CPU threads of torch: more than one slows small networks down."""
+    threads: int | Literal["auto"] = "auto"
+    """CPU threads of torch; auto: one for small networks, which more would slow down."""
+    compile: bool | Literal["auto"] = "auto"
+    """Compile the update (loss, gradient, clipping, optimizer); auto: where the run is long enough to pay for it."""
     env_steps: int = 100_000
     """The budget, over all environments together."""
     num_envs: int = 8
@@ -66,7 +67,7 @@ class OnPolicyConfig:
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
-        require(self.threads >= 1, "threads", self.threads, "at least 1")
+        require(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "at least 1, or 'auto'")
         require(self.env_steps >= 1, "env_steps", self.env_steps, "at least 1")
         require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
         takes = f"a divisor of num_envs = {self.num_envs}"
@@ -84,14 +85,13 @@ class OnPolicyConfig:
 
 def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
     """One run: environments, policy, agent and stream, then `fit`, then the last measurements."""
-    torch.set_num_threads(config.threads)
     until = Budget(config.env_steps, "env_steps")
     with ExitStack() as stack:
         collector = stack.enter_context(closing(make_collector(config)))
         policy = ActorCritic(
             collector.observation_space, collector.action_space, config.policy, generator(config.seed, "weights")
-        ).to(choose_device(config.device))
-        agent = make_agent(policy, config.agent, until=until, seed=config.seed)
+        ).to(choose_device(run, config.device))
+        agent = make_agent(policy, _for_this_machine(config, run, policy), until=until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
         rollouts = Rollouts(collector, policy, config.agent.horizon, reward_scale)
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
@@ -100,6 +100,20 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         now = fit(agent, rollouts, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
         final = evaluate.final(policy_of(agent.state_dict()))
         run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
+
+
+def _for_this_machine(config: OnPolicyConfig, run: Run, policy: ActorCritic) -> Any:
+    """Chooses threads and whether to compile; returns the agent's config with that choice in its optimizers."""
+    # An algorithm without minibatches takes one gradient step on each whole rollout.
+    samples = getattr(config.agent, "minibatch_size", config.agent.horizon * config.num_envs)
+    gradient_steps = config.env_steps * getattr(config.agent, "epochs", 1) // samples
+    weights = sum(parameter.numel() for parameter in policy.parameters())
+    threads = choose_threads(run, config.threads, multiplications=samples * weights)
+    possible = can_compile(config.agent)
+    compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
+    how = "compiled" if compiles else "not compiled"
+    print(f"computing on {policy.device}, {threads} thread{'s' * (threads > 1)}, {how}", file=sys.stderr)
+    return with_compile(config.agent, compiles)
 
 
 def _measured_best(run: Run, evaluate: Evaluation) -> dict[str, float]:

@@ -20,21 +20,34 @@ from envs.vector import named
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
 from training.core import Batch, State, require
-from training.networks import MLP, Encoder, NetworkConfig, Normalizer
+from training.networks import MLP, Encoder, NetworkConfig, Normalizer, lean
 from training.run_folder import find_checkpoint
 from training.seeding import generator
 
 Mode = Literal["explore", "greedy", "random"]
 
 
+class Acting(Protocol):
+    """A policy as a function."""
+
+    def __call__(self, step: Batch, state: Batch, noise: Batch) -> tuple[Batch, Batch]:
+        """One action for each row of `step` (obs, is_first, action_mask, all [N, ...]), and the next recurrent state.
+
+        `noise` [N, ...] makes the actions random; greedy ones need none. The actions are what the algorithm learns
+        from; `env_action` makes of them what the environment takes.
+        """
+        ...
+
+
 class Policy(Protocol):
     """Maps observations to actions."""
 
-    def act(self, step: Batch, state: Batch, *, mode: Mode, rng: torch.Generator) -> tuple[Batch, Batch]:
-        """One action for each row of `step` (obs, is_first, action_mask, all [N, ...]), and the next recurrent state.
+    def acting(self, mode: Mode) -> Acting:
+        """How the policy acts with the weights that it has now."""
+        ...
 
-        The actions are what the algorithm learns from; `env_action` makes of them what the environment takes.
-        """
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Batch:
+        """The noise of one action for each index of the leading dimensions, such as [T, N]."""
         ...
 
     def env_action(self, action: Batch) -> dict[str, NDArray[Any]]:
@@ -95,14 +108,23 @@ class ActorCritic(nn.Module):
     def device(self) -> torch.device:
         return self.critic[-1].weight.device  # type: ignore[return-value]  # the last layer is linear
 
-    def act(self, step: Batch, state: Batch, *, mode: Mode, rng: torch.Generator) -> tuple[Batch, Batch]:
-        with torch.no_grad():
-            obs = self._normalized({key: value.to(self.device) for key, value in step.items()})
-            params = self.heads(self.actor(self.actor_encoder(obs)), obs.get("action_mask"))
+    def acting(self, mode: Mode) -> Acting:
+        encoder, actor, heads, device = lean(self.actor_encoder), lean(self.actor), self.heads, self.device
+
+        @torch.no_grad()
+        def act(step: Batch, state: Batch, noise: Batch) -> tuple[Batch, Batch]:
+            if device.type != "cpu":
+                step, noise = _moved(step, device), _moved(noise, device)
+            obs = self._normalized(step) if self.normalizers else step
+            params = heads.params(actor(encoder(obs)), step.get("action_mask"))
             if mode == "greedy":
-                return self.heads.mode(params), state
-            draw = self.heads.sample if mode == "explore" else self.heads.uniform
-            return draw(params, rng), state
+                return heads.mode(params), state
+            return (heads.sample if mode == "explore" else heads.uniform)(params, noise), state
+
+        return act
+
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Batch:
+        return self.heads.noise(leading, rng)
 
     def env_action(self, action: Batch) -> dict[str, NDArray[Any]]:
         arrays = {key: value.cpu().numpy() for key, value in action.items()}
@@ -112,9 +134,14 @@ class ActorCritic(nn.Module):
         """Log-probability of `action`, entropy and value of each sample, all [...], with their gradients."""
         obs = self._normalized(batch)
         features = self.actor_encoder(obs)
-        params = self.heads(self.actor(features), batch.get("action_mask"))
+        params = self.heads.params(self.actor(features), batch.get("action_mask"))
         value = self.critic(features if self.config.shared_encoder else self.critic_encoder(obs)).squeeze(-1).float()
         return self.heads.log_prob(params, batch), self.heads.entropy(params), value
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """Log-probability of `action` [...]."""
+        outputs = self.actor(self.actor_encoder(self._normalized(batch)))
+        return self.heads.log_prob(self.heads.params(outputs, batch.get("action_mask")), batch)
 
     def value(self, batch: Batch) -> Tensor:
         """The value of each observation [...]."""
@@ -141,7 +168,8 @@ class ActorCritic(nn.Module):
         }
         if action_mask is not None:
             step["action_mask"] = torch.from_numpy(np.asarray(action_mask, bool)[None])
-        action, _ = self.act(step, {}, mode="greedy" if greedy else "explore", rng=torch.default_generator)
+        act = self.acting("greedy" if greedy else "explore")
+        action, _ = act(step, {}, self.noise((1,), torch.default_generator))
         actions, parts = self.env_action(action), leaves(self.action_space)
         return unflatten(
             self.action_space, parts, {leaf.name: actions[named("action", leaf.name)][0] for leaf in parts}
@@ -185,6 +213,10 @@ def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> Act
     Raises a UserError when the folder is not a run or holds no checkpoint.
     """
     return policy_of(read_state(find_checkpoint(Path(run), which), "agent"))
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    return {key: value.to(device) for key, value in batch.items()}
 
 
 def _leaf_spaces(space: Space[Any], prefix: str) -> dict[str, Space[Any]]:

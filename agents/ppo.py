@@ -7,9 +7,8 @@ Huang et al. 2022, "The 37 implementation details of proximal policy optimizatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from math import inf, isfinite
 
 import torch
@@ -80,15 +79,16 @@ class PPO:
         self._until = until
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "minibatches")
+        self._clip_range = torch.tensor(config.clip_range, device=policy.device)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
         data = self._with_targets({key: value.to(self.policy.device) for key, value in batch.items()})
         clip_range = config.clip_range * config.clip_schedule.multiplier(now, self._until)
-        loss = partial(ppo_loss, self.policy, config, clip_range)
+        self._clip_range.fill_(clip_range)
         epochs: list[Metrics] = []
         for _ in range(config.epochs):
-            minibatches = [self._step(loss, data, rows, now) for rows in self._shuffled(data)]
+            minibatches = [self._optimizer.step(self._loss, part, now) for part in self._minibatches(data)]
             epochs.append(merge_metrics(minibatches))
             kl = epochs[-1].get("policy/kl")
             if config.target_kl and kl and float(kl.value) > 1.5 * config.target_kl:
@@ -100,12 +100,8 @@ class PPO:
         }
         return merge_metrics(epochs) | extra, {}
 
-    def _step(self, loss: Callable[[Batch], Loss], data: Batch, rows: Tensor, now: Counters) -> Metrics:
-        """One gradient step on the samples of one minibatch."""
-        minibatch = {key: value[rows] for key, value in data.items()}
-        if self._config.normalize_advantage:
-            minibatch["advantage"] = normalized(minibatch["advantage"])
-        return self._optimizer.step(loss, minibatch, now)
+    def _loss(self, batch: Batch) -> Loss:
+        return ppo_loss(self.policy, self._config, self._clip_range, batch)
 
     @torch.no_grad()
     def _with_targets(self, batch: Batch) -> Batch:
@@ -117,15 +113,19 @@ class PPO:
         )
         data = to_samples(batch, {"advantage": advantage, "value": value, "return": advantage + value})
         # Computed here and not while acting: one pass over the whole rollout instead of one a step.
-        data["log_prob"], _, _ = self.policy.evaluate(data)
+        data["log_prob"] = self.policy.log_prob(data)
         return data
 
-    def _shuffled(self, data: Batch) -> Iterable[Tensor]:
-        """The rows of each minibatch of one epoch."""
-        advantage = data["advantage"]
-        order = torch.randperm(len(advantage), generator=self._rng).to(advantage.device)
-        rows: tuple[Tensor, ...] = order.split(self._config.minibatch_size)
-        return rows
+    def _minibatches(self, data: Batch) -> Iterator[Batch]:
+        """One epoch: the samples in a new order, cut into minibatches, each with its advantages normalized."""
+        order = torch.randperm(len(data["advantage"]), generator=self._rng).to(self.policy.device)
+        # Gathered once for all minibatches, which are then views.
+        parts = {key: value[order].split(self._config.minibatch_size) for key, value in data.items()}
+        for index in range(len(parts["advantage"])):
+            minibatch = {key: split[index] for key, split in parts.items()}
+            if self._config.normalize_advantage:
+                minibatch["advantage"] = normalized(minibatch["advantage"])
+            yield minibatch
 
     def state_dict(self) -> State:
         return {
@@ -140,10 +140,10 @@ class PPO:
         self._rng.set_state(state["rng"])
 
 
-def ppo_loss(policy: ActorCritic, config: PPOConfig, clip_range: float, batch: Batch) -> Loss:
+def ppo_loss(policy: ActorCritic, config: PPOConfig, clip_range: Tensor, batch: Batch) -> Loss:
     """The clipped surrogate, the value error and the entropy bonus (equations 7 and 9) of samples [B, ...].
 
-    `batch` holds what the policy evaluates and `log_prob`, `advantage` and `return`, each [B].
+    `batch` holds what the policy evaluates and `log_prob`, `advantage` and `return`, each [B]; `clip_range` is [].
     """
     log_prob, entropy, value = policy.evaluate(batch)
     log_ratio = log_prob - batch["log_prob"]
@@ -151,7 +151,9 @@ def ppo_loss(policy: ActorCritic, config: PPOConfig, clip_range: float, batch: B
     clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
     policy_loss = -torch.minimum(ratio * batch["advantage"], clipped * batch["advantage"])
     value_loss = (value - batch["return"]).square()
-    loss = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * entropy
+    loss = policy_loss + config.value_coefficient * value_loss
+    if config.entropy_coefficient:  # otherwise only measured
+        loss = loss - config.entropy_coefficient * entropy
     with torch.no_grad():
         metrics: Metrics = {
             "policy/loss": Mean(policy_loss.mean()),

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from agents.evaluation import Evaluation, EvaluationConfig, play
-from agents.policy import ActorCritic, PolicyConfig
+from agents.policy import Acting, ActorCritic, PolicyConfig
 from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from envs.making import make_env, make_vec
@@ -61,11 +61,17 @@ class Remembers:
     def __init__(self) -> None:
         self.noted: list[tuple[list[float], list[float], str]] = []
 
-    def act(self, step: Batch, state: Batch, *, mode: Any, rng: torch.Generator) -> tuple[Batch, Batch]:
-        before = state.get("steps", torch.full((len(step["is_first"]),), -1.0))
-        steps = torch.where(step["is_first"], 0.0, before + 1)
-        self.noted.append((step["obs"][:, 0].tolist(), steps.tolist(), mode))
-        return {"action": torch.zeros(len(steps), dtype=torch.int64)}, {"steps": steps}
+    def acting(self, mode: Any) -> Acting:
+        def act(step: Batch, state: Batch, noise: Batch) -> tuple[Batch, Batch]:
+            before = state.get("steps", torch.full((len(step["is_first"]),), -1.0))
+            steps = torch.where(step["is_first"], 0.0, before + 1)
+            self.noted.append((step["obs"][:, 0].tolist(), steps.tolist(), mode))
+            return {"action": torch.zeros(len(steps), dtype=torch.int64)}, {"steps": steps}
+
+        return act
+
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Batch:
+        return {}
 
     def env_action(self, action: Batch) -> dict[str, NDArray[Any]]:
         return {key: value.numpy() for key, value in action.items()}

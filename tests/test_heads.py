@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import distributions
 
-from agents.heads import Heads, SquashedGaussian, make_head
+from agents.heads import Head, Heads, SquashedGaussian, make_head
 from training.core import UserError
 
 
@@ -18,11 +18,16 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def drawn(head: Head, params: torch.Tensor) -> torch.Tensor:
+    """One action for each row."""
+    return head.sample(params, head.noise(tuple(params.shape[:-1]), rng()))
+
+
 def test_categorical_agrees_with_torch() -> None:
     head = make_head(spaces.Discrete(5), squash=False)
     logits = torch.randn(7, 5, generator=rng())
     theirs = distributions.Categorical(logits=logits)
-    action = head.sample(logits, rng())
+    action = drawn(head, logits)
     torch.testing.assert_close(head.log_prob(logits, action), theirs.log_prob(action))
     torch.testing.assert_close(head.entropy(logits), theirs.entropy())
     assert torch.equal(head.mode(logits), theirs.mode)
@@ -32,7 +37,7 @@ def test_multi_discrete_agrees_with_torch() -> None:
     head = make_head(spaces.MultiDiscrete([3, 4]), squash=False)
     logits = torch.randn(6, 7, generator=rng())
     parts = [distributions.Categorical(logits=part) for part in logits.split([3, 4], dim=-1)]
-    action = head.sample(logits, rng())
+    action = drawn(head, logits)
     assert action.shape == (6, 2)
     theirs = parts[0].log_prob(action[:, 0]) + parts[1].log_prob(action[:, 1])
     torch.testing.assert_close(head.log_prob(logits, action), theirs)
@@ -43,7 +48,7 @@ def test_multi_binary_agrees_with_torch() -> None:
     head = make_head(spaces.MultiBinary(4), squash=False)
     logits = torch.randn(6, 4, generator=rng())
     theirs = distributions.Bernoulli(logits=logits)
-    action = head.sample(logits, rng())
+    action = drawn(head, logits)
     torch.testing.assert_close(head.log_prob(logits, action), theirs.log_prob(action.float()).sum(-1))
     torch.testing.assert_close(head.entropy(logits), theirs.entropy().sum(-1))
 
@@ -52,7 +57,7 @@ def test_gaussian_agrees_with_torch() -> None:
     head = make_head(spaces.Box(-1, 1, (2, 3)), squash=False)
     params = torch.randn(5, 12, generator=rng())
     theirs = distributions.Normal(params[:, :6], params[:, 6:].exp())
-    action = head.sample(params, rng())
+    action = drawn(head, params)
     assert action.shape == (5, 2, 3)
     torch.testing.assert_close(head.log_prob(params, action), theirs.log_prob(action.flatten(1)).sum(-1))
     torch.testing.assert_close(head.entropy(params), theirs.entropy().sum(-1))
@@ -65,7 +70,7 @@ def test_squashed_gaussian_agrees_with_torch() -> None:
     theirs = distributions.TransformedDistribution(base, [distributions.TanhTransform(cache_size=1)])
     action = base.mean.tanh()
     torch.testing.assert_close(head.log_prob(params, action), theirs.log_prob(action).sum(-1), rtol=1e-4, atol=1e-4)
-    assert (head.sample(params, rng()).abs() <= 1).all()
+    assert (drawn(head, params).abs() <= 1).all()
     assert head.log_prob(params, torch.ones(50, 3)).isfinite().all()
 
 
@@ -83,7 +88,7 @@ def test_samples_follow_the_log_probability(space: spaces.Space, squash: bool) -
     head = make_head(space, squash=squash)
     params = torch.tensor([[0.3, -0.4, 0.2][: head.size] + ([-0.5] * head.size if head.has_log_std else [])])
     params = params.expand(200_000, -1)
-    action = head.sample(params, rng())
+    action = drawn(head, params)
     if head.has_log_std:
         inside = (action > -0.5).all(-1) & (action < 0.5).all(-1)
         measured = float((inside.float() * (-head.log_prob(params, action)).exp()).mean())
@@ -128,7 +133,7 @@ def test_the_squashed_entropy_has_the_slope_of_the_squashing() -> None:
 def test_uniform_actions_are_uniform_whatever_the_policy_prefers(space: spaces.Space, squash: bool) -> None:
     head = make_head(space, squash=squash)
     params = torch.tensor([3.0, -2.0, 1.0, 0.5, -4.0, 2.0, 0.0][: head.size] + [-3.0] * (head.size * head.has_log_std))
-    actions = head.uniform(params.expand(40_000, -1), rng()).reshape(40_000, -1)
+    actions = head.uniform(params.expand(40_000, -1), head.noise((40_000,), rng())).reshape(40_000, -1)
     if isinstance(space, spaces.Box):
         choices = [10, 10]
         assert actions.abs().max() <= 1
@@ -143,8 +148,9 @@ def test_uniform_actions_are_uniform_whatever_the_policy_prefers(space: spaces.S
 def test_a_mask_forbids_actions_in_every_mode() -> None:
     heads = Heads({"action": spaces.Discrete(4)})
     mask = torch.tensor([[True, False, True, False]]).expand(1000, 4)
-    params = heads(torch.tensor([[0.0, 9.0, 1.0, 9.0]]).expand(1000, 4), mask)
-    for actions in (heads.sample(params, rng()), heads.uniform(params, rng()), heads.mode(params)):
+    params = heads.params(torch.tensor([[0.0, 9.0, 1.0, 9.0]]).expand(1000, 4), mask)
+    noise = heads.noise((1000,), rng())
+    for actions in (heads.sample(params, noise), heads.uniform(params, noise), heads.mode(params)):
         assert set(actions["action"].tolist()) <= {0, 2}
     free = distributions.Categorical(logits=torch.tensor([0.0, 1.0]))
     torch.testing.assert_close(heads.entropy(params)[0], free.entropy())
@@ -156,8 +162,8 @@ def test_a_mask_forbids_actions_in_every_mode() -> None:
 def test_the_heads_of_a_dict_space_add_up() -> None:
     heads = Heads({"action/a": spaces.Discrete(3), "action/b": spaces.Box(-1, 1, (2,))}, initial_log_std=-1.0)
     outputs = torch.randn(4, heads.size, generator=rng())
-    params = heads(outputs)
-    action = heads.sample(params, rng())
+    params = heads.params(outputs)
+    action = heads.sample(params, heads.noise((4,), rng()))
     normal = distributions.Normal(outputs[:, 3:], math.exp(-1.0))
     theirs = distributions.Categorical(logits=outputs[:, :3]).log_prob(action["action/a"])
     torch.testing.assert_close(heads.log_prob(params, action), theirs + normal.log_prob(action["action/b"]).sum(-1))

@@ -43,7 +43,7 @@ ACTION_SPACES: dict[str, gym.Space[Any]] = {
 def test_a_row_is_evaluated_alone_as_in_its_batch(name: str, squash: bool) -> None:
     policy = make_policy(ACTION_SPACES[name], replace(SMALL, squash=squash))
     batch: Batch = {"obs": torch.randn(6, 3, generator=generator(1))}
-    action, _ = policy.act(batch, {}, mode="explore", rng=generator(2))
+    action, _ = policy.acting("explore")(batch, {}, policy.noise((6,), generator(2)))
     together = policy.evaluate(batch | action)
     for row in range(6):
         alone = policy.evaluate({key: value[row : row + 1] for key, value in (batch | action).items()})
@@ -58,7 +58,7 @@ def test_actions_belong_to_the_environments_space(name: str, mode: Any) -> None:
     space = ACTION_SPACES[name]
     policy = make_policy(space, replace(SMALL, initial_log_std=1.0))
     step = {"obs": torch.randn(20, 3, generator=generator(1))}
-    action = policy.env_action(policy.act(step, {}, mode=mode, rng=generator(2))[0])
+    action = policy.env_action(policy.acting(mode)(step, {}, policy.noise((20,), generator(2)))[0])
     for row in range(20):
         for leaf in leaves(space):
             value = leaf.decode(action[named("action", leaf.name)][row])

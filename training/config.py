@@ -186,7 +186,7 @@ def _grouped(argv: Sequence[str]) -> Iterable[tuple[str, list[str]]]:
 def _read_tokens(name: str, kind: Any, tokens: list[str]) -> Any:
     """The value that a field gets from its tokens: JSON, or plain words (`adam`, `True`), or a number such as `1e6`."""
     several = any(get_origin(member) in (tuple, list) for member in _members(kind))
-    if kind is bool and not tokens:
+    if bool in _members(kind) and not tokens:
         return True
     if not tokens or (len(tokens) > 1 and not several):
         takes = "one or more values, or '[]' for none" if several else "one value"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -27,24 +27,23 @@ class DeferredCheck:
     def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
         self._names = list(parameters)
         device = next(iter(parameters.values())).device
-        self._bad = torch.zeros((), device=device)
+        self.bad = torch.zeros((), device=device)  # 1 from the first bad update on
         self._good_updates = torch.zeros((), device=device)  # since the last check
         self._measured = torch.zeros(1 + len(self._names), device=device)  # loss and norms, kept from the first bad one
         self._updates: list[int] = []  # since the last check
 
-    def add(self, update: int, loss: Tensor, norms: Sequence[Tensor], norm: Tensor) -> Tensor:
-        """Takes one update's measures; returns `found_inf` [] for it."""
+    def add(self, update: int, loss: Tensor, norms: Iterable[Tensor], norm: Tensor) -> None:
+        """Takes one update's measures; `bad` then is the `found_inf` [] for it."""
         if len(self._updates) == 100:
             self.check()
-        self._measured = torch.where(self._bad > 0, self._measured, torch.stack([loss.float(), *norms]))
-        self._bad = torch.maximum(self._bad, 1.0 - torch.isfinite(loss + norm).float())
-        self._good_updates += 1.0 - self._bad
+        self._measured = torch.where(self.bad > 0, self._measured, torch.stack([loss.float(), *norms]))
+        self.bad = torch.maximum(self.bad, 1.0 - torch.isfinite(loss + norm).float())
+        self._good_updates += 1.0 - self.bad
         self._updates.append(update)
-        return self._bad
 
     def check(self) -> None:
         """Waits for the device. Raises NonFinite for the first update that is not finite."""
-        if self._bad.item() > 0:
+        if self.bad.item() > 0:
             loss, *norms = self._measured.tolist()
             raise NonFinite(self._updates[int(self._good_updates.item())], describe(loss, norms, self._names))
         self._updates.clear()

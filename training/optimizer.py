@@ -9,15 +9,19 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from training.compiled_update import CompiledUpdate
 from training.core import Batch, Budget, Counters, State, UserError
 from training.metrics import Last, Mean, Metrics, Sum, merge_metrics
 from training.non_finite import DeferredCheck, NonFinite, describe
 from training.optimizer_config import OptimizerConfig, OptimizerKind, assign_rules, build_optimizers
+
+Measures: TypeAlias = Sequence[Tensor] | Tensor
+"""One number [] for each trainable parameter."""
 
 
 class Loss(NamedTuple):
@@ -80,10 +84,27 @@ class Optimizer:
         defers = device.type == "cuda" and kinds <= {"adam", "adamw"} and not self._counts_skipped
         self._deferred = DeferredCheck(self.trainable) if defers else None
         self._averages = [leaf.detach().clone() for leaf in self._leaves] if config.ema_decay is not None else []
+        self._compiled = (
+            CompiledUpdate(self._leaves, self._optimizers, config.max_grad_norm, self._autocast)
+            if config.compile
+            else None
+        )
 
     def step(self, loss_fn: Callable[[Batch], Loss], batch: Batch, now: Counters) -> Metrics:
-        """One update on `batch`; `now` is how far the run had come before it. Raises NonFinite."""
-        return self.apply(self.gradient(loss_fn, batch), now)
+        """One update on `batch`; `now` is how far the run had come before it. Raises NonFinite.
+
+        With `compile` on, `loss_fn` must be the same function in every call: what changes comes as tensors.
+        """
+        if self._compiled is None:
+            return self.apply(self.gradient(loss_fn, batch), now)
+        self._set_learning_rates(now)
+        made = self._compiled(loss_fn, batch, self._deferred.bad if self._deferred is not None else None)
+        measured = self._finite(now, made.loss, made.norms, made.norm)
+        if measured is None:
+            return self._refuse(now, made.loss, made.norms)
+        self._compiled.count_step()
+        self._average()
+        return self._metrics(made.metrics, measured)
 
     def gradient(self, loss_fn: Callable[[Batch], Loss], batch: Batch) -> Gradient:
         """The gradient of (sum of the sums) / (sum of the counts) over the micro-batches of `batch`.
@@ -124,37 +145,44 @@ class Optimizer:
         values, config = gradient.values, self.config
         norms = torch._foreach_norm(values)
         norm = torch.linalg.vector_norm(torch.stack(norms))
-        measured: tuple[float | Tensor, float | Tensor]
-        if self._deferred is not None:
-            measured = gradient.loss, norm
-            bad = self._deferred.add(now.updates + 1, gradient.loss, norms, norm)
-            for optimizer in self._optimizers:
-                optimizer.found_inf = bad  # type: ignore[attr-defined]
-        else:
-            measured = loss_value, norm_value = gradient.loss.item(), norm.item()
-            if not math.isfinite(loss_value + norm_value):
-                return self._refuse(now.updates + 1, loss_value, norms)
-        if now is not self._scheduled_for:
-            self._set_learning_rates(now)
+        measured = self._finite(now, gradient.loss, norms, norm)
+        if measured is None:
+            return self._refuse(now, gradient.loss, norms)
+        self._set_learning_rates(now)
         if config.max_grad_norm is not None:
             torch._foreach_mul_(values, (config.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-        self._update(values)
-        metrics = {f"{self.name}/loss": Mean(measured[0]), f"{self.name}/gradient_norm": Mean(measured[1])}
-        skipped = {f"{self.name}/skipped_updates": Sum(0.0)} if self._counts_skipped else {}
-        return {**gradient.metrics, **metrics, **self._rates, **skipped}
-
-    def _update(self, values: list[Tensor]) -> None:
         for leaf, value in zip(self._leaves, values, strict=True):
             leaf.grad = value
         for optimizer in self._optimizers:
+            if self._deferred is not None:
+                optimizer.found_inf = self._deferred.bad  # type: ignore[attr-defined]
             optimizer.step()
         if self._scaler is not None:
             self._scaler.update()
+        self._average()
+        return self._metrics(gradient.metrics, measured)
+
+    def _finite(self, now: Counters, loss: Tensor, norms: Measures, norm: Tensor) -> tuple[Any, Any] | None:
+        """Loss and norm, as numbers where reading them costs nothing; None: they are not finite."""
+        if self._deferred is not None:
+            self._deferred.add(now.updates + 1, loss, norms, norm)
+            return loss, norm
+        measured = loss.item(), norm.item()
+        return measured if math.isfinite(sum(measured)) else None
+
+    def _average(self) -> None:
         if self.config.ema_decay is not None:
             with torch.no_grad():
                 torch._foreach_lerp_(self._averages, self._leaves, 1.0 - self.config.ema_decay)
 
-    def _refuse(self, update: int, loss: float, norms: Sequence[Tensor]) -> Metrics:
+    def _metrics(self, of_loss: Metrics, measured: tuple[Any, Any]) -> Metrics:
+        loss, norm = measured
+        own: Metrics = {f"{self.name}/loss": Mean(loss), f"{self.name}/gradient_norm": Mean(norm), **self._rates}
+        if self._counts_skipped:
+            own[f"{self.name}/skipped_updates"] = Sum(0.0)
+        return of_loss | own
+
+    def _refuse(self, now: Counters, loss: Tensor, norms: Measures) -> Metrics:
         """Stops, or skips the update: by choice, or because fp16 overflowed and a smaller loss scale may do."""
         overflowed = False
         if self._scaler is not None:
@@ -163,9 +191,11 @@ class Optimizer:
         if overflowed or self.config.on_non_finite == "skip":
             # Only the count: the loss and the norm are not finite and would spoil the means they are logged in.
             return {f"{self.name}/skipped_updates": Sum(1.0)}
-        raise NonFinite(update, describe(loss, [norm.item() for norm in norms], list(self.trainable)))
+        raise NonFinite(now.updates + 1, describe(loss.item(), [norm.item() for norm in norms], list(self.trainable)))
 
     def _set_learning_rates(self, now: Counters) -> None:
+        if now is self._scheduled_for:
+            return
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
         for group in groups:
             group["lr"] = group["base_rate"] * group["schedule"].multiplier(now, self.until)
@@ -225,6 +255,8 @@ class Optimizer:
             # Clones: torch keeps the tensors that it is given, and two optimizers may load one state.
             tensors = [{k: v.clone() for k, v in moments[key].items() if k != "kind"} for key in names]
             optimizer.load_state_dict({"state": dict(enumerate(tensors)), "param_groups": groups})
+        if self._compiled is not None:
+            self._compiled.forget_state()
         if self._averages:
             torch._foreach_copy_(self._averages, [averages[key] for key in self.trainable])
         if self._scaler is not None:

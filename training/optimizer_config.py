@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from torch import nn
 from training.core import UserError, require
 from training.schedules import Schedule
 
+C = TypeVar("C")
 OptimizerKind = Literal["adam", "adamw", "sgd", "rmsprop", "muon"]
 
 _KINDS: dict[OptimizerKind, Callable[..., torch.optim.Optimizer]] = {
@@ -24,6 +25,8 @@ _KINDS: dict[OptimizerKind, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": partial(torch.optim.RMSprop, foreach=True),
     "muon": torch.optim.Muon,
 }
+COMPILABLE: tuple[OptimizerKind, ...] = ("adam", "adamw")
+
 _TAKES: dict[OptimizerKind, tuple[str, ...]] = {
     "adam": ("betas", "eps"),
     "adamw": ("betas", "eps"),
@@ -76,6 +79,8 @@ class OptimizerConfig:
     on_non_finite: Literal["stop", "skip"] = "stop"
     ema_decay: float | None = None
     """Of the averaged parameters; None: no averaging."""
+    compile: bool = False
+    """Loss, gradient, clipping and update as one compiled function. An experiment's own `compile` sets it."""
     rules: tuple[Rule, ...] = ()
     """The first match wins; together they cover every parameter; (): all as above."""
 
@@ -95,6 +100,30 @@ class OptimizerConfig:
         for key in ("betas", "eps", "momentum", "alpha"):
             used = getattr(self, key) is None or any(key in _TAKES[kind] for kind in kinds)
             require(used, key, getattr(self, key), f"None: {' and '.join(kinds)} does not use it")
+        takes = f"kinds {' and '.join(COMPILABLE)}, one micro-batch and no fp16"
+        require(self.can_compile or not self.compile, "compile", self.compile, takes)
+
+    @property
+    def can_compile(self) -> bool:
+        """Whether its updates are of a kind that can be one compiled function."""
+        kinds = {rule.kind or self.kind for rule in self.rules if not rule.frozen} or {self.kind}
+        return kinds <= set(COMPILABLE) and self.micro_batches == 1 and self.precision != "fp16"
+
+
+def can_compile(config: Any) -> bool:
+    """Whether every optimizer in an algorithm's config can be compiled."""
+    return all(optimizer.can_compile for optimizer in _optimizers(config).values())
+
+
+def with_compile(config: C, compiles: bool) -> C:
+    """An algorithm's config with all its optimizers compiled or none. Raises UserError for one that cannot be."""
+    changed = {name: replace(optimizer, compile=compiles) for name, optimizer in _optimizers(config).items()}
+    return replace(config, **changed)  # type: ignore[type-var]
+
+
+def _optimizers(config: Any) -> dict[str, OptimizerConfig]:
+    values = {part.name: getattr(config, part.name) for part in fields(config)}
+    return {name: value for name, value in values.items() if isinstance(value, OptimizerConfig)}
 
 
 def assign_rules(parameters: Mapping[str, nn.Parameter], config: OptimizerConfig, name: str) -> dict[str, Rule]:

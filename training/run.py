@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 from training.checkpoint import Checkpoint, CheckpointConfig, newest
 from training.claims import Claim, judge_seed
@@ -32,6 +32,7 @@ from training.run_folder import Lock, make_folder, read_environment, read_result
 from training.tracker import Mode, Tracker
 
 Status = Literal["completed", "interrupted", "failed"]
+T = TypeVar("T")
 
 
 class Run:
@@ -59,6 +60,7 @@ class Run:
         self.experiment: str = settings["experiment"]
         self.seed: int = settings["seed"]
         self.config: dict[str, Any] = settings["config"]
+        self.source_hash: str = settings["source_hash"]
         self._settings = settings
         self._claims = claims
         self._lock = lock
@@ -109,6 +111,7 @@ class Run:
             "config": config_to_tree(config),
             "config_hash": config_hash(config),
             "source_hash": source_hash(experiment),
+            "chosen": {},
         }
         for path in begin_with:
             (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
@@ -155,6 +158,14 @@ class Run:
                 part.close()
         if self._lock is not None:
             self._lock.release()
+
+    def choose(self, name: str, decide: Callable[[], T]) -> T:
+        """An automatic choice: decided and recorded in `config.json` the first time, and the same ever after."""
+        chosen = self._settings["chosen"]
+        if name not in chosen:
+            chosen[name] = decide()
+            write_json(self.folder / "config.json", self._settings)
+        return cast("T", chosen[name])
 
     @property
     def log(self) -> Logger:

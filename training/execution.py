@@ -1,0 +1,80 @@
+"""How a run computes: on which device, with how many threads, compiled or not.
+
+What is left to "auto" is decided once and recorded in the run, which computes so again when it is resumed: other
+threads and other kernels give other last bits. The numbers in the rules are measured, see docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from training.core import UserError
+from training.run import Run
+
+ALL_THREADS_FROM_MULTIPLICATIONS = 2**24
+"""In one forward pass of a gradient step; below, threads wait for each other longer than they compute."""
+COMPILE_FROM_GRADIENT_STEPS = {"cold": 40_000, "cached": 5_000}
+"""Compiling takes 10 to 30 s, 2 to 5 s from the compiler's cache, and saves about 0.5 ms a gradient step."""
+
+
+def choose_device(run: Run, asked: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """`auto` takes a GPU where there is one. Raises UserError when there is none and one is asked for."""
+    available = torch.cuda.is_available()
+    name = run.choose("device", lambda: ("cuda" if available else "cpu") if asked == "auto" else asked)
+    if name == "cuda" and not available:
+        raise UserError("device = 'cuda': torch sees no GPU here; it takes 'cpu' or 'auto'")
+    return torch.device(name)
+
+
+def choose_threads(run: Run, asked: int | Literal["auto"], *, multiplications: int) -> int:
+    """Sets torch's threads on the CPU; `auto` takes all of them for large networks and one for small ones.
+
+    Args:
+        run: where it is recorded.
+        asked: how many, or "auto".
+        multiplications: of one forward pass: samples of a gradient step times parameters.
+    """
+    most = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    by_size = most if multiplications >= ALL_THREADS_FROM_MULTIPLICATIONS else 1
+    threads = run.choose("threads", lambda: by_size if asked == "auto" else asked)
+    torch.set_num_threads(threads)
+    return threads
+
+
+def choose_compile(run: Run, asked: bool | Literal["auto"], *, possible: bool, gradient_steps: int) -> bool:
+    """`auto` compiles when the run is long enough to pay for it: sooner where the compiler's cache knows it already.
+
+    Without a C++ compiler nothing is compiled, which is said on stderr when it was asked for. Raises UserError when a
+    run that was compiled is resumed there.
+    """
+    marker = _marker(run)
+    compiler = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+    enough = COMPILE_FROM_GRADIENT_STEPS["cached" if marker.exists() else "cold"]
+    if asked is True and not compiler:
+        print("warning: compile = True: there is no C++ compiler here (install g++); not compiling", file=sys.stderr)
+    wanted = (possible and gradient_steps >= enough) if asked == "auto" else asked
+    chosen = run.choose("compile", lambda: wanted and compiler)
+    if chosen and not compiler:
+        raise UserError(f"{run.folder} was compiled, and there is no C++ compiler here to go on with: install g++")
+    if chosen:  # from now on the compiler's cache knows it
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    return chosen
+
+
+def _marker(run: Run) -> Path:
+    """A file for each source and each config, whatever its seed and budget, where the compiler has its cache."""
+    config = {key: value for key, value in run.config.items() if key not in ("seed", "env_steps", "compile")}
+    kind = json.dumps([run.source_hash, torch.__version__, config], sort_keys=True)
+    folder = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.gettempdir())
+    return folder / f"regimen_{getpass.getuser()}" / hashlib.sha256(kind.encode()).hexdigest()
