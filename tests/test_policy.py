@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +51,28 @@ def test_a_row_is_evaluated_alone_as_in_its_batch(name: str, squash: bool) -> No
         for whole, one in zip(together, alone, strict=True):
             assert one.shape == (1,)
             torch.testing.assert_close(one[0], whole[row])
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+@pytest.mark.parametrize("name", ACTION_SPACES)
+def test_acting_is_to_the_bit_what_the_modules_compute(name: str, normalized: bool) -> None:
+    policy = make_policy(ACTION_SPACES[name], replace(SMALL, normalize_observation=normalized))
+    step: Batch = {"obs": torch.randn(6, 3, generator=generator(1))}
+    policy.update_normalizers(step)
+    noise = policy.noise((6,), generator(2))
+    for act in (policy.acting("explore"), copy.deepcopy(policy).acting("explore")):
+        action, _ = act(step, {}, noise)
+        obs = {key: normalizer(step[key]) for key, normalizer in policy.normalizers.items()} or step
+        params = policy.heads.params(policy.actor(policy.actor_encoder(obs)))
+        for key, expected in policy.heads.sample(params, noise).items():
+            assert torch.equal(action[key], expected), key
+
+
+def test_noise_of_a_rollout_never_lets_a_masked_action_through() -> None:
+    """Exponential noise is exactly zero once in many draws, and minus its logarithm then infinite."""
+    policy = make_policy(spaces.Discrete(2))
+    noise = policy.noise((4_000_000,), generator(1))["action"]
+    assert noise.isfinite().all()
 
 
 @pytest.mark.parametrize("mode", ["explore", "greedy", "random"])

@@ -22,8 +22,9 @@ SHORT = ["--env-steps", "4096", "--log-every.count", "256", "--checkpoint.every.
 SHORT += ["--evaluation.every.count", "1500", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
 SHORT += ["--evaluation.final-episodes", "2"]
 
-RUNS: dict[str, list[str]] = {
+RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is special about it
     "ppo_cartpole": ["--agent.epochs", "2"],
+    "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile"],
     "a2c_cartpole": [],
     "reinforce_cartpole": ["--agent.horizon", "64"],
     # Normalized observations, scaled rewards, environments restored by replay, two inference groups.
@@ -41,8 +42,12 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     name: str = request.param
     folder = tmp_path_factory.mktemp(name) / "whole"
     started = time.monotonic()
-    assert _wait(_start(["train", name, *SHORT, *RUNS[name], "--run-dir", str(folder)])) == 0
+    assert _wait(_start(_train(name, folder))) == 0
     return name, folder, time.monotonic() - started
+
+
+def _train(name: str, folder: Path) -> list[str]:
+    return ["train", name.partition("-")[0], *SHORT, *RUNS[name], "--run-dir", str(folder)]
 
 
 def _start(argv: Sequence[str]) -> int:
@@ -74,7 +79,7 @@ def _fingerprint(folder: Path) -> dict[str, str]:
 def _kill_and_resume(whole: tuple[str, Path, float], folder: Path, rng: random.Random) -> None:
     """Kills the run, and once more what resumes it, at random moments; then lets it end."""
     name, _, duration = whole
-    train = ["train", name, *SHORT, *RUNS[name], "--run-dir", str(folder)]
+    train = _train(name, folder)
     argv, kills = train, 0
     while True:
         child = _start(argv)
@@ -136,7 +141,7 @@ def dies(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*args, **kwargs)
 {call} = dies
-main({["train", name, *SHORT, *RUNS[name], "--run-dir", str(folder)]!r})
+main({_train(name, folder)!r})
 """
         died = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
         assert died.returncode == -signal.SIGKILL, died.stderr.decode()
@@ -165,7 +170,6 @@ def test_a_signal_saves_and_the_run_can_go_on(
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
     for run, seed in (("a", 1), ("b", 1), ("c", 2)):
-        argv = ["train", "ppo_cartpole", *SHORT, *RUNS["ppo_cartpole"], "--seed", str(seed)]
-        assert _wait(_start([*argv, "--run-dir", str(tmp_path / run)])) == 0
+        assert _wait(_start([*_train("ppo_cartpole", tmp_path / run), "--seed", str(seed)])) == 0
     assert _fingerprint(tmp_path / "a") == _fingerprint(tmp_path / "b")
     assert _fingerprint(tmp_path / "a") != _fingerprint(tmp_path / "c")

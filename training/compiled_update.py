@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 import torch
@@ -52,7 +53,9 @@ class CompiledUpdate:
         # The gradient is taken inside of what is compiled.
         torch._dynamo.config.trace_autograd_ops = True
         # On a GPU the whole update is replayed as one CUDA graph.
-        self._compiled = torch.compile(self._update, fullgraph=True, mode="reduce-overhead" if self._on_gpu else None)
+        self._compiled = torch.compile(
+            _of_its_own(self._update), fullgraph=True, mode="reduce-overhead" if self._on_gpu else None
+        )
 
     def forget_state(self) -> None:
         """The optimizers hold other moments now."""
@@ -61,7 +64,10 @@ class CompiledUpdate:
     def __call__(self, loss_fn: Callable[[Batch], Any], batch: Batch, blocked: Tensor | None) -> Updated:
         """One update. With a `blocked` [] above 0 it only measures."""
         if not self._groups:
-            self._groups = [_Group(o, optimizer) for optimizer in self._optimizers for o in optimizer.param_groups]
+            position = {id(leaf): index for index, leaf in enumerate(self._leaves)}
+            for optimizer in self._optimizers:
+                for options in optimizer.param_groups:
+                    self._groups.append(_Group(options, optimizer, [position[id(leaf)] for leaf in options["params"]]))
         for group in self._groups:
             group.read_rate()
         made = self._compiled(loss_fn, batch, self._not_blocked if blocked is None else blocked)
@@ -86,17 +92,17 @@ class CompiledUpdate:
             if self._max_grad_norm is not None:
                 scale = (self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
             good = torch.isfinite(objective + norm) & (blocked == 0)
-            of_leaf = dict(zip(map(id, self._leaves), gradients, strict=True))
             for group in self._groups:
-                group.update([of_leaf[id(leaf)] * scale for leaf in group.leaves], good)
+                group.update([gradients[position] * scale for position in group.positions], good)
         return objective.detach(), norms, norm, loss.metrics
 
 
 class _Group:
     """The parameters of one rule, their moments, and Adam (Kingma and Ba 2015, algorithm 1) on them."""
 
-    def __init__(self, options: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, options: Mapping[str, Any], optimizer: torch.optim.Optimizer, positions: list[int]) -> None:
         self._options = options
+        self.positions = positions  # of its parameters among all
         self.leaves: list[Tensor] = options["params"]
         for leaf in self.leaves:
             if not optimizer.state[leaf]:
@@ -137,3 +143,14 @@ class _Group:
             mean.copy_(torch.where(good, new_mean, mean))
             square.copy_(torch.where(good, new_square, square))
             leaf.copy_(torch.where(good, new_leaf, leaf))
+
+
+def _of_its_own(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method with a code object of its own.
+
+    The compiler gives up on code that it had to compile eight times, for whatever objects: a sign of a loss function
+    that changes from call to call, but not when there are many optimizers in one process.
+    """
+    function: Any = method.__func__  # type: ignore[attr-defined]
+    copied = FunctionType(function.__code__.replace(), function.__globals__, function.__name__, closure=None)
+    return MethodType(copied, method.__self__)  # type: ignore[attr-defined]

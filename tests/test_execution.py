@@ -1,0 +1,119 @@
+"""How a run computes is decided by rule, recorded, and the same when the run is resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.__main__ import main
+from training.core import UserError
+from training.execution import choose_compile, choose_device, choose_threads
+from training.run import Run
+
+
+@dataclass(frozen=True)
+class Config:
+    seed: int = 1
+    env_steps: int = 100
+    rate: float = 0.5
+
+
+@pytest.fixture(autouse=True)
+def own_cache_and_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def make_run(tmp_path: Path, config: Any = Config(), **options: Any) -> Run:
+    return Run.create("example", config, tracker="none", runs=tmp_path, **options)
+
+
+def test_threads_follow_the_size_of_the_network_and_the_environment_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert choose_threads(make_run(tmp_path), "auto", multiplications=256 * 9_000) == 1
+    assert choose_threads(make_run(tmp_path), "auto", multiplications=4096 * 9_000) == 6
+    assert torch.get_num_threads() == 6
+    assert choose_threads(make_run(tmp_path), 2, multiplications=1) == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert choose_threads(make_run(tmp_path), "auto", multiplications=4096 * 9_000) == 3
+
+
+def test_a_choice_is_recorded_and_made_once(tmp_path: Path) -> None:
+    with make_run(tmp_path) as run:
+        assert choose_threads(run, "auto", multiplications=1) == 1
+        assert choose_device(run, "cpu") == torch.device("cpu")
+        assert json.loads((run.folder / "config.json").read_text())["chosen"] == {"threads": 1, "device": "cpu"}
+    with Run.open(run.folder) as again:
+        assert choose_threads(again, "auto", multiplications=2**40) == 1
+
+
+def test_long_runs_are_compiled_and_shorter_ones_once_the_cache_has_them(tmp_path: Path) -> None:
+    def chosen(gradient_steps: int, config: Any = Config(), *, possible: bool = True) -> bool:
+        run = make_run(tmp_path, config)
+        return choose_compile(run, "auto", possible=possible, gradient_steps=gradient_steps)
+
+    assert not chosen(39_999)
+    assert not chosen(40_000, possible=False)
+    assert not chosen(5_000)
+    assert chosen(40_000)
+    assert chosen(5_000, Config(seed=2, env_steps=7))
+    assert not chosen(4_999)
+    assert not chosen(5_000, Config(rate=0.1))
+
+
+def test_without_a_compiler_nothing_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with make_run(tmp_path) as run:
+        assert choose_compile(run, asked=True, possible=True, gradient_steps=1)
+    monkeypatch.setenv("PATH", "")
+    assert not choose_compile(make_run(tmp_path), "auto", possible=True, gradient_steps=10**9)
+    assert capsys.readouterr().err == ""
+    assert not choose_compile(make_run(tmp_path), asked=True, possible=True, gradient_steps=1)
+    assert "no C++ compiler here (install g++); not compiling" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"was compiled, and there is no C\+\+ compiler here"):
+        choose_compile(Run.open(run.folder), "auto", possible=True, gradient_steps=1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert choose_device(make_run(tmp_path), "auto") == torch.device("cpu")
+    with pytest.raises(UserError, match="device = 'cuda': torch sees no GPU here"):
+        choose_device(make_run(tmp_path), "cuda")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--threads", "0"], "threads = 0: it takes at least 1, or 'auto'"),
+        (["--threads", "some"], "threads = 'some': it takes"),
+        (["--compile", "maybe"], "compile = 'maybe': it takes"),
+    ],
+)
+def test_impossible_values_are_one_line(
+    words: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["train", "ppo_cartpole", *words, "--run-dir", str(tmp_path / "run")]
+    assert main(argv) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1
+    assert complaint in error[0]
+
+
+def test_an_algorithm_that_cannot_be_compiled_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["train", "a2c_cartpole", "--compile", "--run-dir", str(tmp_path / "run"), "--tracker", "none"]
+    assert main(argv) == 2
+    assert "compile = True: it takes kinds adam and adamw" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
