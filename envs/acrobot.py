@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from envs.batched import Dynamics, Float
 
-MASS, LENGTH, CENTER, INERTIA, GRAVITY, STEP_S = 1.0, 1.0, 0.5, 1.0, 9.8, 0.2
-"""Of each of the two links; CENTER is the distance (m) of its center of mass from its upper joint."""
+CENTER, GRAVITY, STEP_S = 0.5, 9.8, 0.2
+"""CENTER is the distance (m) of a link's center of mass from its upper joint."""
 SPEED_LIMITS = np.array([[4 * np.pi], [9 * np.pi]])
 
 
@@ -43,20 +43,24 @@ def transition(state: Float, action: NDArray[Any]) -> tuple[Float, Float, NDArra
 
 
 def _derivatives(state: Float, torque: Float) -> Float:
-    """Of the angles and speeds [4, N]."""
+    """Of the angles and speeds [4, N].
+
+    Masses, lengths and inertias are 1: as factors they are left out. Where a half is multiplied changes no bit.
+    """
     angle_1, angle_2, speed_1, speed_2 = state
     cosine, sine = np.cos(angle_2), np.sin(angle_2)
-    d1 = MASS * CENTER**2 + MASS * (LENGTH**2 + CENTER**2 + 2 * LENGTH * CENTER * cosine) + INERTIA + INERTIA
-    d2 = MASS * (CENTER**2 + LENGTH * CENTER * cosine) + INERTIA
-    phi2 = MASS * CENTER * GRAVITY * np.cos(angle_1 + angle_2 - np.pi / 2.0)
+    half_sine = CENTER * sine
+    d1 = CENTER**2 + (1.0 + CENTER**2 + cosine) + 1.0 + 1.0
+    d2 = CENTER**2 + CENTER * cosine + 1.0
+    phi2 = CENTER * GRAVITY * np.cos(angle_1 + angle_2 - np.pi / 2)
     phi1 = (
-        -MASS * LENGTH * CENTER * _square(speed_2) * sine
-        - 2 * MASS * LENGTH * CENTER * speed_2 * speed_1 * sine
-        + (MASS * CENTER + MASS * LENGTH) * GRAVITY * np.cos(angle_1 - np.pi / 2)
+        -half_sine * _square(speed_2)
+        - speed_2 * speed_1 * sine
+        + (CENTER + 1.0) * GRAVITY * np.cos(angle_1 - np.pi / 2)
         + phi2
     )
-    acceleration_2 = (torque + d2 / d1 * phi1 - MASS * LENGTH * CENTER * _square(speed_1) * sine - phi2) / (
-        MASS * CENTER**2 + INERTIA - _square(d2) / d1
+    acceleration_2 = (torque + d2 / d1 * phi1 - half_sine * _square(speed_1) - phi2) / (
+        CENTER**2 + 1.0 - _square(d2) / d1
     )
     acceleration_1 = -(d2 * acceleration_2 + phi1) / d1
     return np.array((speed_1, speed_2, acceleration_1, acceleration_2))

@@ -71,7 +71,7 @@ class BatchedVectorEnv:
         self._episode_steps += 1
         truncated = self._episode_steps >= self.time_limit
         obs = self._dynamics.observe(self._state)
-        ended = np.flatnonzero(terminated | truncated)
+        (ended,) = (terminated | truncated).nonzero()
         final_obs = obs[ended]
         if len(ended):
             self._episode[ended] += 1

@@ -72,7 +72,7 @@ class Leaf:
         if not np.can_cast(array.dtype, self.dtype, "same_kind"):
             raise ValueError(f"{key} has dtype {array.dtype}: it takes {self.dtype}")
         wrong = ~np.isfinite(array) if self.counts is None else (array < 0) | (array >= self.counts)
-        if wrong.any():
+        if np.count_nonzero(wrong):  # several times faster than any() on small arrays
             row = int(np.argwhere(wrong)[0][0])
             raise ValueError(f"{key}[{row}] = {array[row].tolist()}: it takes finite values of {self.space}")
         checked: NDArray[Any] = array.astype(self.dtype)
