@@ -19,8 +19,7 @@ SPEED_LIMIT, TORQUE_LIMIT = 8.0, 2.0
 
 def initial_state(generator: np.random.Generator) -> Float:
     """State [2]: angle (rad, 0 is upright) and angular speed."""
-    high = np.array([np.pi, 1.0])
-    return generator.uniform(-high, high)
+    return np.array([generator.uniform(-np.pi, np.pi), generator.uniform(-1.0, 1.0)])
 
 
 def transition(state: Float, action: NDArray[Any]) -> tuple[Float, Float, NDArray[np.bool_]]:
