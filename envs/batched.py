@@ -72,7 +72,7 @@ class BatchedVectorEnv:
         truncated = self._episode_steps >= self.time_limit
         obs = self._dynamics.observe(self._state)
         (ended,) = (terminated | truncated).nonzero()
-        final_obs = obs[ended]
+        final_obs = obs.take(ended, axis=0)
         if len(ended):
             self._episode[ended] += 1
             self._episode_steps[ended] = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -11,8 +12,8 @@ import numpy as np
 from envs.buffers import Buffers
 from envs.config import EnvConfig
 from envs.single import make_env
-from envs.spaces import SpaceError, flatten, unflatten
-from envs.vector import Arrays, EnvFault, describe_fault, episode_seed, named
+from envs.spaces import SpaceError, unflatten
+from envs.vector import Arrays, EnvFault, describe_fault, episode_seed
 
 Returned = TypeVar("Returned")
 
@@ -141,18 +142,17 @@ class SubEnv:
 
     def _write_obs(self, into: Arrays, obs: Any) -> None:
         try:
-            values = flatten(self.buffers.obs_leaves, obs)
+            for leaf, array in zip(self.buffers.obs_leaves, into.values(), strict=True):
+                array[self.row] = leaf.encode(leaf.part(obs))
         except (SpaceError, ValueError, TypeError) as error:
             raise self._fault(f"its observation broke its space: {error}") from error
-        for name, array in values.items():
-            into[named("obs", name)][self.row] = array
 
     def _write_reward(self, reward: Any) -> None:
         try:
             self.buffers.reward[self.row] = reward
         except (ValueError, TypeError) as error:
             raise self._fault(f"its reward is not a number: {reward!r}") from error
-        if not np.isfinite(self.buffers.reward[self.row]):
+        if not math.isfinite(self.buffers.reward[self.row]):
             raise self._fault(f"its reward is {reward!r}")
 
     def _write_mask(self, info: dict[str, Any]) -> None:
@@ -174,8 +174,9 @@ class SubEnv:
             self.buffers.action_mask[self.row] = mask
 
     def _action(self) -> Arrays:
-        row, action = self.row, self.buffers.action
-        return {leaf.name: action[named("action", leaf.name)][row] for leaf in self.buffers.action_leaves}
+        buffers, row = self.buffers, self.row
+        rows = zip(buffers.action_leaves, buffers.action.values(), strict=True)
+        return {leaf.name: array[row] for leaf, array in rows}
 
     def _fault(self, what: str) -> EnvFault:
         buffers, row = self.buffers, self.row

@@ -110,11 +110,11 @@ class SubEnvVectorEnv:
             raise
 
     def _mask(self) -> NDArray[np.bool_] | None:
-        return self._buffers.action_mask if self._buffers.has_mask.any() else None
+        return self._buffers.action_mask if np.count_nonzero(self._buffers.has_mask) else None
 
     def _step(self, reward: NDArray[Any], terminated: NDArray[Any], truncated: NDArray[Any]) -> Step:
-        ended, mask = terminated | truncated, self._mask()
-        final_obs = {key: array[ended] for key, array in self._buffers.final_obs.items()}
+        (ended,), mask = (terminated | truncated).nonzero(), self._mask()
+        final_obs = {key: array.take(ended, axis=0) for key, array in self._buffers.final_obs.items()}
         return Step(
             dict(self._buffers.obs), reward, terminated, truncated, final_obs, None if mask is None else mask.copy()
         )
@@ -128,7 +128,7 @@ class SubEnvVectorEnv:
                 continue
             array = self._buffers.obs[named("obs", leaf.name)]
             outside = (array < leaf.space.low) | (array > leaf.space.high)
-            if outside.any():
+            if np.count_nonzero(outside):
                 self._warned = True
                 row = int(np.argwhere(outside)[0][0])
                 value = array[row][outside[row]].ravel()[0]
