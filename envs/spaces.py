@@ -145,6 +145,15 @@ def unflatten(space: gym.Space[Any], space_leaves: tuple[Leaf, ...], arrays: dic
     return _build(space, (), values)
 
 
+def unflatten_rows(
+    space: gym.Space[Any], space_leaves: tuple[Leaf, ...], arrays: dict[str, NDArray[Any]]
+) -> Iterator[Any]:
+    """The values of N environments one by one, from arrays [N, ...]; the leaves are decoded for all of them at once."""
+    columns = {leaf.path: leaf.decode(arrays[leaf.name]) for leaf in space_leaves}
+    for row in range(len(next(iter(columns.values())))):
+        yield _build(space, (), {path: column[row] for path, column in columns.items()})
+
+
 def _build(space: gym.Space[Any], path: tuple[Any, ...], values: dict[tuple[Any, ...], Any]) -> Any:
     if path in values:
         return values[path]
