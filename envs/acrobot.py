@@ -67,7 +67,7 @@ def _derivatives(state: Float, torque: Float) -> Float:
 
 
 def _square(x: Float) -> Float:
-    """As Gymnasium squares its scalars: with the C library's pow, which rounds otherwise than x * x."""
+    """As Gymnasium squares its scalars: with the pow of C, which rounds otherwise than x * x, once in a thousand."""
     return np.float_power(x, 2)
 
 

@@ -27,8 +27,8 @@ def transition(state: Float, action: NDArray[Any]) -> tuple[Float, Float, NDArra
     angle, speed = state
     torque = np.clip(action[:, 0], -TORQUE_LIMIT, TORQUE_LIMIT)
     normal = (angle + np.pi) % (2 * np.pi) - np.pi
-    # Gymnasium squares scalars, which the C library's pow does and rounds otherwise than x * x: for arrays float_power
-    # is that pow in float64, and nothing is in float32.
+    # Gymnasium squares scalars, which is the pow of C and rounds otherwise than x * x, once in a thousand. For
+    # arrays of float64 float_power is that pow; for float32 there is none.
     torque_squared = np.array([value**2 for value in torque])
     cost = np.float_power(normal, 2) + 0.1 * np.float_power(speed, 2) + 0.001 * torque_squared
     acceleration = 3 * GRAVITY / (2 * LENGTH) * np.sin(angle) + 3.0 / (MASS * LENGTH**2) * torque

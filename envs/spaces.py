@@ -80,7 +80,7 @@ class Leaf:
         array = np.asarray(array)
         if array.shape != (num_envs, *self.shape):
             raise ValueError(f"{key} has shape {array.shape}: it takes {(num_envs, *self.shape)}")
-        if not np.can_cast(array.dtype, self.dtype, "same_kind"):
+        if array.dtype != self.dtype and not np.can_cast(array.dtype, self.dtype, "same_kind"):
             raise ValueError(f"{key} has dtype {array.dtype}: it takes {self.dtype}")
         wrong = ~np.isfinite(array) if self.counts is None else (array < 0) | (array >= self.counts)
         if np.count_nonzero(wrong):

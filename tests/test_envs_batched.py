@@ -53,12 +53,12 @@ POLICIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def act(name: str, obs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A third of the environments acts at random, a third with purpose, a third mixes both.
 
-    Random forces are tiny, within the space, at its bounds, or up to three times outside.
+    Random forces are zero, tiny, within the space, at its bounds, or up to three times outside.
     """
     purposeful = POLICIES[name](obs)
     space = BATCHED[name].action_space
     if isinstance(space, gym.spaces.Box):
-        random = np.clip(rng.uniform(-1.5, 1.5, purposeful.shape), -1, 1) * rng.choice([0.001, 1, 1, 3], (len(obs), 1))
+        random = np.clip(rng.uniform(-1.5, 1.5, purposeful.shape), -1, 1) * rng.choice([0, 0.001, 1, 3], (len(obs), 1))
         random = (random * space.high).astype(np.float32)
     else:
         assert isinstance(space, gym.spaces.Discrete)
