@@ -12,12 +12,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from envs.actions import check_actions
+from envs.episode_generators import EpisodeGenerators
 from envs.spaces import leaves
-from envs.vector import Arrays, Step, episode_seed
+from envs.vector import Arrays, Step
 from training.core import State, require
 
 Float = NDArray[np.float64]
@@ -44,11 +44,11 @@ class BatchedVectorEnv:
         self.num_envs, self.time_limit = num_envs, time_limit
         self.observation_space, self.action_space = dynamics.observation_space, dynamics.action_space
         self.inexact: list[str] = []
-        self._dynamics, self._seed, self._first_env = dynamics, seed, first_env
-        self._action_leaves = leaves(self.action_space)
+        self._dynamics, self._action_leaves = dynamics, leaves(self.action_space)
+        self._generators = EpisodeGenerators(num_envs, seed=seed, first_env=first_env)
         self._episode = np.full(num_envs, -1, np.int64)
         self._episode_steps = np.zeros(num_envs, np.int64)
-        self._state: Float = self._initial_states(np.zeros(num_envs, np.int64), np.arange(num_envs))
+        self._state: Float = np.zeros((0, num_envs))  # until the reset
 
     @property
     def episode_steps(self) -> NDArray[np.int64]:
@@ -57,7 +57,7 @@ class BatchedVectorEnv:
     def reset(self) -> Step:
         self._episode[:] = 0
         self._episode_steps[:] = 0
-        self._state = self._initial_states(self._episode, np.arange(self.num_envs))
+        self._state = np.ascontiguousarray(self._initial_states(np.arange(self.num_envs)))
         return self.current()
 
     def current(self) -> Step:
@@ -71,12 +71,12 @@ class BatchedVectorEnv:
         self._episode_steps += 1
         truncated = self._episode_steps >= self.time_limit
         obs = self._dynamics.observe(self._state)
-        ended = np.flatnonzero(terminated | truncated)
-        final_obs = obs[ended]
+        (ended,) = (terminated | truncated).nonzero()
+        final_obs = obs.take(ended, axis=0)
         if len(ended):
             self._episode[ended] += 1
             self._episode_steps[ended] = 0
-            self._state[:, ended] = self._initial_states(self._episode[ended], ended)
+            self._state[:, ended] = self._initial_states(ended)
             obs[ended] = self._dynamics.observe(self._state[:, ended])
         return Step({"obs": obs}, reward, terminated, truncated, {"obs": final_obs})
 
@@ -96,10 +96,7 @@ class BatchedVectorEnv:
     def close(self) -> None:
         """There is nothing to end."""
 
-    def _initial_states(self, episodes: NDArray[np.int64], rows: NDArray[np.int64]) -> Float:
-        seeds = [
-            episode_seed(self._seed, self._first_env + row, episode)
-            for row, episode in zip(rows.tolist(), episodes.tolist(), strict=True)
-        ]
-        states = [self._dynamics.initial_state(seeding.np_random(seed)[0]) for seed in seeds]
-        return np.ascontiguousarray(np.stack(states, axis=1))
+    def _initial_states(self, rows: NDArray[np.int64]) -> Float:
+        """Of the episodes that now begin in some environments."""
+        begun = self._generators.begin(self._episode, rows)
+        return np.array([self._dynamics.initial_state(generator) for generator in begun]).T

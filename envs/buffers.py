@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.spaces import Leaf, leaves
+from envs.spaces import Leaf, leaves, unflatten_rows
 from envs.vector import Arrays, named
 
 ALIGNMENT = 64
@@ -59,6 +59,11 @@ class Buffers:
         """How many resets and steps have returned: a process whose sum stands still is hanging."""
         self.nbytes = take.used
         self.episode[:] = self.episode_steps[:] = -1
+
+    def env_actions(self, actions: Arrays) -> Iterator[Any]:
+        """What an environment takes for each of the actions [N, ...]."""
+        arrays = {leaf.name: actions[named("action", leaf.name)] for leaf in self.action_leaves}
+        return unflatten_rows(self.layout.action_space, self.action_leaves, arrays)
 
 
 def _leaf_arrays(space_leaves: tuple[Leaf, ...], prefix: str, take: _Allocator) -> Arrays:

@@ -28,17 +28,16 @@ def initial_state(generator: np.random.Generator) -> Float:
 def transition(state: Float, action: NDArray[Any]) -> tuple[Float, Float, NDArray[np.bool_]]:
     """One Euler step of 0.02 s; every step is worth 1."""
     x, x_speed, angle, angle_speed = state
-    force = np.where(action == 1, FORCE, -FORCE)
     cosine, sine = np.cos(angle), np.sin(angle)
+    force = action * (2 * FORCE) - FORCE
     pushed = (force + POLE_MASS_LENGTH * np.square(angle_speed) * sine) / TOTAL_MASS
     angle_acceleration = (GRAVITY * sine - cosine * pushed) / (
         HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * np.square(cosine) / TOTAL_MASS)
     )
     x_acceleration = pushed - POLE_MASS_LENGTH * angle_acceleration * cosine / TOTAL_MASS
-    x, x_speed = x + STEP_S * x_speed, x_speed + STEP_S * x_acceleration
-    angle, angle_speed = angle + STEP_S * angle_speed, angle_speed + STEP_S * angle_acceleration
-    terminated = (x < -X_LIMIT) | (x > X_LIMIT) | (angle < -ANGLE_LIMIT) | (angle > ANGLE_LIMIT)
-    return np.stack((x, x_speed, angle, angle_speed)), np.ones(len(x)), terminated
+    moved: Float = state + STEP_S * np.array((x_speed, x_acceleration, angle_speed, angle_acceleration))
+    terminated = (np.abs(moved[0]) > X_LIMIT) | (np.abs(moved[2]) > ANGLE_LIMIT)
+    return moved, np.ones(len(x)), terminated
 
 
 def observe(state: Float) -> NDArray[np.float32]:

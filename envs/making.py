@@ -6,11 +6,15 @@ from typing import Any
 
 import gymnasium as gym
 
+from envs.acrobot import ACROBOT
 from envs.batched import BatchedVectorEnv, Dynamics
 from envs.buffers import Buffers, Layout
 from envs.cartpole import CARTPOLE
 from envs.config import EnvConfig, find_spec
+from envs.mountain_car import MOUNTAIN_CAR
+from envs.mountain_car_continuous import MOUNTAIN_CAR_CONTINUOUS
 from envs.next_step import NextStepVectorEnv
+from envs.pendulum import PENDULUM
 from envs.single import make_env, user_errors
 from envs.sub_env import SubEnvs
 from envs.sub_env_vector import SubEnvVectorEnv
@@ -18,7 +22,14 @@ from envs.vector import VectorEnv
 from envs.workers import Workers
 from training.core import require
 
-BATCHED = {"CartPole-v0": CARTPOLE, "CartPole-v1": CARTPOLE}
+BATCHED = {
+    "Acrobot-v1": ACROBOT,
+    "CartPole-v0": CARTPOLE,
+    "CartPole-v1": CARTPOLE,
+    "MountainCar-v0": MOUNTAIN_CAR,
+    "MountainCarContinuous-v0": MOUNTAIN_CAR_CONTINUOUS,
+    "Pendulum-v1": PENDULUM,
+}
 
 
 def make_vec(config: EnvConfig, num_envs: int, *, seed: int, first_env: int = 0) -> VectorEnv:

@@ -139,4 +139,5 @@ class NextStepVectorEnv:
 
 
 def _name(env: gym.vector.VectorEnv[Any, Any, Any]) -> str:
-    return env.spec.id if env.spec is not None else type(env).__name__
+    # EnvPool's specs are not Gymnasium's: they have no id.
+    return getattr(env.spec, "id", type(env).__name__)

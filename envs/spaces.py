@@ -39,6 +39,17 @@ class Leaf:
     start: NDArray[np.int64] | int = 0
     """What the space calls the value 0."""
 
+    # Every step of every environment comes through here: `count_nonzero` takes a third of the time of `any`.
+
+    def part(self, value: Any) -> Any:
+        """Its own part of a nested value; raises SpaceError where that has none."""
+        for key in self.path:
+            try:
+                value = value[key]
+            except (LookupError, TypeError) as error:
+                raise SpaceError(f"it has no part {self.name!r}: {type(value).__name__}") from error
+        return value
+
     def encode(self, value: Any, rows: tuple[int, ...] = ()) -> NDArray[Any]:
         """A value of the space as its array [*rows, *shape]; raises SpaceError when it does not belong there."""
         array = np.asarray(value)
@@ -48,11 +59,11 @@ class Leaf:
             raise SpaceError(f"{self._called}has dtype {array.dtype}; its space is {self.space}")
         if self.counts is not None:
             index = array - self.start
-            if ((index < 0) | (index >= self.counts)).any():
+            if np.count_nonzero((index < 0) | (index >= self.counts)):
                 raise SpaceError(f"{self._called}is {array.tolist()}, outside its space {self.space}")
             return np.asarray(index, self.dtype)
         array = array.astype(self.dtype, copy=False)
-        if self.dtype.kind == "f" and not np.isfinite(array).all():
+        if self.dtype.kind == "f" and np.count_nonzero(np.isfinite(array)) < array.size:
             where = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
             raise SpaceError(f"{self._called}holds {array[where]} at {list(where)}")
         return array
@@ -69,10 +80,10 @@ class Leaf:
         array = np.asarray(array)
         if array.shape != (num_envs, *self.shape):
             raise ValueError(f"{key} has shape {array.shape}: it takes {(num_envs, *self.shape)}")
-        if not np.can_cast(array.dtype, self.dtype, "same_kind"):
+        if array.dtype != self.dtype and not np.can_cast(array.dtype, self.dtype, "same_kind"):
             raise ValueError(f"{key} has dtype {array.dtype}: it takes {self.dtype}")
         wrong = ~np.isfinite(array) if self.counts is None else (array < 0) | (array >= self.counts)
-        if wrong.any():
+        if np.count_nonzero(wrong):
             row = int(np.argwhere(wrong)[0][0])
             raise ValueError(f"{key}[{row}] = {array[row].tolist()}: it takes finite values of {self.space}")
         checked: NDArray[Any] = array.astype(self.dtype)
@@ -125,16 +136,7 @@ def flatten(space_leaves: tuple[Leaf, ...], value: Any, rows: tuple[int, ...] = 
 
     With rows = (N,), what Gymnasium's vector envs return for N environments, as arrays [N, ...].
     """
-    return {leaf.name: leaf.encode(_part(value, leaf), rows) for leaf in space_leaves}
-
-
-def _part(value: Any, leaf: Leaf) -> Any:
-    for key in leaf.path:
-        try:
-            value = value[key]
-        except (LookupError, TypeError) as error:
-            raise SpaceError(f"it has no part {leaf.name!r}: {type(value).__name__}") from error
-    return value
+    return {leaf.name: leaf.encode(leaf.part(value), rows) for leaf in space_leaves}
 
 
 def unflatten(space: gym.Space[Any], space_leaves: tuple[Leaf, ...], arrays: dict[str, NDArray[Any]]) -> Any:
@@ -143,9 +145,19 @@ def unflatten(space: gym.Space[Any], space_leaves: tuple[Leaf, ...], arrays: dic
     return _build(space, (), values)
 
 
+def unflatten_rows(
+    space: gym.Space[Any], space_leaves: tuple[Leaf, ...], arrays: dict[str, NDArray[Any]]
+) -> Iterator[Any]:
+    """The values of N environments one by one, from arrays [N, ...]; the leaves are decoded for all of them at once."""
+    columns = {leaf.path: leaf.decode(arrays[leaf.name]) for leaf in space_leaves}
+    for row in range(len(next(iter(columns.values())))):
+        yield _build(space, (), {path: column[row] for path, column in columns.items()})
+
+
 def _build(space: gym.Space[Any], path: tuple[Any, ...], values: dict[tuple[Any, ...], Any]) -> Any:
+    if path in values:
+        return values[path]
     if isinstance(space, spaces.Dict):
         return {key: _build(part, (*path, key), values) for key, part in space.spaces.items()}
-    if isinstance(space, spaces.Tuple):
-        return tuple(_build(part, (*path, position), values) for position, part in enumerate(space.spaces))
-    return values[path]
+    assert isinstance(space, spaces.Tuple)
+    return tuple(_build(part, (*path, position), values) for position, part in enumerate(space.spaces))

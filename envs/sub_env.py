@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -11,8 +12,8 @@ import numpy as np
 from envs.buffers import Buffers
 from envs.config import EnvConfig
 from envs.single import make_env
-from envs.spaces import SpaceError, flatten, unflatten
-from envs.vector import Arrays, EnvFault, describe_fault, episode_seed, named
+from envs.spaces import SpaceError
+from envs.vector import Arrays, EnvFault, describe_fault, episode_seed
 
 Returned = TypeVar("Returned")
 
@@ -41,9 +42,9 @@ class EpisodeHistory(NamedTuple):
 
 
 class SubEnv:
-    """One environment that reads its action from its row of the buffers and writes there what came of it.
+    """One environment that writes what came of its steps into its row of the buffers.
 
-    Raises EnvFault where the environment breaks.
+    Raises EnvFault where the environment breaks; it names the action that the buffers hold.
     """
 
     def __init__(self, config: EnvConfig, buffers: Buffers, row: int, *, seed: int, first_env: int) -> None:
@@ -65,10 +66,9 @@ class SubEnv:
         self._write_mask(info)
         buffers.episode_steps[row] = 0
 
-    def step(self) -> None:
+    def step(self, action: Any) -> None:
         """One transition; where it ends the episode, the next one begins."""
         buffers, row = self.buffers, self.row
-        action = unflatten(buffers.layout.action_space, buffers.action_leaves, self._action())
         obs, reward, terminated, truncated, info = self._call(lambda: self._step(action))
         self._write_reward(reward)
         buffers.terminated[row], buffers.truncated[row] = terminated, truncated
@@ -101,12 +101,14 @@ class SubEnv:
         self._discard()
 
     def _replay(self, episode: int, steps: int, actions: Arrays) -> None:
+        """Takes the last `steps` of the actions [L, ...]."""
         self.begin(episode)
         length = len(next(iter(actions.values())))
-        for t in range(length - steps, length):
-            for key, array in actions.items():
+        taken = {key: array[length - steps :] for key, array in actions.items()}
+        for t, action in enumerate(self.buffers.env_actions(taken)):
+            for key, array in taken.items():
                 self.buffers.action[key][self.row] = array[t]
-            self.step()
+            self.step(action)
             if self.buffers.episode[self.row] != episode:
                 return
 
@@ -141,18 +143,17 @@ class SubEnv:
 
     def _write_obs(self, into: Arrays, obs: Any) -> None:
         try:
-            values = flatten(self.buffers.obs_leaves, obs)
+            for leaf, array in zip(self.buffers.obs_leaves, into.values(), strict=True):
+                array[self.row] = leaf.encode(leaf.part(obs))
         except (SpaceError, ValueError, TypeError) as error:
             raise self._fault(f"its observation broke its space: {error}") from error
-        for name, array in values.items():
-            into[named("obs", name)][self.row] = array
 
     def _write_reward(self, reward: Any) -> None:
         try:
             self.buffers.reward[self.row] = reward
         except (ValueError, TypeError) as error:
             raise self._fault(f"its reward is not a number: {reward!r}") from error
-        if not np.isfinite(self.buffers.reward[self.row]):
+        if not math.isfinite(self.buffers.reward[self.row]):
             raise self._fault(f"its reward is {reward!r}")
 
     def _write_mask(self, info: dict[str, Any]) -> None:
@@ -173,10 +174,6 @@ class SubEnv:
                 )
             self.buffers.action_mask[self.row] = mask
 
-    def _action(self) -> Arrays:
-        row, action = self.row, self.buffers.action
-        return {leaf.name: action[named("action", leaf.name)][row] for leaf in self.buffers.action_leaves}
-
     def _fault(self, what: str) -> EnvFault:
         buffers, row = self.buffers, self.row
         return row_fault(buffers, row, self.config.id, self.env_index, what)
@@ -195,14 +192,16 @@ class SubEnvs:
 
     def __init__(self, config: EnvConfig, buffers: Buffers, rows: range, *, seed: int, first_env: int) -> None:
         self.sub_envs = [SubEnv(config, buffers, row, seed=seed, first_env=first_env) for row in rows]
+        self._env_actions = buffers.env_actions
+        self._action = {key: array[rows.start : rows.stop] for key, array in buffers.action.items()}
 
     def reset(self) -> None:
         for sub_env in self.sub_envs:
             sub_env.begin(0)
 
     def step(self) -> None:
-        for sub_env in self.sub_envs:
-            sub_env.step()
+        for sub_env, action in zip(self.sub_envs, self._env_actions(self._action), strict=True):
+            sub_env.step(action)
 
     def restore(self, history: EpisodeHistory) -> list[str]:
         reasons = [sub_env.restore(history, column) for column, sub_env in enumerate(self.sub_envs)]

@@ -44,6 +44,11 @@ class SubEnvVectorEnv:
         self.inexact: list[str] = []
         self._buffers, self._backend = buffers, backend
         self._actions: deque[Arrays] = deque()  # of the steps since the longest running episode began
+        self._boxes = {
+            named("obs", leaf.name): leaf.space
+            for leaf in buffers.obs_leaves
+            if isinstance(leaf.space, spaces.Box) and _can_leave(leaf.space, leaf.dtype)
+        }
         self._closed = self._warned = False
 
     @property
@@ -110,11 +115,11 @@ class SubEnvVectorEnv:
             raise
 
     def _mask(self) -> NDArray[np.bool_] | None:
-        return self._buffers.action_mask if self._buffers.has_mask.any() else None
+        return self._buffers.action_mask if np.count_nonzero(self._buffers.has_mask) else None
 
     def _step(self, reward: NDArray[Any], terminated: NDArray[Any], truncated: NDArray[Any]) -> Step:
-        ended, mask = terminated | truncated, self._mask()
-        final_obs = {key: array[ended] for key, array in self._buffers.final_obs.items()}
+        (ended,), mask = (terminated | truncated).nonzero(), self._mask()
+        final_obs = {key: array.take(ended, axis=0) for key, array in self._buffers.final_obs.items()}
         return Step(
             dict(self._buffers.obs), reward, terminated, truncated, final_obs, None if mask is None else mask.copy()
         )
@@ -123,16 +128,20 @@ class SubEnvVectorEnv:
         """A Box is often only a rough description (LunarLander leaves its own), so leaving it is no fault."""
         if self._warned:
             return
-        for leaf in self._buffers.obs_leaves:
-            if not isinstance(leaf.space, spaces.Box):
-                continue
-            array = self._buffers.obs[named("obs", leaf.name)]
-            outside = (array < leaf.space.low) | (array > leaf.space.high)
-            if outside.any():
+        for key, box in self._boxes.items():
+            array = self._buffers.obs[key]
+            outside = (array < box.low) | (array > box.high)
+            if np.count_nonzero(outside):
                 self._warned = True
                 row = int(np.argwhere(outside)[0][0])
                 value = array[row][outside[row]].ravel()[0]
-                where = named("obs", leaf.name)
-                text = f"{self.env_id}: {where} of env {row} holds {value}, outside its Box; this is said only once"
+                text = f"{self.env_id}: {key} of env {row} holds {value}, outside its Box; this is said only once"
                 warnings.warn(text, stacklevel=3)
                 return
+
+
+def _can_leave(box: spaces.Box, dtype: np.dtype[Any]) -> bool:
+    """Whether a value of the dtype can lie outside: not for images, nor where there are no bounds."""
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+    lowest, highest = (limits.min, limits.max) if limits is not None else (-np.inf, np.inf)
+    return bool((box.low > lowest).any() or (box.high < highest).any())

@@ -131,3 +131,10 @@ def test_faults_are_named() -> None:
         vec.step({"action": np.array([0, 0])})
         with pytest.raises(EnvFault, match=rf"vector step 2: .*{what}"):
             vec.step({"action": np.array([0, 1])})
+
+
+def test_a_vector_env_whose_spec_is_not_gymnasiums_is_named_by_its_class() -> None:
+    env = sync("Faulty-v0", 1, how="reset")
+    env.spec = object()  # type: ignore[assignment]
+    with pytest.raises(EnvFault, match=r"^SyncVectorEnv, vector step 0: its reset raised RuntimeError"):
+        NextStepVectorEnv(env, seed=0).reset()

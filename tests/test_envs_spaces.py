@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.space_json import space_from_json, space_to_json
-from envs.spaces import SpaceError, flatten, leaves, unflatten
+from envs.spaces import SpaceError, flatten, leaves, unflatten, unflatten_rows
 from training.core import UserError
 
 small = st.integers(1, 4)
@@ -95,6 +95,9 @@ def test_values_of_several_environments_come_back_as_gymnasium_batches_them(spac
     arrays = flatten(parts, values, rows=(3,))
     back = unflatten(space, parts, arrays)
     assert same(tuple(iterate(batched, values)), tuple(iterate(batched, back)))
+    one_by_one = list(unflatten_rows(space, parts, arrays))
+    assert same(tuple(iterate(batched, values)), tuple(one_by_one))
+    assert any(leaf.space.dtype == np.float64 for leaf in parts) or all(space.contains(value) for value in one_by_one)
 
 
 @settings(max_examples=100, deadline=None)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.config import EnvConfig
-from envs.making import make_vec
+from envs.making import BATCHED, make_vec
 from envs.spaces import leaves
 from envs.vector import Arrays, Step, VectorEnv, episode_seed, named
 from training.core import State, UserError
@@ -78,7 +78,7 @@ CASES = [
 
 @pytest.mark.parametrize("config", CASES, ids=lambda config: config.id)
 def test_backends_give_the_same_data_and_restore_each_others_episodes(config: EnvConfig) -> None:
-    backends: list[Any] = ["in-process", "subprocess"] + (["batched"] if config.id == "CartPole-v1" else [])
+    backends: list[Any] = ["in-process", "subprocess"] + (["batched"] if config.id in BATCHED else [])
     runs, saved = [], {}
     for backend in backends:
         vec, rng = make_vec(replace(config, backend=backend), 3, seed=7), np.random.default_rng(0)
