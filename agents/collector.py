@@ -15,8 +15,6 @@ from training.core import Batch, State, Stateful
 from training.metrics import Mean, Metrics, Sum
 from training.seeding import generator
 
-NO_ROWS = np.empty(0, np.intp)
-
 
 class Collector(Stateful, Protocol):
     """Steps environments with the newest published policy, in this process or on workers."""
@@ -73,7 +71,7 @@ class Group:
             action, self._policy_state = act(rollout.obs(t), self._policy_state, noise_now)
             self._step = self.vec.step(policy.env_action(action))
             done = self._step.terminated | self._step.truncated
-            rows = done.nonzero()[0] if done.any() else NO_ROWS
+            (rows,) = done.nonzero()
             ended += self._count_episodes(self._step, rows)
             rollout.put(t, action, self._step, rows)
             rollout.put_obs(t + 1, self._step, self.vec.episode_steps == 0)

@@ -17,6 +17,7 @@ from gymnasium import spaces
 from gymnasium.spaces import Space
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.random import fork_rng
 
 from training.core import UserError, require
 
@@ -45,8 +46,8 @@ class NetworkConfig:
 
 def linear(inputs: int, outputs: int, *, gain: float, generator: Generator) -> nn.Linear:
     """A linear layer, orthogonal with `gain`, its bias zero."""
-    # From the meta device, so that the layer's own initialization does not draw from the global generator.
-    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+    with fork_rng(devices=[]):  # the layer's own initialization draws from the global generator
+        layer = nn.Linear(inputs, outputs)
     _initialize(layer, gain, generator)
     return layer
 
@@ -102,7 +103,8 @@ class CNN(nn.Module):
             if min(height, width) < 1:
                 hint = "cnn = 'small' takes 5 x 5 and more" if config.cnn == "nature" else "flatten it to a vector"
                 raise UserError(f"network.cnn = {config.cnn!r}: an image of shape {list(shape)} is too small; {hint}")
-            convolution = nn.Conv2d(channels, filters, kernel, stride, device="meta").to_empty(device="cpu")
+            with fork_rng(devices=[]):
+                convolution = nn.Conv2d(channels, filters, kernel, stride)
             _initialize(convolution, math.sqrt(2.0), generator)
             layers += [convolution, nn.ReLU()]
             channels = filters
