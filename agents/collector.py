@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from envs.vector import Step, VectorEnv
 from training.core import Batch, State, Stateful
 from training.metrics import Mean, Metrics, Sum
 from training.seeding import generator
+
+T = TypeVar("T")
 
 
 class Collector(Stateful, Protocol):
@@ -61,7 +63,8 @@ class Group:
     def inexact(self) -> list[str]:
         return self.vec.inexact
 
-    def collect(self, policy: Policy, horizon: int) -> tuple[Batch, list[Episode]]:
+    def collect(self, policy: Policy, horizon: int) -> Generator[None, None, tuple[Batch, list[Episode]]]:
+        """Collects a rollout; yields whenever its environments have been sent their actions."""
         act, noise = policy.acting("explore"), policy.noise((horizon, self.vec.num_envs), self._rng)
         rollout = _Storage(self._step, horizon)
         rollout.put_obs(0, self._step, self.vec.episode_steps == 0)
@@ -69,7 +72,9 @@ class Group:
         for t in range(horizon):
             noise_now = {key: rows[t] for key, rows in noise.items()}
             action, self._policy_state = act(rollout.obs(t), self._policy_state, noise_now)
-            self._step = self.vec.step(policy.env_action(action))
+            self.vec.send(policy.env_action(action))
+            yield
+            self._step = self.vec.receive()
             done = self._step.terminated | self._step.truncated
             (rows,) = done.nonzero()
             ended += self._count_episodes(self._step, rows)
@@ -124,7 +129,7 @@ class LocalCollector:
         self._policy = policy
 
     def collect(self, horizon: int) -> tuple[Batch, Metrics]:
-        collected = [group.collect(self._policy, horizon) for group in self._groups]
+        collected = take_turns([group.collect(self._policy, horizon) for group in self._groups])
         batches = [batch for batch, _ in collected]
         ended = [episode for _, episodes in collected for episode in episodes]
         return batches[0] if len(batches) == 1 else join_groups(batches), episode_metrics(ended)
@@ -139,6 +144,21 @@ class LocalCollector:
     def close(self) -> None:
         for group in self._groups:
             group.vec.close()
+
+
+def take_turns(tasks: Sequence[Generator[None, None, T]]) -> list[T]:
+    """Runs tasks of equal length step by step in turn: while the workers of one simulate, the policy acts for another.
+
+    Returns what each of them returns.
+    """
+    returned: list[T] = []
+    while len(returned) < len(tasks):
+        for task in tasks:
+            try:
+                next(task)
+            except StopIteration as end:
+                returned.append(end.value)
+    return returned
 
 
 class _Storage:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from envs.actions import check_actions
 from envs.episode_generators import EpisodeGenerators
 from envs.spaces import leaves
-from envs.vector import Arrays, Step
+from envs.vector import Arrays, Step, VectorEnv
 from training.core import State, require
 
 Float = NDArray[np.float64]
@@ -37,7 +37,7 @@ class Dynamics:
     """State [S, N] -> a new array of observations [N, ...]."""
 
 
-class BatchedVectorEnv:
+class BatchedVectorEnv(VectorEnv):
     """N copies of one environment stepped at once, as a VectorEnv; its state is saved directly."""
 
     def __init__(self, dynamics: Dynamics, num_envs: int, *, time_limit: int, seed: int, first_env: int) -> None:
@@ -64,7 +64,7 @@ class BatchedVectorEnv:
         obs, nothing = self._dynamics.observe(self._state), np.zeros(self.num_envs, np.bool_)
         return Step({"obs": obs}, np.zeros(self.num_envs), nothing, nothing.copy(), {"obs": obs[nothing]})
 
-    def step(self, action: Arrays) -> Step:
+    def send(self, action: Arrays) -> None:
         assert self._episode[0] >= 0, "step before reset"
         checked = check_actions(self._action_leaves, action, self.num_envs, None)["action"]
         self._state, reward, terminated = self._dynamics.transition(self._state, checked)
@@ -78,7 +78,10 @@ class BatchedVectorEnv:
             self._episode_steps[ended] = 0
             self._state[:, ended] = self._initial_states(ended)
             obs[ended] = self._dynamics.observe(self._state[:, ended])
-        return Step({"obs": obs}, reward, terminated, truncated, {"obs": final_obs})
+        self._stepped = Step({"obs": obs}, reward, terminated, truncated, {"obs": final_obs})
+
+    def receive(self) -> Step:
+        return self._stepped
 
     def state_dict(self) -> State:
         return {

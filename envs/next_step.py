@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 
 from envs.actions import check_actions
 from envs.spaces import SpaceError, flatten, leaves, unflatten
-from envs.vector import Arrays, EnvFault, Step, episode_seed, named
+from envs.vector import Arrays, EnvFault, Step, VectorEnv, episode_seed, named
 from training.core import State, UserError
 
 
-class NextStepVectorEnv:
+class NextStepVectorEnv(VectorEnv):
     """A NEXT_STEP vector env as a VectorEnv.
 
     Only the first episodes are seeded, and the data depend on how environments are split over vectors. Its episodes
@@ -65,7 +65,7 @@ class NextStepVectorEnv:
         nothing = np.zeros(self.num_envs, np.bool_)
         return self._step(np.zeros(self.num_envs), nothing, nothing.copy(), ~nothing)
 
-    def step(self, action: Arrays) -> Step:
+    def send(self, action: Arrays) -> None:
         assert self._starts >= 0, "step before reset"
         checked = check_actions(self._action_leaves, action, self.num_envs, self._mask)
         rows = {leaf.name: self._clip(leaf.space, checked[named("action", leaf.name)]) for leaf in self._action_leaves}
@@ -85,7 +85,10 @@ class NextStepVectorEnv:
         self._ended = terminated | truncated
         self._episode_steps = np.where(valid, self._episode_steps + 1, 0)
         self._take(obs, info)
-        return self._step(reward, terminated, truncated, valid)
+        self._stepped = self._step(reward, terminated, truncated, valid)
+
+    def receive(self) -> Step:
+        return self._stepped
 
     def state_dict(self) -> State:
         return {"starts": self._starts}

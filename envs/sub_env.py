@@ -199,9 +199,12 @@ class SubEnvs:
         for sub_env in self.sub_envs:
             sub_env.begin(0)
 
-    def step(self) -> None:
+    def begin_step(self) -> None:
         for sub_env, action in zip(self.sub_envs, self._env_actions(self._action), strict=True):
             sub_env.step(action)
+
+    def end_step(self) -> None:
+        """In this process there is nothing to wait for."""
 
     def restore(self, history: EpisodeHistory) -> list[str]:
         reasons = [sub_env.restore(history, column) for column, sub_env in enumerate(self.sub_envs)]

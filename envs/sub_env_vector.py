@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from envs.actions import check_actions
 from envs.buffers import Buffers
 from envs.sub_env import EpisodeHistory
-from envs.vector import Arrays, Step, named
+from envs.vector import Arrays, Step, VectorEnv, named
 from training.core import State, require
 
 
@@ -27,14 +27,16 @@ class Backend(Protocol):
 
     def reset(self) -> None: ...
 
-    def step(self) -> None: ...
+    def begin_step(self) -> None: ...
+
+    def end_step(self) -> None: ...
 
     def restore(self, history: EpisodeHistory) -> list[str]: ...
 
     def close(self) -> None: ...
 
 
-class SubEnvVectorEnv:
+class SubEnvVectorEnv(VectorEnv):
     """N sub-environments as one VectorEnv; its state is the episodes and the actions since they began."""
 
     def __init__(self, env_id: str, buffers: Buffers, backend: Backend) -> None:
@@ -64,13 +66,16 @@ class SubEnvVectorEnv:
         nothing = np.zeros(self.num_envs, np.bool_)
         return self._step(np.zeros(self.num_envs, np.float64), nothing, nothing.copy())
 
-    def step(self, action: Arrays) -> Step:
+    def send(self, action: Arrays) -> None:
         assert self._buffers.episode[0] >= 0, "step before reset"
         checked = check_actions(self._buffers.action_leaves, action, self.num_envs, self._mask())
         for key, array in checked.items():
             self._buffers.action[key][:] = array
-        self._run(self._backend.step)
         self._actions.append(checked)
+        self._run(self._backend.begin_step)
+
+    def receive(self) -> Step:
+        self._run(self._backend.end_step)
         while len(self._actions) > self._buffers.episode_steps.max():
             self._actions.popleft()
         self._warn_once_about_bounds()

@@ -62,9 +62,21 @@ class VectorEnv(Stateful, Protocol):
         """What to act on now, in the form that `reset` returns: for a caller that has just loaded a state."""
         ...
 
-    def step(self, action: Arrays) -> Step:
-        """Acts with "action" or "action/<name>" [N, ...]. Raises ValueError where an action does not fit its space."""
+    def send(self, action: Arrays) -> None:
+        """Begins a step with "action" or "action/<name>" [N, ...]; worker processes simulate until `receive`.
+
+        Raises ValueError where an action does not fit its space.
+        """
         ...
+
+    def receive(self) -> Step:
+        """Ends the step that `send` began."""
+        ...
+
+    def step(self, action: Arrays) -> Step:
+        """Acts, and waits for what comes of it."""
+        self.send(action)
+        return self.receive()
 
     def state_dict(self) -> State: ...
 

@@ -73,8 +73,11 @@ class Workers:
     def reset(self) -> None:
         self._ask("reset")
 
-    def step(self) -> None:
-        self._ask("step")
+    def begin_step(self) -> None:
+        self._send("step")
+
+    def end_step(self) -> None:
+        self._answers(self._config.step_timeout_s)
 
     def restore(self, history: EpisodeHistory) -> list[str]:
         answers = self._ask("restore", *(history.of(rows) for rows in self._rows))
@@ -84,12 +87,15 @@ class Workers:
         self._stop()
 
     def _ask(self, command: str, *histories: EpisodeHistory) -> list[Any]:
+        self._send(command, *histories)
+        return self._answers(self._config.step_timeout_s)
+
+    def _send(self, command: str, *histories: EpisodeHistory) -> None:
         for index, pipe in enumerate(self._pipes):
             try:
                 pipe.send((command, histories[index] if histories else None))
             except OSError:
                 raise self._death(index) from None
-        return self._answers(self._config.step_timeout_s)
 
     def _answers(self, timeout_s: float) -> list[Any]:
         answers = [self._answer(index, timeout_s) for index in range(len(self._pipes))]
@@ -168,7 +174,7 @@ def _work(
 
 
 def _answer_commands(pipe: Connection, sub_envs: SubEnvs) -> None:
-    commands: dict[str, Callable[[], None]] = {"reset": sub_envs.reset, "step": sub_envs.step}
+    commands: dict[str, Callable[[], None]] = {"reset": sub_envs.reset, "step": sub_envs.begin_step}
     while True:
         command, history = pipe.recv()
         if command == "close":
