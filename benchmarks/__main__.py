@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,6 +94,8 @@ def _find(name: str, workloads: Sequence[Workload]) -> Workload:
 
 
 if __name__ == "__main__":
+    # Termination ends the block that runs a child, which then ends the child too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

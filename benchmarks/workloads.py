@@ -62,15 +62,15 @@ WIDEST = replace(
     num_envs=1024,
     horizon=16,
     minibatch_size=4096,
-    epochs=8,
-    learning_rate=2e-3,
+    learning_rate=4e-3,
     env_steps=1_000_000,
     checkpoint_every_env_steps=250_000,
     log_every_env_steps=32_768,
     threads=2,
 )
 SOLVED = replace(RL_ZOO, evaluate_every_env_steps=4_096, solved_return=475.0)
-FASTEST_TO_SOLVE = SOLVED
+# Tuned here for the time until then, on the seeds 11 to 15, which no benchmark uses.
+FASTEST_TO_SOLVE = replace(SOLVED, env_steps=60_000, num_envs=16, horizon=64, epochs=8, learning_rate=2e-3)
 # CleanRL's for MuJoCo over eight environments; a short run learns to move forward and no more.
 HALF_CHEETAH = PPOSettings(
     env="HalfCheetah-v5",
