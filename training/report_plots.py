@@ -12,7 +12,7 @@ import numpy as np
 from training.core import UserError
 
 COLUMNS = 3
-RATIO_TICKS = (1, 2, 3, 5, 10, 20, 30)
+RATIO_TICKS = (1, 2, 3, 5, 10, 20)
 INK, FAINT, TARGET = "#1f4e79", "#8fb3d4", "#c0392b"
 
 
@@ -38,23 +38,26 @@ def draw_ratios(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
     Writes an SVG that is the same bytes for the same reports. Raises a UserError when matplotlib is missing.
     """
     measured = [report for report in reports if report["ratio"] is not None]
-    with _figure((7.6, 0.9 + 0.32 * len(measured)), path) as figure:
+    with _figure((9.0, 0.9 + 0.42 * len(measured)), path) as figure:
         panel = figure.subplots()
         panel.axvline(1.0, color=FAINT, linewidth=0.9)
         for row, report in enumerate(measured):
             ratio = report["ratio"]
             panel.plot([ratio["min"], ratio["max"]], [row, row], color=INK, linewidth=1.6, solid_capstyle="round")
             panel.plot(ratio["median"], row, "o", color=INK, markersize=5)
-            panel.annotate(f"{ratio['median']:.3g}", (ratio["max"], row), (6, -3), textcoords="offset points")
+            right = max(ratio["max"], report["aim"] or 0.0)
+            panel.annotate(f"{ratio['median']:.3g}x", (right, row), (7, -3), textcoords="offset points")
             if report["floor"] is not None:
                 panel.plot(report["floor"], row, "|", color=TARGET, markersize=11)
                 panel.plot(report["aim"], row, "|", color=FAINT, markersize=11)
         panel.set_xscale("log")
         panel.set_xticks(RATIO_TICKS, [f"{ratio}x" for ratio in RATIO_TICKS])
         panel.minorticks_off()
-        panel.set_yticks(range(len(measured)), [f"{report['title']} / {report['peer']}" for report in measured])
+        titles = [f"{report['title']}\n/ {report['peer']}" for report in measured]
+        panel.set_yticks(range(len(measured)), titles, fontsize=7)
         panel.invert_yaxis()
-        panel.set_xlabel("times as fast as the peer; red: the floor, pale: the aim")
+        panel.margins(x=0.12)
+        figure.supxlabel("times as fast as the peer; red: the floor, pale: the aim", fontsize=9)
 
 
 @contextmanager
