@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-full lint results sync clean
+.PHONY: help setup train test test-full lint results bench profile sync clean
 
 EXPERIMENT ?= ppo_cartpole
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
@@ -26,6 +26,11 @@ setup: .venv/.core ## Make .venv and install what training needs
 	@$(INSTALL) --editable ".[$(EXTRAS)]"
 	@touch $@
 
+.venv/.bench: .venv/.core
+	@echo "Installing the peers of the benchmarks ..."
+	@$(INSTALL) --editable ".[mujoco,bench]"
+	@touch $@
+
 train: .venv/.core ## Train EXPERIMENT=ppo_cartpole with ARGS="--seed 1 --agent.horizon 64"
 	@$(RUN_PYTHON) -m experiments train $(EXPERIMENT) $(ARGS)
 
@@ -42,6 +47,12 @@ test-full: .venv/.extras lint ## The same with the long versions: 50 kill points
 
 results: .venv/.core ## Write the tables and pictures in the docs anew from docs/results/
 	@$(RUN_PYTHON) -m experiments results
+
+bench: .venv/.bench ## Measure the speed beside others: make bench ARGS="half_cheetah --pairs 3"
+	@$(RUN_PYTHON) -m benchmarks $(ARGS)
+
+profile: .venv/.core ## Show where the time of EXPERIMENT=ppo_cartpole goes, with ARGS as for train
+	@$(RUN_PYTHON) -m benchmarks.profile $(EXPERIMENT) $(ARGS)
 
 sync: .venv/.core ## Send a whole run to Weights & Biases: make sync RUN=runs/ppo_cartpole/...
 	@$(RUN_PYTHON) -m experiments sync $(RUN) $(ARGS)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ["training", "envs", "agents", "experiments"]
+FLOORS = ["training", "envs", "agents", "experiments", "benchmarks"]
 """From the ground up: each may import from itself and from below."""
 EXPERIMENTS = {
     "a2c_cartpole",

@@ -8,7 +8,7 @@ import platform
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,13 @@ def source_hash(experiment: str, root: Path = ROOT) -> str:
     """SHA-256 over the code that a result depends on: our packages and the experiment's script."""
     files = [file for package in _PACKAGES for file in sorted((root / package).rglob("*.py"))]
     script = root / "experiments" / f"{experiment}.py"
+    return hash_of([*files, *([script] if script.exists() else [])], root)
+
+
+def hash_of(files: Iterable[Path], root: Path = ROOT) -> str:
+    """SHA-256 over the names and the contents of the files."""
     digest = hashlib.sha256()
-    for file in [*files, *([script] if script.exists() else [])]:
+    for file in files:
         content = file.read_bytes()
         digest.update(f"{file.relative_to(root).as_posix()} {len(content)}\n".encode())
         digest.update(content)

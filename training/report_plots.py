@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from training.core import UserError
 
 COLUMNS = 3
+RATIO_TICKS = (1, 2, 3, 5, 10, 20)
 INK, FAINT, TARGET = "#1f4e79", "#8fb3d4", "#c0392b"
 
 
@@ -19,21 +21,8 @@ def draw_learning_curves(reports: Sequence[Mapping[str, Any]], path: Path) -> No
 
     Writes an SVG that is the same bytes for the same reports. Raises a UserError when matplotlib is missing.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        command = '.venv/bin/pip install -c constraints.txt -e ".[plots]"'
-        raise UserError(f"the pictures need matplotlib ({error}); install it: {command}") from error
     rows = -(-len(reports) // COLUMNS)
-    style: dict[Any, Any] = {
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "svg.hashsalt": "regimen",
-    }
-    with mpl.rc_context(style):
-        figure = Figure(figsize=(3.6 * COLUMNS, 2.5 * rows), layout="constrained")
+    with _figure((3.6 * COLUMNS, 2.5 * rows), path) as figure:
         panels = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
         for panel, report in zip(panels, reports, strict=False):
             _draw(panel, report)
@@ -41,6 +30,54 @@ def draw_learning_curves(reports: Sequence[Mapping[str, Any]], path: Path) -> No
             panel.set_axis_off()
         figure.supxlabel("env steps")
         figure.supylabel("training return")
+
+
+def draw_ratios(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """One line for each benchmark: the median of its pairs as a dot, their range, the floor and the aim.
+
+    Writes an SVG that is the same bytes for the same reports. Raises a UserError when matplotlib is missing.
+    """
+    measured = [report for report in reports if report["ratio"] is not None]
+    with _figure((9.0, 0.9 + 0.42 * len(measured)), path) as figure:
+        panel = figure.subplots()
+        panel.axvline(1.0, color=FAINT, linewidth=0.9)
+        for row, report in enumerate(measured):
+            ratio = report["ratio"]
+            panel.plot([ratio["min"], ratio["max"]], [row, row], color=INK, linewidth=1.6, solid_capstyle="round")
+            panel.plot(ratio["median"], row, "o", color=INK, markersize=5)
+            right = max(ratio["max"], report["aim"] or 0.0)
+            panel.annotate(f"{ratio['median']:.3g}x", (right, row), (7, -3), textcoords="offset points")
+            if report["floor"] is not None:
+                panel.plot(report["floor"], row, "|", color=TARGET, markersize=11)
+                panel.plot(report["aim"], row, "|", color=FAINT, markersize=11)
+        panel.set_xscale("log")
+        panel.set_xticks(RATIO_TICKS, [f"{ratio}x" for ratio in RATIO_TICKS])
+        panel.minorticks_off()
+        titles = [f"{report['title']}\n/ {report['peer']}" for report in measured]
+        panel.set_yticks(range(len(measured)), titles, fontsize=7)
+        panel.invert_yaxis()
+        panel.margins(x=0.12)
+        figure.supxlabel("times as fast as the peer; red: the floor, pale: the aim", fontsize=9)
+
+
+@contextmanager
+def _figure(size: tuple[float, float], path: Path) -> Iterator[Any]:
+    """A figure of this size in inches, saved as an SVG when the block ends."""
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        command = '.venv/bin/pip install -c constraints.txt -e ".[plots]"'
+        raise UserError(f"the pictures need matplotlib ({error}); install it: {command}") from error
+    style: dict[Any, Any] = {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.hashsalt": "regimen",
+    }
+    with mpl.rc_context(style):
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure
         figure.savefig(path, metadata={"Date": None})
 
 

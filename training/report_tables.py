@@ -4,12 +4,14 @@ A Markdown file asks for a table by a pair of comments, and gets the experiments
 
     <!-- results:ppo_* -->
     <!-- /results -->
+
+A table of benchmarks is asked for in the same way, by `benchmarks:` and `/benchmarks`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from functools import partial
@@ -17,18 +19,19 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from training import report_benchmarks
 from training.claims import Verdict, claim_of, describe
 from training.core import UserError
 from training.files import read_json
 from training.logger import read_rows
-from training.report_plots import draw_learning_curves
+from training.report_plots import draw_learning_curves, draw_ratios
 from training.run_folder import read_environment
 
 RESULTS = Path("docs", "results")
 CURVES = RESULTS / "learning_curves.svg"
 CURVE = "rollout/return_mean"
 CURVE_POINTS = 60
-MARKERS = re.compile(r"(<!-- results:(\S+) -->\n).*?(<!-- /results -->)", re.DOTALL)
+MARKERS = re.compile(r"(<!-- (results|benchmarks):(\S+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 HEADER = """\
 | experiment | claim | measured | 95 % interval | seeds | holds | env steps | minutes a seed |
 |---|---|---|---|---|---|---|---|
@@ -90,21 +93,28 @@ def print_report(report: Mapping[str, Any]) -> None:
 
 
 def write_docs(root: Path) -> list[Path]:
-    """Draws the learning curves and writes the tables in README.md and docs/ anew; returns the files that changed.
+    """Draws the pictures and writes the tables in README.md and docs/ anew; returns the files that changed.
 
     Raises:
-        UserError: a table asks for experiments of which there are no results.
+        UserError: a table asks for experiments or benchmarks of which there are no results.
     """
     reports = [read_json(file) for file in sorted((root / RESULTS).glob("*.json"))]
     changed = []
     with_curve = [report for report in reports if all(run["curve"] for run in report["runs"][report["experiment"]])]
     if with_curve:
         draw_learning_curves(with_curve, root / CURVES)
+    benchmarks = report_benchmarks.read_reports(root)
+    if benchmarks:
+        draw_ratios(benchmarks, root / report_benchmarks.PICTURE)
+    tables: dict[str, Callable[[str], str]] = {
+        "results": partial(_table, reports),
+        "benchmarks": partial(report_benchmarks.table, benchmarks),
+    }
     for file in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
         if not file.exists():
             continue
         before = file.read_text(encoding="utf-8")
-        after = MARKERS.sub(partial(_replaced, reports=reports, file=file), before)
+        after = MARKERS.sub(partial(_replaced, tables=tables, file=file), before)
         if after != before:
             file.write_text(after, encoding="utf-8")
             changed.append(file)
@@ -118,12 +128,18 @@ def learning_curve(folder: Path) -> list[tuple[int, float]]:
     return [(env_steps, float(f"{value:.6g}")) for env_steps, value in points[::-1][:: max(1, every)][::-1]]
 
 
-def _replaced(markers: re.Match[str], *, reports: Sequence[Mapping[str, Any]], file: Path) -> str:
-    begin, pattern, end = markers.groups()
+def _replaced(markers: re.Match[str], *, tables: Mapping[str, Callable[[str], str]], file: Path) -> str:
+    begin, kind, pattern, end = markers.groups()
+    table = tables[kind](pattern)
+    if not table:
+        command = {"results": "verify", "benchmarks": "make bench"}[kind]
+        raise UserError(f"{kind}:{pattern} in {file} matches nothing in {RESULTS}: run `{command}` first")
+    return begin + table + end
+
+
+def _table(reports: Sequence[Mapping[str, Any]], pattern: str) -> str:
     rows = [row for report in reports if fnmatch(report["experiment"], pattern) for row in _rows(report)]
-    if not rows:
-        raise UserError(f"results:{pattern} in {file} matches nothing in {RESULTS}: run `verify` first")
-    return begin + HEADER + "".join(rows) + end
+    return HEADER + "".join(rows) if rows else ""
 
 
 def _rows(report: Mapping[str, Any]) -> list[str]:

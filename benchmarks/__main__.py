@@ -1,0 +1,102 @@
+"""The command line: `python -m benchmarks [NAME ...] --pairs 5`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pairs import FailedRunError, report, run_pair
+from benchmarks.workloads import WORKLOADS, Workload
+from training.config import nearest, parse_options, show_help
+from training.core import UserError, require
+from training.files import read_json, write_json
+from training.provenance import ROOT, hash_of
+from training.report_benchmarks import RESULTS, describe
+
+PACKAGES = ("training", "envs", "agents", "experiments", "benchmarks")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the workloads are measured; without a name all of them are."""
+
+    pairs: int = 5
+    """How often ours and the peer run in turn. Pair i has the seed i."""
+    again: bool = False
+    """Measures also what has been measured with the same source and no fewer pairs."""
+    results: str = str(RESULTS)
+    """Where a file for each workload is written, as soon as it is measured."""
+
+    def __post_init__(self) -> None:
+        require(self.pairs >= 1, "pairs", self.pairs, "at least 1")
+
+
+def main(argv: Sequence[str], workloads: Sequence[Workload] = WORKLOADS) -> int:
+    """Measures the named workloads.
+
+    Returns:
+        The exit code: 0 every floor holds, 1 one does not or a run failed, 2 a mistake in what was asked.
+    """
+    if "--help" in argv or "-h" in argv:
+        known = ", ".join(workload.name for workload in workloads)
+        show_help("python -m benchmarks [NAME ...]", f"Measures how fast the platform is. NAME: {known}", Options())
+        return 0
+    try:
+        names = list(takewhile(lambda word: not word.startswith("-"), argv))
+        (options,) = parse_options(argv[len(names) :], Options())
+        chosen = [_find(name, workloads) for name in names] or list(workloads)
+        for workload in chosen:
+            for program in workload.programs:
+                program.require()
+        folder = Path(options.results)
+        folder.mkdir(parents=True, exist_ok=True)
+    except UserError as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    source = hash_of([file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))])
+    held = [_measure(workload, options, folder / f"{workload.name}.json", source) for workload in chosen]
+    return 0 if all(held) else 1
+
+
+def _measure(workload: Workload, options: Options, file: Path, source: str) -> bool:
+    """Measures one workload and writes its file, unless that has been done; returns whether its floor holds."""
+    before = read_json(file)
+    same = before.get("source_hash") == source and len(before.get("pairs", [])) >= options.pairs
+    if same and not options.again:
+        print(f"{describe(before)}; measured before, --again measures it anew")
+        return bool(before["holds"])
+    pairs: list[dict[str, Any]] = []
+    for seed in range(1, options.pairs + 1):
+        try:
+            pairs.append(run_pair(workload, seed))
+        except FailedRunError as error:
+            print(f"{workload.name}, pair {seed}: {error}", file=sys.stderr)
+            return False
+        failed = pairs[-1]["failed"]
+        outcome = f"does not count: {failed}" if failed else f"{pairs[-1]['ratio']:.2f}"
+        print(f"{workload.name}, pair {seed} of {options.pairs}: {outcome}", file=sys.stderr, flush=True)
+    measured = report(workload, pairs, source_hash=source)
+    write_json(file, measured)
+    print(describe(measured), flush=True)
+    return bool(measured["holds"])
+
+
+def _find(name: str, workloads: Sequence[Workload]) -> Workload:
+    known = {workload.name: workload for workload in workloads}
+    if name not in known:
+        raise UserError(f"unknown workload {name}: {nearest(name, known)}")
+    return known[name]
+
+
+if __name__ == "__main__":
+    # Termination ends the block that runs a child, which then ends the child too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,97 @@
+"""What a workload runs: a command for a fresh process, and where its measurement is found afterwards."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.measurement import Measurement, read_measurements, read_run
+from benchmarks.settings import PPOSettings
+from training.core import UserError
+
+
+class Program(Protocol):
+    """One process of a pair."""
+
+    @property
+    def threads(self) -> int: ...
+
+    def require(self) -> None:
+        """Raises UserError when a library that it needs is missing."""
+        ...
+
+    def command(self, folder: Path, seed: int) -> list[str]: ...
+
+    def read(self, folder: Path) -> dict[str, Measurement]:
+        """What it measured, by side: "ours", "peer", or both."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ours:
+    """The real command line: `python -m experiments train`."""
+
+    settings: PPOSettings
+    options: tuple[str, ...] = ()
+    """Of the command line, beside the settings."""
+    experiment: str = "ppo_cartpole"
+
+    @property
+    def threads(self) -> int:
+        return self.settings.threads
+
+    def require(self) -> None:
+        """It needs what every run needs."""
+
+    def command(self, folder: Path, seed: int) -> list[str]:
+        train = [sys.executable, "-m", "experiments", "train", self.experiment, "--tracker=none"]
+        settings = replace(self.settings, seed=seed)
+        return [*train, f"--run-dir={folder / 'run'}", *settings.train_options(), *self.options]
+
+    def read(self, folder: Path) -> dict[str, Measurement]:
+        return {"ours": read_run(folder / "run", self.settings.solved_return)}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A module of `benchmarks.peers`, and the library without which it does not run."""
+
+    module: str
+    settings: PPOSettings
+    library: str
+
+    @property
+    def threads(self) -> int:
+        return self.settings.threads
+
+    def require(self) -> None:
+        if find_spec(self.library) is None:
+            command = '.venv/bin/python -m pip install -c constraints.txt -e ".[bench]"'
+            raise UserError(f"the peer {self.module} needs {self.library}; install it: {command}")
+
+    def command(self, folder: Path, seed: int) -> list[str]:
+        settings = replace(self.settings, seed=seed)
+        return [sys.executable, "-m", f"benchmarks.peers.{self.module}", settings.to_json(), str(folder)]
+
+    def read(self, folder: Path) -> dict[str, Measurement]:
+        return read_measurements(folder)
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """`fit` and a bare torch loop, update by update in one process; see `benchmarks.overhead`."""
+
+    model: str
+    threads: int = 1
+
+    def require(self) -> None:
+        """It needs what every run needs."""
+
+    def command(self, folder: Path, seed: int) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.overhead", self.model, str(seed), str(folder)]
+
+    def read(self, folder: Path) -> dict[str, Measurement]:
+        return read_measurements(folder)
