@@ -8,7 +8,7 @@ from typing import Literal
 from benchmarks.programs import Ours, Overhead, Peer, Program
 from benchmarks.settings import PPOSettings
 
-EAGER: tuple[str, ...] = ()
+EAGER: tuple[str, ...] = ("--compile=false",)
 """Options of ours that keep it from compiling."""
 COMPILED: tuple[str, ...] = ("--compile=true",)
 
