@@ -9,7 +9,7 @@ device sees the same. torch.distributions would do the same sums in two to three
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ MASKED_LOGIT = -1e9  # finite, so that 0 * log(0) stays 0 in the entropy
 
 
 class Head(Protocol):
-    """What every kind of action can do. Log-probabilities and entropies are summed over the action: [...]."""
+    """What a kind of action can do. Log-probabilities and entropies are summed over the action: [...]."""
 
     size: int  # how many outputs of the last layer it takes
     has_log_std: bool  # whether a learned log standard deviation, one for each dimension, follows them
@@ -44,9 +44,9 @@ class Head(Protocol):
         """An action drawn evenly from the whole space, whatever the policy thinks."""
         ...
 
-    def log_prob(self, params: Tensor, action: Tensor) -> Tensor: ...
-
-    def entropy(self, params: Tensor) -> Tensor: ...
+    def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """The log-probability of `action` and the entropy."""
+        ...
 
 
 class Categorical:
@@ -71,12 +71,9 @@ class Categorical:
     def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
         return self.sample(torch.where(params > MASKED_LOGIT / 2, 0.0, MASKED_LOGIT), noise)
 
-    def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
-        return params.log_softmax(-1).gather(-1, action.long().unsqueeze(-1)).squeeze(-1)
-
-    def entropy(self, params: Tensor) -> Tensor:
+    def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         log_p = params.log_softmax(-1)
-        return -(log_p.exp() * log_p).sum(-1)
+        return log_p.gather(-1, action.long().unsqueeze(-1)).squeeze(-1), -(log_p.exp() * log_p).sum(-1)
 
 
 class MultiCategorical:
@@ -115,13 +112,9 @@ class MultiCategorical:
         drawn = zip(self._each(params), self._split(noise), strict=True)
         return self._shaped([part.uniform(logits, own_noise) for (part, logits), own_noise in drawn])
 
-    def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
+    def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         flat = action.reshape(*params.shape[:-1], len(self.sizes))
-        each = [part.log_prob(logits, flat[..., i]) for i, (part, logits) in enumerate(self._each(params))]
-        return _total(each)
-
-    def entropy(self, params: Tensor) -> Tensor:
-        return _total([part.entropy(logits) for part, logits in self._each(params)])
+        return _total([part.evaluate(logits, flat[..., i]) for i, (part, logits) in enumerate(self._each(params))])
 
 
 class Bernoulli:
@@ -149,12 +142,10 @@ class Bernoulli:
     def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
         return self._shaped(noise < 0.5)
 
-    def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
+    def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         taken = action.reshape(params.shape).to(params.dtype)
-        return -F.binary_cross_entropy_with_logits(params, taken, reduction="none").sum(-1)
-
-    def entropy(self, params: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(params, params.sigmoid(), reduction="none").sum(-1)
+        log_prob = -F.binary_cross_entropy_with_logits(params, taken, reduction="none").sum(-1)
+        return log_prob, F.binary_cross_entropy_with_logits(params, params.sigmoid(), reduction="none").sum(-1)
 
 
 class Gaussian:
@@ -189,14 +180,11 @@ class Gaussian:
         # A normal variable's own distribution function makes it uniform.
         return self._shaped(torch.erf(noise / math.sqrt(2)))
 
-    def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
+    def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self._mean_and_log_std(params)
         z = (action.reshape(mean.shape) - mean) * (-log_std).exp()
-        return (-0.5 * z.square() - log_std).sum(-1) - 0.5 * self.size * math.log(2 * math.pi)
-
-    def entropy(self, params: Tensor) -> Tensor:
-        _, log_std = self._mean_and_log_std(params)
-        return log_std.sum(-1) + 0.5 * self.size * (1 + math.log(2 * math.pi))
+        log_volume = log_std.sum(-1) + 0.5 * self.size * math.log(2 * math.pi)
+        return -0.5 * z.square().sum(-1) - log_volume, log_volume + 0.5 * self.size
 
 
 class SquashedGaussian:
@@ -220,14 +208,12 @@ class SquashedGaussian:
     def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
         return self.gaussian.uniform(params, noise)
 
-    def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
+    def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """The entropy is the Gaussian's and the slope at its mean: the exact one has no closed form."""
         edge = 1 - torch.finfo(action.dtype).eps
         before = action.clamp(-edge, edge).atanh()
-        return self.gaussian.log_prob(params, before) - self._log_slope(before)
-
-    def entropy(self, params: Tensor) -> Tensor:
-        """The Gaussian's entropy and the slope at its mean: the exact entropy has no closed form."""
-        return self.gaussian.entropy(params) + self._log_slope(self.gaussian.mode(params))
+        log_prob, entropy = self.gaussian.evaluate(params, before)
+        return log_prob - self._log_slope(before), entropy + self._log_slope(self.gaussian.mode(params))
 
     def _log_slope(self, before: Tensor) -> Tensor:
         # log(1 - tanh(x)^2) in a form that does not round to log(0)
@@ -292,12 +278,12 @@ class Heads(nn.Module):
     def uniform(self, params: dict[str, Tensor], noise: dict[str, Tensor]) -> dict[str, Tensor]:
         return {key: head.uniform(params[key], noise[key]) for key, head in self.heads.items()}
 
-    def log_prob(self, params: dict[str, Tensor], action: dict[str, Tensor]) -> Tensor:
-        return _total([head.log_prob(params[key], action[key]) for key, head in self.heads.items()])
-
-    def entropy(self, params: dict[str, Tensor]) -> Tensor:
-        return _total([head.entropy(params[key]) for key, head in self.heads.items()])
+    def evaluate(self, params: dict[str, Tensor], action: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The log-probability of `action` and the entropy, [...]."""
+        return _total([head.evaluate(params[key], action[key]) for key, head in self.heads.items()])
 
 
-def _total(parts: Sequence[Tensor]) -> Tensor:
-    return reduce(torch.add, parts)
+def _total(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Log-probabilities and entropies of independent parts, added up."""
+    log_probs, entropies = zip(*parts, strict=True)
+    return reduce(torch.add, log_probs), reduce(torch.add, entropies)

@@ -136,12 +136,14 @@ class ActorCritic(nn.Module):
         features = self.actor_encoder(obs)
         params = self.heads.params(self.actor(features), batch.get("action_mask"))
         value = self.critic(features if self.config.shared_encoder else self.critic_encoder(obs)).squeeze(-1).float()
-        return self.heads.log_prob(params, batch), self.heads.entropy(params), value
+        log_prob, entropy = self.heads.evaluate(params, batch)
+        return log_prob, entropy, value
 
     def log_prob(self, batch: Batch) -> Tensor:
         """Log-probability of `action` [...]."""
         outputs = self.actor(self.actor_encoder(self._normalized(batch)))
-        return self.heads.log_prob(self.heads.params(outputs, batch.get("action_mask")), batch)
+        log_prob, _ = self.heads.evaluate(self.heads.params(outputs, batch.get("action_mask")), batch)
+        return log_prob
 
     def value(self, batch: Batch) -> Tensor:
         """The value of each observation [...]."""

@@ -7,7 +7,7 @@ Huang et al. 2022, "The 37 implementation details of proximal policy optimizatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
@@ -86,19 +86,18 @@ class PPO:
         data = self._with_targets({key: value.to(self.policy.device) for key, value in batch.items()})
         clip_range = config.clip_range * config.clip_schedule.multiplier(now, self._until)
         self._clip_range.fill_(clip_range)
-        epochs: list[Metrics] = []
+        measured: list[Metrics] = []
         for _ in range(config.epochs):
-            minibatches = [self._optimizer.step(self._loss, part, now) for part in self._minibatches(data)]
-            epochs.append(merge_metrics(minibatches))
-            kl = epochs[-1].get("policy/kl")
-            if config.target_kl and kl and float(kl.value) > 1.5 * config.target_kl:
+            epoch = [self._optimizer.step(self._loss, data, now, rows, self._prepare) for rows in self._shuffled(data)]
+            measured += epoch
+            if config.target_kl and _kl(epoch) > 1.5 * config.target_kl:
                 break
         self.policy.update_normalizers(data)
         extra: Metrics = {
             "value/explained_variance": Mean(explained_variance(data["value"], data["return"])),
             "policy/clip_range": Last(clip_range),
         }
-        return merge_metrics(epochs) | extra, {}
+        return merge_metrics(measured) | extra, {}
 
     def _loss(self, batch: Batch) -> Loss:
         return ppo_loss(self.policy, self._config, self._clip_range, batch)
@@ -116,16 +115,17 @@ class PPO:
         data["log_prob"] = self.policy.log_prob(data)
         return data
 
-    def _minibatches(self, data: Batch) -> Iterator[Batch]:
-        """One epoch: the samples in a new order, cut into minibatches, each with its advantages normalized."""
+    def _shuffled(self, data: Batch) -> Sequence[Tensor]:
+        """The rows of each minibatch of one epoch."""
         order = torch.randperm(len(data["advantage"]), generator=self._rng).to(self.policy.device)
-        # Gathered once for all minibatches, which are then views.
-        parts = {key: value[order].split(self._config.minibatch_size) for key, value in data.items()}
-        for index in range(len(parts["advantage"])):
-            minibatch = {key: split[index] for key, split in parts.items()}
-            if self._config.normalize_advantage:
-                minibatch["advantage"] = normalized(minibatch["advantage"])
-            yield minibatch
+        rows: tuple[Tensor, ...] = order.split(self._config.minibatch_size)
+        return rows
+
+    def _prepare(self, minibatch: Batch) -> Batch:
+        """What a minibatch needs as a whole."""
+        if not self._config.normalize_advantage:
+            return minibatch
+        return minibatch | {"advantage": normalized(minibatch["advantage"])}
 
     def state_dict(self) -> State:
         return {
@@ -138,6 +138,12 @@ class PPO:
         self.policy.load_state_dict(state["policy"]["weights"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._rng.set_state(state["rng"])
+
+
+def _kl(epoch: Sequence[Metrics]) -> float:
+    """How far the policy has moved on average; 0 where every update was skipped."""
+    kl = merge_metrics(epoch).get("policy/kl")
+    return float(kl.value) if kl else 0.0
 
 
 def ppo_loss(policy: ActorCritic, config: PPOConfig, clip_range: Tensor, batch: Batch) -> Loss:

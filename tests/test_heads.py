@@ -28,8 +28,8 @@ def test_categorical_agrees_with_torch() -> None:
     logits = torch.randn(7, 5, generator=rng())
     theirs = distributions.Categorical(logits=logits)
     action = drawn(head, logits)
-    torch.testing.assert_close(head.log_prob(logits, action), theirs.log_prob(action))
-    torch.testing.assert_close(head.entropy(logits), theirs.entropy())
+    torch.testing.assert_close(head.evaluate(logits, action)[0], theirs.log_prob(action))
+    torch.testing.assert_close(head.evaluate(logits, action)[1], theirs.entropy())
     assert torch.equal(head.mode(logits), theirs.mode)
 
 
@@ -40,8 +40,8 @@ def test_multi_discrete_agrees_with_torch() -> None:
     action = drawn(head, logits)
     assert action.shape == (6, 2)
     theirs = parts[0].log_prob(action[:, 0]) + parts[1].log_prob(action[:, 1])
-    torch.testing.assert_close(head.log_prob(logits, action), theirs)
-    torch.testing.assert_close(head.entropy(logits), parts[0].entropy() + parts[1].entropy())
+    torch.testing.assert_close(head.evaluate(logits, action)[0], theirs)
+    torch.testing.assert_close(head.evaluate(logits, action)[1], parts[0].entropy() + parts[1].entropy())
 
 
 def test_multi_binary_agrees_with_torch() -> None:
@@ -49,8 +49,8 @@ def test_multi_binary_agrees_with_torch() -> None:
     logits = torch.randn(6, 4, generator=rng())
     theirs = distributions.Bernoulli(logits=logits)
     action = drawn(head, logits)
-    torch.testing.assert_close(head.log_prob(logits, action), theirs.log_prob(action.float()).sum(-1))
-    torch.testing.assert_close(head.entropy(logits), theirs.entropy().sum(-1))
+    torch.testing.assert_close(head.evaluate(logits, action)[0], theirs.log_prob(action.float()).sum(-1))
+    torch.testing.assert_close(head.evaluate(logits, action)[1], theirs.entropy().sum(-1))
 
 
 def test_gaussian_agrees_with_torch() -> None:
@@ -59,8 +59,8 @@ def test_gaussian_agrees_with_torch() -> None:
     theirs = distributions.Normal(params[:, :6], params[:, 6:].exp())
     action = drawn(head, params)
     assert action.shape == (5, 2, 3)
-    torch.testing.assert_close(head.log_prob(params, action), theirs.log_prob(action.flatten(1)).sum(-1))
-    torch.testing.assert_close(head.entropy(params), theirs.entropy().sum(-1))
+    torch.testing.assert_close(head.evaluate(params, action)[0], theirs.log_prob(action.flatten(1)).sum(-1))
+    torch.testing.assert_close(head.evaluate(params, action)[1], theirs.entropy().sum(-1))
 
 
 def test_squashed_gaussian_agrees_with_torch() -> None:
@@ -69,9 +69,9 @@ def test_squashed_gaussian_agrees_with_torch() -> None:
     base = distributions.Normal(params[:, :3], params[:, 3:].exp())
     theirs = distributions.TransformedDistribution(base, [distributions.TanhTransform(cache_size=1)])
     action = base.mean.tanh()
-    torch.testing.assert_close(head.log_prob(params, action), theirs.log_prob(action).sum(-1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(head.evaluate(params, action)[0], theirs.log_prob(action).sum(-1), rtol=1e-4, atol=1e-4)
     assert (drawn(head, params).abs() <= 1).all()
-    assert head.log_prob(params, torch.ones(50, 3)).isfinite().all()
+    assert head.evaluate(params, torch.ones(50, 3))[0].isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_samples_follow_the_log_probability(space: spaces.Space, squash: bool) -
     action = drawn(head, params)
     if head.has_log_std:
         inside = (action > -0.5).all(-1) & (action < 0.5).all(-1)
-        measured = float((inside.float() * (-head.log_prob(params, action)).exp()).mean())
+        measured = float((inside.float() * (-head.evaluate(params, action)[0]).exp()).mean())
         assert measured == pytest.approx(1.0, abs=0.02)
     else:
         frequency = {tuple(np.atleast_1d(a)): 0 for a in action[:50].numpy()}
         for key in frequency:
             same = (action.reshape(len(action), -1) == torch.tensor(key)).all(-1)
             one = torch.tensor(key).reshape(1, *action.shape[1:])
-            expected = math.exp(float(head.log_prob(params[:1], one)))
+            expected = math.exp(float(head.evaluate(params[:1], one)[0]))
             assert float(same.float().mean()) == pytest.approx(expected, abs=0.01)
 
 
@@ -115,8 +115,10 @@ def test_the_squashed_entropy_has_the_slope_of_the_squashing() -> None:
         exact.append(float(torch.trapezoid(torch.where(p > 0, -p * log_p, 0.0), action)))
     params = torch.tensor([*means, *[math.log(std)] * 3])
     for i, expected in enumerate(exact):
-        assert float(SquashedGaussian((1,)).entropy(params[[i, 3]])) == pytest.approx(expected, abs=5e-3)
-    assert float(SquashedGaussian((3,)).entropy(params)) == pytest.approx(sum(exact), abs=1e-2)
+        assert float(SquashedGaussian((1,)).evaluate(params[[i, 3]], torch.zeros(1))[1]) == pytest.approx(
+            expected, abs=5e-3
+        )
+    assert float(SquashedGaussian((3,)).evaluate(params, torch.zeros(3))[1]) == pytest.approx(sum(exact), abs=1e-2)
 
 
 @pytest.mark.parametrize("squash", [False, True])
@@ -153,8 +155,8 @@ def test_a_mask_forbids_actions_in_every_mode() -> None:
     for actions in (heads.sample(params, noise), heads.uniform(params, noise), heads.mode(params)):
         assert set(actions["action"].tolist()) <= {0, 2}
     free = distributions.Categorical(logits=torch.tensor([0.0, 1.0]))
-    torch.testing.assert_close(heads.entropy(params)[0], free.entropy())
-    assert heads.log_prob(params, {"action": torch.full((1000,), 2)})[0] == pytest.approx(
+    torch.testing.assert_close(heads.evaluate(params, {"action": torch.full((1000,), 2)})[1][0], free.entropy())
+    assert heads.evaluate(params, {"action": torch.full((1000,), 2)})[0][0] == pytest.approx(
         float(free.log_prob(torch.tensor(1)))
     )
 
@@ -166,7 +168,7 @@ def test_the_heads_of_a_dict_space_add_up() -> None:
     action = heads.sample(params, heads.noise((4,), rng()))
     normal = distributions.Normal(outputs[:, 3:], math.exp(-1.0))
     theirs = distributions.Categorical(logits=outputs[:, :3]).log_prob(action["action/a"])
-    torch.testing.assert_close(heads.log_prob(params, action), theirs + normal.log_prob(action["action/b"]).sum(-1))
+    torch.testing.assert_close(heads.evaluate(params, action)[0], theirs + normal.log_prob(action["action/b"]).sum(-1))
 
 
 def test_a_space_that_no_head_fits_is_named() -> None:

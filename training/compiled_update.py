@@ -13,18 +13,17 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map_only
 
-from training.core import Batch
+from training.core import Batch, select
 from training.metrics import Metrics
 
 
 class Updated(NamedTuple):
-    """What one compiled update measured."""
+    """What one compiled update measured; on a GPU the numbers stay there."""
 
-    loss: Tensor  # []
+    loss: float | Tensor
     norms: Tensor  # [parameters] of the gradient of each
-    norm: Tensor  # [] of the whole gradient, before clipping
+    norm: float | Tensor  # of the whole gradient, before clipping
     metrics: Metrics
 
 
@@ -61,8 +60,15 @@ class CompiledUpdate:
         """The optimizers hold other moments now."""
         self._groups.clear()
 
-    def __call__(self, loss_fn: Callable[[Batch], Any], batch: Batch, blocked: Tensor | None) -> Updated:
-        """One update. With a `blocked` [] above 0 it only measures."""
+    def __call__(
+        self,
+        loss_fn: Callable[[Batch], Any],
+        batch: Batch,
+        rows: Tensor | None,
+        prepare: Callable[[Batch], Batch] | None,
+        blocked: Tensor | None,
+    ) -> Updated:
+        """One update as in `Optimizer.step`. With a `blocked` [] above 0 it only measures."""
         if not self._groups:
             position = {id(leaf): index for index, leaf in enumerate(self._leaves)}
             for optimizer in self._optimizers:
@@ -70,19 +76,28 @@ class CompiledUpdate:
                     self._groups.append(_Group(options, optimizer, [position[id(leaf)] for leaf in options["params"]]))
         for group in self._groups:
             group.read_rate()
-        made = self._compiled(loss_fn, batch, self._not_blocked if blocked is None else blocked)
-        return Updated(
-            *(tree_map_only(Tensor, torch.clone, made) if self._on_gpu else made)
-        )  # a graph reuses its memory
+        blocked = self._not_blocked if blocked is None else blocked
+        numbers, norms, metrics = self._compiled(loss_fn, batch, rows, prepare, blocked)
+        if self._on_gpu:
+            numbers, norms = numbers.clone(), norms.clone()  # a CUDA graph writes the next update into the same memory
+            loss, norm, *values = numbers.unbind()
+        else:
+            loss, norm, *values = numbers.tolist()
+        # The metrics came out with their numbers taken out of them.
+        kept = {key: metric._replace(value=value) for (key, metric), value in zip(metrics.items(), values, strict=True)}
+        return Updated(loss, norms, norm, kept)
 
-    def count_step(self) -> None:
-        """The update was made."""
-        for group in self._groups:
-            torch._foreach_add_(group.steps, 1.0)
-
-    def _update(self, loss_fn: Callable[[Batch], Any], batch: Batch, blocked: Tensor) -> tuple[Any, ...]:
+    def _update(
+        self,
+        loss_fn: Callable[[Batch], Any],
+        batch: Batch,
+        rows: Tensor | None,
+        prepare: Callable[[Batch], Batch] | None,
+        blocked: Tensor,
+    ) -> tuple[Tensor, Tensor, Metrics]:
+        """Returns loss, norm and the values of the metrics in one tensor, the norms, and the metrics without values."""
         with self._autocast:
-            loss = loss_fn(batch)
+            loss = loss_fn(select(batch, rows, prepare))
         objective = loss.sum / loss.count
         gradients = torch.autograd.grad(objective, self._leaves, allow_unused=True, materialize_grads=True)
         with torch.no_grad():
@@ -94,7 +109,9 @@ class CompiledUpdate:
             good = torch.isfinite(objective + norm) & (blocked == 0)
             for group in self._groups:
                 group.update([gradients[position] * scale for position in group.positions], good)
-        return objective.detach(), norms, norm, loss.metrics
+            values = [torch.as_tensor(metric.value, device=norm.device) for metric in loss.metrics.values()]
+            numbers = torch.stack([value.float() for value in (objective, norm, *values)])
+        return numbers, norms, {key: metric._replace(value=0.0) for key, metric in loss.metrics.items()}
 
 
 class _Group:
@@ -112,7 +129,7 @@ class _Group:
                     "exp_avg_sq": torch.zeros_like(leaf),
                 }
         states = [optimizer.state[leaf] for leaf in self.leaves]
-        self.steps: list[Tensor] = [state["step"] for state in states]
+        self._steps: list[Tensor] = [state["step"] for state in states]
         self._means = [state["exp_avg"] for state in states]
         self._squares = [state["exp_avg_sq"] for state in states]
         self._rate = torch.zeros((), dtype=torch.float64, device=self.leaves[0].device)
@@ -128,7 +145,7 @@ class _Group:
     def update(self, gradients: Sequence[Tensor], good: Tensor) -> None:
         beta1, beta2 = self._options["betas"]
         eps, decay = self._options["eps"], self._options["weight_decay"]
-        step = self.steps[0].double() + 1
+        step = self._steps[0].double() + 1
         rate = (self._rate / (1 - beta1**step)).float()
         correction = (1 - beta2**step).sqrt().float()
         for leaf, gradient, mean, square in zip(self.leaves, gradients, self._means, self._squares, strict=True):
@@ -143,6 +160,8 @@ class _Group:
             mean.copy_(torch.where(good, new_mean, mean))
             square.copy_(torch.where(good, new_square, square))
             leaf.copy_(torch.where(good, new_leaf, leaf))
+        for made in self._steps:
+            made.add_(good)
 
 
 def _of_its_own(method: Callable[..., Any]) -> Callable[..., Any]:

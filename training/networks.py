@@ -82,6 +82,11 @@ class MLP(nn.Sequential):
         super().__init__(*layers)
         self.out_features = width if outputs is None else outputs
 
+    def forward(self, values: Tensor) -> Tensor:
+        for layer in self:
+            values = _called(layer, values)
+        return values
+
 
 class CNN(nn.Module):
     """Convolutions over an image [..., *shape] -> [..., out_features], with ReLU; uint8 is scaled by 1/255.
@@ -118,6 +123,13 @@ class CNN(nn.Module):
         return features.reshape(*leading, self.out_features)
 
 
+def _called(module: nn.Module, values: Tensor) -> Tensor:
+    """`module(values)`, without the search for hooks that it does not have: that costs more than a small layer."""
+    hooked = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    result: Tensor = module(values) if hooked else module.forward(values)
+    return result
+
+
 def _channels_first(images: Tensor, channels_last: bool) -> Tensor:
     """[B, *shape] -> [B, channels, height, width]."""
     if images.dim() == 3:
@@ -150,7 +162,7 @@ class Encoder(nn.Module):
         self.out_features = sum(int(encoder.out_features) for encoder in encoders.values())
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
-        features = [encoder(observations[key]) for key, encoder in self.encoders.items()]
+        features = [_called(encoder, observations[key]) for key, encoder in self.encoders.items()]
         return features[0] if len(features) == 1 else torch.cat(features, dim=-1)
 
 
@@ -162,6 +174,8 @@ class Flat(nn.Module):
         self.shape, self.out_features = shape, math.prod(shape)
 
     def forward(self, values: Tensor) -> Tensor:
+        if len(self.shape) == 1:
+            return _to_float(values)
         leading = values.shape[: values.dim() - len(self.shape)]
         return _to_float(values.reshape(*leading, self.out_features))
 
@@ -249,9 +263,7 @@ def lean(module: nn.Module) -> Callable[[Any], Tensor]:
     if isinstance(module, Encoder) and len(module.encoders) == 1:
         ((key, encoder),) = module.encoders.items()
         return partial(_of_key, key, lean(encoder))
-    if isinstance(module, Flat) and len(module.shape) == 1:
-        return _to_float
-    return module
+    return module.forward if isinstance(module, Flat) else module
 
 
 _IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {nn.Tanh: torch.tanh_, nn.ReLU: torch.relu_}

@@ -15,13 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from training.compiled_update import CompiledUpdate
-from training.core import Batch, Budget, Counters, State, UserError
+from training.core import Batch, Budget, Counters, State, UserError, select
 from training.metrics import Last, Mean, Metrics, Sum, merge_metrics
 from training.non_finite import DeferredCheck, NonFinite, describe
 from training.optimizer_config import OptimizerConfig, OptimizerKind, assign_rules, build_optimizers
 
 Measures: TypeAlias = Sequence[Tensor] | Tensor
 """One number [] for each trainable parameter."""
+Number: TypeAlias = float | Tensor
+"""A tensor [] while it is on an accelerator."""
 
 
 class Loss(NamedTuple):
@@ -90,19 +92,27 @@ class Optimizer:
             else None
         )
 
-    def step(self, loss_fn: Callable[[Batch], Loss], batch: Batch, now: Counters) -> Metrics:
-        """One update on `batch`; `now` is how far the run had come before it. Raises NonFinite.
+    def step(
+        self,
+        loss_fn: Callable[[Batch], Loss],
+        batch: Batch,
+        now: Counters,
+        rows: Tensor | None = None,
+        prepare: Callable[[Batch], Batch] | None = None,
+    ) -> Metrics:
+        """One update on the samples `rows` [B] of `batch`; None: on all of them. Raises NonFinite.
 
-        With `compile` on, `loss_fn` must be the same function in every call: what changes comes as tensors.
+        `now` is how far the run had come before it. `prepare` computes what these samples need as a whole, before they
+        are split into micro-batches. With `compile` on, `loss_fn` and `prepare` must be the same functions in every
+        call: what changes comes as tensors.
         """
         if self._compiled is None:
-            return self.apply(self.gradient(loss_fn, batch), now)
+            return self.apply(self.gradient(loss_fn, select(batch, rows, prepare)), now)
         self._set_learning_rates(now)
-        made = self._compiled(loss_fn, batch, self._deferred.bad if self._deferred is not None else None)
+        made = self._compiled(loss_fn, batch, rows, prepare, self._deferred.bad if self._deferred is not None else None)
         measured = self._finite(now, made.loss, made.norms, made.norm)
         if measured is None:
             return self._refuse(now, made.loss, made.norms)
-        self._compiled.count_step()
         self._average()
         return self._metrics(made.metrics, measured)
 
@@ -162,12 +172,14 @@ class Optimizer:
         self._average()
         return self._metrics(gradient.metrics, measured)
 
-    def _finite(self, now: Counters, loss: Tensor, norms: Measures, norm: Tensor) -> tuple[Any, Any] | None:
+    def _finite(self, now: Counters, loss: Number, norms: Measures, norm: Number) -> tuple[Number, Number] | None:
         """Loss and norm, as numbers where reading them costs nothing; None: they are not finite."""
         if self._deferred is not None:
+            assert isinstance(loss, Tensor)
+            assert isinstance(norm, Tensor)
             self._deferred.add(now.updates + 1, loss, norms, norm)
             return loss, norm
-        measured = loss.item(), norm.item()
+        measured = float(loss), float(norm)
         return measured if math.isfinite(sum(measured)) else None
 
     def _average(self) -> None:
@@ -175,14 +187,14 @@ class Optimizer:
             with torch.no_grad():
                 torch._foreach_lerp_(self._averages, self._leaves, 1.0 - self.config.ema_decay)
 
-    def _metrics(self, of_loss: Metrics, measured: tuple[Any, Any]) -> Metrics:
+    def _metrics(self, of_loss: Metrics, measured: tuple[Number, Number]) -> Metrics:
         loss, norm = measured
         own: Metrics = {f"{self.name}/loss": Mean(loss), f"{self.name}/gradient_norm": Mean(norm), **self._rates}
         if self._counts_skipped:
             own[f"{self.name}/skipped_updates"] = Sum(0.0)
         return of_loss | own
 
-    def _refuse(self, now: Counters, loss: Tensor, norms: Measures) -> Metrics:
+    def _refuse(self, now: Counters, loss: Number, norms: Measures) -> Metrics:
         """Stops, or skips the update: by choice, or because fp16 overflowed and a smaller loss scale may do."""
         overflowed = False
         if self._scaler is not None:
@@ -191,7 +203,7 @@ class Optimizer:
         if overflowed or self.config.on_non_finite == "skip":
             # Only the count: the loss and the norm are not finite and would spoil the means they are logged in.
             return {f"{self.name}/skipped_updates": Sum(1.0)}
-        raise NonFinite(now.updates + 1, describe(loss.item(), [norm.item() for norm in norms], list(self.trainable)))
+        raise NonFinite(now.updates + 1, describe(float(loss), [norm.item() for norm in norms], list(self.trainable)))
 
     def _set_learning_rates(self, now: Counters) -> None:
         if now is self._scheduled_for:
