@@ -175,7 +175,7 @@ class _Storage:
         self._terminated = np.empty((horizon, num_envs), bool)
         self._truncated = np.empty((horizon, num_envs), bool)
         self._valid: np.ndarray[Any, Any] | None = None
-        self._actions: Batch = {}
+        self._actions: dict[str, NDArray[Any]] = {}
         self._final_obs: dict[str, list[Any]] = {key: [] for key in step.obs}
         self._final_index: list[tuple[int, int]] = []
         self._horizon = horizon
@@ -194,8 +194,8 @@ class _Storage:
     def put(self, t: int, action: Batch, step: Step, ended_rows: NDArray[np.intp]) -> None:
         for key, value in action.items():
             if t == 0:
-                self._actions[key] = torch.empty((self._horizon, *value.shape), dtype=value.dtype)
-            self._actions[key][t] = value
+                self._actions[key] = torch.empty((self._horizon, *value.shape), dtype=value.dtype).numpy()
+            self._actions[key][t] = value.cpu().numpy()
         self._reward[t] = step.reward
         self._terminated[t] = step.terminated
         self._truncated[t] = step.truncated
@@ -209,7 +209,7 @@ class _Storage:
             self._valid[t] = step.valid
 
     def batch(self) -> Batch:
-        batch = {**self._seen_tensors, **self._actions}
+        batch = {**self._seen_tensors, **{key: torch.from_numpy(value) for key, value in self._actions.items()}}
         batch["reward"] = torch.from_numpy(self._reward)
         batch["terminated"] = torch.from_numpy(self._terminated)
         batch["truncated"] = torch.from_numpy(self._truncated)

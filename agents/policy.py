@@ -110,16 +110,17 @@ class ActorCritic(nn.Module):
 
     def acting(self, mode: Mode) -> Acting:
         encoder, actor, heads, device = lean(self.actor_encoder), lean(self.actor), self.heads, self.device
+        normalizers = {key: lean(normalizer) for key, normalizer in self.normalizers.items()}
+        draw = heads.sample if mode == "explore" else heads.uniform
 
         @torch.no_grad()
         def act(step: Batch, state: Batch, noise: Batch) -> tuple[Batch, Batch]:
             if device.type != "cpu":
                 step, noise = _moved(step, device), _moved(noise, device)
-            obs = self._normalized(step) if self.normalizers else step
-            params = heads.params(actor(encoder(obs)), step.get("action_mask"))
-            if mode == "greedy":
-                return heads.mode(params), state
-            return (heads.sample if mode == "explore" else heads.uniform)(params, noise), state
+            if normalizers:
+                step = step | {key: normalizer(step[key]) for key, normalizer in normalizers.items()}
+            params = heads.params(actor(encoder(step)), step.get("action_mask"))
+            return heads.mode(params) if mode == "greedy" else draw(params, noise), state
 
         return act
 

@@ -83,7 +83,7 @@ def profile(argv: Sequence[str]) -> int:
 
     def timed_make_vec(*args: Any, **kwargs: Any) -> Any:
         vec = make_vec(*args, **kwargs)
-        timers.watch("env", vec, "step", within="acting")
+        timers.watch("env", vec, "send", "receive", within="acting")
         return vec
 
     def timed_fit(algorithm: Any, stream: Any, **kwargs: Any) -> Counters:

@@ -11,7 +11,9 @@ from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from training.claims import Claim
 from training.core import Every
+from training.optimizer_config import OptimizerConfig
 from training.run import Run
+from training.schedules import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class Config(on_policy.OnPolicyConfig):
 
     env: EnvConfig = EnvConfig("BipedalWalker-v3")
     num_envs: int = 32
-    env_steps: int = 1_000_000
+    env_steps: int = 2_000_000
     policy: PolicyConfig = PolicyConfig(normalize_observation=True)
     scale_reward: bool = True
     agent: PPOConfig = PPOConfig(
@@ -30,6 +32,7 @@ class Config(on_policy.OnPolicyConfig):
         gamma=0.999,
         gae_lambda=0.95,
         clip_range=0.18,
+        optimizer=OptimizerConfig(learning_rate=3e-4, schedule=Schedule("linear"), eps=1e-5, max_grad_norm=0.5),
     )
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(200_000), episodes=10, final_episodes=50)
 

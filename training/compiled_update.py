@@ -1,12 +1,11 @@
 """One update as one compiled function: loss, gradient, clipping and Adam, for an Optimizer whose `compile` is on.
 
-torch's own Adam cannot be compiled together with the loss, so it is written out here; a test holds the two against each
-other. The compiler (TorchInductor) needs a C++ compiler; its results are kept on the disk for the next run.
+The compiler (TorchInductor) needs a C++ compiler; its results are kept on the disk for the next run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from training.adam import AdamGroup
 from training.core import Batch, select
 from training.metrics import Metrics
 
@@ -32,7 +32,6 @@ class CompiledUpdate:
 
     Args:
         leaves: the parameters to train.
-        optimizers: torch's Adam and AdamW that hold their rates and moments, which are updated in place.
         max_grad_norm: of the whole gradient; None: no clipping.
         autocast: the context of the forward pass.
     """
@@ -40,13 +39,12 @@ class CompiledUpdate:
     def __init__(
         self,
         leaves: Sequence[Tensor],
-        optimizers: Sequence[torch.optim.Optimizer],
         max_grad_norm: float | None,
         autocast: AbstractContextManager[Any],
     ) -> None:
-        self._leaves, self._optimizers = list(leaves), optimizers
+        self._leaves = list(leaves)
         self._max_grad_norm, self._autocast = max_grad_norm, autocast
-        self._groups: list[_Group] = []
+        self.groups: list[AdamGroup] = []
         self._not_blocked = torch.zeros((), device=self._leaves[0].device)
         self._on_gpu = self._leaves[0].device.type == "cuda"
         # The gradient is taken inside of what is compiled.
@@ -55,10 +53,6 @@ class CompiledUpdate:
         self._compiled = torch.compile(
             _of_its_own(self._update), fullgraph=True, mode="reduce-overhead" if self._on_gpu else None
         )
-
-    def forget_state(self) -> None:
-        """The optimizers hold other moments now."""
-        self._groups.clear()
 
     def __call__(
         self,
@@ -69,12 +63,7 @@ class CompiledUpdate:
         blocked: Tensor | None,
     ) -> Updated:
         """One update as in `Optimizer.step`. With a `blocked` [] above 0 it only measures."""
-        if not self._groups:
-            position = {id(leaf): index for index, leaf in enumerate(self._leaves)}
-            for optimizer in self._optimizers:
-                for options in optimizer.param_groups:
-                    self._groups.append(_Group(options, optimizer, [position[id(leaf)] for leaf in options["params"]]))
-        for group in self._groups:
+        for group in self.groups:
             group.read_rate()
         blocked = self._not_blocked if blocked is None else blocked
         numbers, norms, metrics = self._compiled(loss_fn, batch, rows, prepare, blocked)
@@ -107,61 +96,12 @@ class CompiledUpdate:
             if self._max_grad_norm is not None:
                 scale = (self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
             good = torch.isfinite(objective + norm) & (blocked == 0)
-            for group in self._groups:
-                group.update([gradients[position] * scale for position in group.positions], good)
+            clipped = [gradient * scale for gradient in gradients]
+            for group in self.groups:
+                group.step_written_out(clipped, good)
             values = [torch.as_tensor(metric.value, device=norm.device) for metric in loss.metrics.values()]
             numbers = torch.stack([value.float() for value in (objective, norm, *values)])
         return numbers, norms, {key: metric._replace(value=0.0) for key, metric in loss.metrics.items()}
-
-
-class _Group:
-    """The parameters of one rule, their moments, and Adam (Kingma and Ba 2015, algorithm 1) on them."""
-
-    def __init__(self, options: Mapping[str, Any], optimizer: torch.optim.Optimizer, positions: list[int]) -> None:
-        self._options = options
-        self.positions = positions  # of its parameters among all
-        self.leaves: list[Tensor] = options["params"]
-        for leaf in self.leaves:
-            if not optimizer.state[leaf]:
-                optimizer.state[leaf] = {
-                    "step": torch.zeros((), device=leaf.device),
-                    "exp_avg": torch.zeros_like(leaf),
-                    "exp_avg_sq": torch.zeros_like(leaf),
-                }
-        states = [optimizer.state[leaf] for leaf in self.leaves]
-        self._steps: list[Tensor] = [state["step"] for state in states]
-        self._means = [state["exp_avg"] for state in states]
-        self._squares = [state["exp_avg_sq"] for state in states]
-        self._rate = torch.zeros((), dtype=torch.float64, device=self.leaves[0].device)
-        self._rate_read: float | None = None
-        self._decoupled = isinstance(optimizer, torch.optim.AdamW)
-
-    def read_rate(self) -> None:
-        """The learning rate is a tensor inside of what is compiled, so that another value compiles nothing again."""
-        if self._options["lr"] != self._rate_read:
-            self._rate_read = self._options["lr"]
-            self._rate.fill_(self._rate_read)
-
-    def update(self, gradients: Sequence[Tensor], good: Tensor) -> None:
-        beta1, beta2 = self._options["betas"]
-        eps, decay = self._options["eps"], self._options["weight_decay"]
-        step = self._steps[0].double() + 1
-        rate = (self._rate / (1 - beta1**step)).float()
-        correction = (1 - beta2**step).sqrt().float()
-        for leaf, gradient, mean, square in zip(self.leaves, gradients, self._means, self._squares, strict=True):
-            start = leaf
-            if decay and self._decoupled:
-                start = leaf * (1 - self._rate.float() * decay)
-            elif decay:
-                gradient = gradient + decay * leaf
-            new_mean = mean + (1 - beta1) * (gradient - mean)
-            new_square = square * beta2 + (1 - beta2) * gradient * gradient
-            new_leaf = start - rate * new_mean / (new_square.sqrt() / correction + eps)
-            mean.copy_(torch.where(good, new_mean, mean))
-            square.copy_(torch.where(good, new_square, square))
-            leaf.copy_(torch.where(good, new_leaf, leaf))
-        for made in self._steps:
-            made.add_(good)
 
 
 def _of_its_own(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -244,15 +244,25 @@ class Normalizer(nn.Module):
         self.count.copy_(count)
 
     def forward(self, values: Tensor) -> Tensor:
-        normalized = (values.double() - self.mean) * torch.rsqrt(self.variance + 1e-8)
-        return torch.where(self.count > 0, normalized.clamp(-10.0, 10.0), values).float()
+        return torch.where(self.count > 0, _normalized(self.mean, self._scale(), values), values.float())
+
+    def lean(self) -> Callable[[Tensor], Tensor]:
+        """The same with the present statistics."""
+        return partial(_normalized, self.mean.clone(), self._scale()) if self.count > 0 else _to_float
+
+    def _scale(self) -> Tensor:
+        return torch.rsqrt(self.variance + 1e-8)
+
+
+def _normalized(mean: Tensor, scale: Tensor, values: Tensor) -> Tensor:
+    return ((values.double() - mean) * scale).clamp(-10.0, 10.0).float()
 
 
 def lean(module: nn.Module) -> Callable[[Any], Tensor]:
     """The same computation, to the bit, without the bookkeeping of nn.Module, and with no gradient.
 
-    For acting, where that bookkeeping costs more than the arithmetic of a small network. It holds the present modules
-    and parameters: changes in place are seen, other ones need a new call.
+    For acting, where that bookkeeping costs more than the arithmetic of a small network. It is the module as it is now:
+    later changes need a new call.
     """
     if type(module) is nn.Linear:
         return partial(_linear, module.weight.detach(), module.bias.detach())
@@ -263,6 +273,8 @@ def lean(module: nn.Module) -> Callable[[Any], Tensor]:
     if isinstance(module, Encoder) and len(module.encoders) == 1:
         ((key, encoder),) = module.encoders.items()
         return partial(_of_key, key, lean(encoder))
+    if isinstance(module, Normalizer):
+        return module.lean()
     return module.forward if isinstance(module, Flat) else module
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from training.adam import AdamGroup
 from training.compiled_update import CompiledUpdate
 from training.core import Batch, Budget, Counters, State, UserError, select
 from training.metrics import Last, Mean, Metrics, Sum, merge_metrics
@@ -86,11 +87,9 @@ class Optimizer:
         defers = device.type == "cuda" and kinds <= {"adam", "adamw"} and not self._counts_skipped
         self._deferred = DeferredCheck(self.trainable) if defers else None
         self._averages = [leaf.detach().clone() for leaf in self._leaves] if config.ema_decay is not None else []
-        self._compiled = (
-            CompiledUpdate(self._leaves, self._optimizers, config.max_grad_norm, self._autocast)
-            if config.compile
-            else None
-        )
+        compiles = config.compile
+        self._compiled = CompiledUpdate(self._leaves, config.max_grad_norm, self._autocast) if compiles else None
+        self._take_moments()
 
     def step(
         self,
@@ -161,12 +160,13 @@ class Optimizer:
         self._set_learning_rates(now)
         if config.max_grad_norm is not None:
             torch._foreach_mul_(values, (config.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-        for leaf, value in zip(self._leaves, values, strict=True):
-            leaf.grad = value
-        for optimizer in self._optimizers:
-            if self._deferred is not None:
-                optimizer.found_inf = self._deferred.bad  # type: ignore[attr-defined]
-            optimizer.step()
+        for group in self._adam_groups:
+            group.step(values, None if self._deferred is None else self._deferred.bad)
+        if self._other_optimizers:
+            for leaf, value in zip(self._leaves, values, strict=True):
+                leaf.grad = value
+            for optimizer in self._other_optimizers:
+                optimizer.step()
         if self._scaler is not None:
             self._scaler.update()
         self._average()
@@ -204,6 +204,19 @@ class Optimizer:
             # Only the count: the loss and the norm are not finite and would spoil the means they are logged in.
             return {f"{self.name}/skipped_updates": Sum(1.0)}
         raise NonFinite(now.updates + 1, describe(float(loss), [norm.item() for norm in norms], list(self.trainable)))
+
+    def _take_moments(self) -> None:
+        """Adam's are updated where torch's optimizers hold them now, the others by torch's own `step`."""
+        position = {id(leaf): index for index, leaf in enumerate(self._leaves)}
+        adams = [o for o in self._optimizers if isinstance(o, torch.optim.Adam)]  # of which AdamW is one
+        self._other_optimizers = [o for o in self._optimizers if o not in adams]
+        self._adam_groups = [
+            AdamGroup(options, adam, [position[id(leaf)] for leaf in options["params"]])
+            for adam in adams
+            for options in adam.param_groups
+        ]
+        if self._compiled is not None:
+            self._compiled.groups = self._adam_groups
 
     def _set_learning_rates(self, now: Counters) -> None:
         if now is self._scheduled_for:
@@ -267,8 +280,7 @@ class Optimizer:
             # Clones: torch keeps the tensors that it is given, and two optimizers may load one state.
             tensors = [{k: v.clone() for k, v in moments[key].items() if k != "kind"} for key in names]
             optimizer.load_state_dict({"state": dict(enumerate(tensors)), "param_groups": groups})
-        if self._compiled is not None:
-            self._compiled.forget_state()
+        self._take_moments()
         if self._averages:
             torch._foreach_copy_(self._averages, [averages[key] for key in self.trainable])
         if self._scaler is not None:
