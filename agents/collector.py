@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from agents.policy import Policy
-from envs.vector import Step, VectorEnv
+from envs.vector import Arrays, Step, VectorEnv
 from training.core import Batch, State, Stateful
 from training.metrics import Mean, Metrics, Sum
 from training.seeding import generator
@@ -65,7 +65,8 @@ class Group:
 
     def collect(self, policy: Policy, horizon: int) -> Generator[None, None, tuple[Batch, list[Episode]]]:
         """Collects a rollout; yields whenever its environments have been sent their actions."""
-        act, noise = policy.acting("explore"), policy.noise((horizon, self.vec.num_envs), self._rng)
+        num_envs = self.vec.num_envs
+        act, noise = policy.acting("explore", num_envs), policy.noise((horizon, num_envs), self._rng)
         rollout = _Storage(self._step, horizon)
         rollout.put_obs(0, self._step, self.vec.episode_steps == 0)
         ended: list[Episode] = []
@@ -162,7 +163,7 @@ def take_turns(tasks: Sequence[Generator[None, None, T]]) -> list[T]:
 
 
 class _Storage:
-    """The arrays of one rollout, allocated once; torch and NumPy see the same memory."""
+    """The arrays of one rollout, allocated once; the batch that is made of them shares their memory."""
 
     def __init__(self, step: Step, horizon: int) -> None:
         num_envs = len(step.reward)
@@ -170,19 +171,18 @@ class _Storage:
         if step.action_mask is not None:
             first["action_mask"] = step.action_mask
         self._seen = {key: np.empty((horizon + 1, *value.shape), value.dtype) for key, value in first.items()}
-        self._seen_tensors = {key: torch.from_numpy(value) for key, value in self._seen.items()}
         self._reward = np.empty((horizon, num_envs), np.float32)
         self._terminated = np.empty((horizon, num_envs), bool)
         self._truncated = np.empty((horizon, num_envs), bool)
         self._valid: np.ndarray[Any, Any] | None = None
-        self._actions: dict[str, NDArray[Any]] = {}
+        self._actions: Arrays = {}
         self._final_obs: dict[str, list[Any]] = {key: [] for key in step.obs}
         self._final_index: list[tuple[int, int]] = []
         self._horizon = horizon
 
-    def obs(self, t: int) -> Batch:
+    def obs(self, t: int) -> Arrays:
         """What the policy sees at step t, [N, ...]."""
-        return {key: value[t] for key, value in self._seen_tensors.items()}
+        return {key: value[t] for key, value in self._seen.items()}
 
     def put_obs(self, t: int, step: Step, is_first: NDArray[np.bool_]) -> None:
         for key, value in step.obs.items():
@@ -191,11 +191,11 @@ class _Storage:
         if step.action_mask is not None:
             self._seen["action_mask"][t] = step.action_mask
 
-    def put(self, t: int, action: Batch, step: Step, ended_rows: NDArray[np.intp]) -> None:
+    def put(self, t: int, action: Arrays, step: Step, ended_rows: NDArray[np.intp]) -> None:
         for key, value in action.items():
             if t == 0:
-                self._actions[key] = torch.empty((self._horizon, *value.shape), dtype=value.dtype).numpy()
-            self._actions[key][t] = value.cpu().numpy()
+                self._actions[key] = np.empty((self._horizon, *value.shape), value.dtype)
+            self._actions[key][t] = value
         self._reward[t] = step.reward
         self._terminated[t] = step.terminated
         self._truncated[t] = step.truncated
@@ -209,7 +209,7 @@ class _Storage:
             self._valid[t] = step.valid
 
     def batch(self) -> Batch:
-        batch = {**self._seen_tensors, **{key: torch.from_numpy(value) for key, value in self._actions.items()}}
+        batch = {key: torch.from_numpy(value) for key, value in (self._seen | self._actions).items()}
         batch["reward"] = torch.from_numpy(self._reward)
         batch["terminated"] = torch.from_numpy(self._terminated)
         batch["truncated"] = torch.from_numpy(self._truncated)

@@ -10,7 +10,7 @@ import torch
 from agents.policy import Mode, Policy, policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
-from envs.vector import Step, VectorEnv
+from envs.vector import Arrays, Step, VectorEnv
 from training.core import Algorithm, Batch, Every, require
 from training.metrics import Last, Metrics
 from training.seeding import derived_seed, generator
@@ -99,7 +99,7 @@ def play(
     max_episode_steps: int = EvaluationConfig.max_episode_steps,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns and lengths of the first `episodes_per_env` episodes of every environment, both [episodes]."""
-    act = policy.acting(mode)
+    act = policy.acting(mode, vec.num_envs)
     step = vec.reset()
     state: Batch = {}
     total, length = np.zeros(vec.num_envs), np.zeros(vec.num_envs, np.int64)
@@ -121,10 +121,7 @@ def play(
     return np.array(returns), np.array(lengths)
 
 
-def _seen(step: Step, is_first: np.ndarray) -> Batch:
+def _seen(step: Step, is_first: np.ndarray) -> Arrays:
     """What the policy sees, [N, ...]."""
-    seen = {key: torch.from_numpy(value) for key, value in step.obs.items()}
-    seen["is_first"] = torch.from_numpy(is_first)
-    if step.action_mask is not None:
-        seen["action_mask"] = torch.from_numpy(step.action_mask)
-    return seen
+    seen = {**step.obs, "is_first": is_first}
+    return seen if step.action_mask is None else {**seen, "action_mask": step.action_mask}

@@ -3,7 +3,8 @@
 A head has no weights. `params [..., size]` are the outputs of the policy's last layer (and, for the Gaussian, a learned
 standard deviation beside them); actions have the shape of the space behind the same leading dimensions. The noise of
 an action is drawn apart from it, on the CPU: that of a whole rollout costs little more than that of one step, and every
-device sees the same. torch.distributions would do the same sums in two to three times the time.
+device sees the same. Choosing actions takes tensors and NumPy arrays alike, and returns the same kind.
+torch.distributions would do the same sums in two to three times the time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Any, Protocol
+from itertools import accumulate
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from training.core import UserError
+
+Values = TypeVar("Values", Tensor, NDArray[Any])
+"""Tensors or arrays."""
 
 LOG_STD_RANGE = (-20.0, 2.0)
 MASKED_LOGIT = -1e9  # finite, so that 0 * log(0) stays 0 in the entropy
@@ -36,9 +41,9 @@ class Head(Protocol):
         """What makes one action random for each index of the leading dimensions."""
         ...
 
-    def sample(self, params: Tensor, noise: Tensor) -> Tensor: ...
+    def sample(self, params: Values, noise: Values) -> Values: ...
 
-    def mode(self, params: Tensor) -> Tensor: ...
+    def mode(self, params: Values) -> Values: ...
 
     def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
         """An action drawn evenly from the whole space, whatever the policy thinks."""
@@ -62,14 +67,14 @@ class Categorical:
         exponential = torch.empty(*leading, self.size).exponential_(generator=rng)
         return exponential.clamp_(min=torch.finfo(torch.float32).tiny).log_().neg_()
 
-    def sample(self, params: Tensor, noise: Tensor) -> Tensor:
-        return (params + noise).argmax(-1)  # the Gumbel-max trick
+    def sample(self, params: Values, noise: Values) -> Values:
+        return _argmax(params + noise)  # the Gumbel-max trick
 
-    def mode(self, params: Tensor) -> Tensor:
-        return params.argmax(-1)
+    def mode(self, params: Values) -> Values:
+        return _argmax(params)
 
     def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
-        return self.sample(torch.where(params > MASKED_LOGIT / 2, 0.0, MASKED_LOGIT), noise)
+        return (torch.where(params > MASKED_LOGIT / 2, 0.0, MASKED_LOGIT) + noise).argmax(-1)
 
     def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         log_p = params.log_softmax(-1)
@@ -87,29 +92,26 @@ class MultiCategorical:
         self.size = sum(self.sizes)
         self._parts = [Categorical(size) for size in self.sizes]
 
-    def _shaped(self, actions: list[Tensor]) -> Tensor:
-        return torch.stack(actions, dim=-1).reshape(*actions[0].shape, *self.shape)
+    def _shaped(self, actions: list[Values]) -> Values:
+        shape = (*actions[0].shape, *self.shape)
+        stacked: Values = _library(actions[0]).stack(actions, -1).reshape(shape)
+        return stacked
 
-    def _split(self, of_all: Tensor) -> tuple[Tensor, ...]:
-        """The share of each part in a tensor [..., size]."""
-        parts: tuple[Tensor, ...] = of_all.split(self.sizes, dim=-1)
-        return parts
-
-    def _each(self, params: Tensor) -> list[tuple[Categorical, Tensor]]:
-        return list(zip(self._parts, self._split(params), strict=True))
+    def _each(self, params: Values) -> list[tuple[Categorical, Values]]:
+        return list(zip(self._parts, _split(params, self.sizes), strict=True))
 
     def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
         return Categorical(self.size).noise(leading, rng)
 
-    def sample(self, params: Tensor, noise: Tensor) -> Tensor:
-        drawn = zip(self._each(params), self._split(noise), strict=True)
+    def sample(self, params: Values, noise: Values) -> Values:
+        drawn = zip(self._each(params), _split(noise, self.sizes), strict=True)
         return self._shaped([part.sample(logits, own_noise) for (part, logits), own_noise in drawn])
 
-    def mode(self, params: Tensor) -> Tensor:
+    def mode(self, params: Values) -> Values:
         return self._shaped([part.mode(logits) for part, logits in self._each(params)])
 
     def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
-        drawn = zip(self._each(params), self._split(noise), strict=True)
+        drawn = zip(self._each(params), _split(noise, self.sizes), strict=True)
         return self._shaped([part.uniform(logits, own_noise) for (part, logits), own_noise in drawn])
 
     def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,21 +128,24 @@ class Bernoulli:
         self.shape = shape
         self.size = math.prod(shape)
 
-    def _shaped(self, action: Tensor) -> Tensor:
-        return action.to(torch.int8).reshape(*action.shape[:-1], *self.shape)
+    def _shaped(self, action: Values) -> Values:
+        chosen: Any = action
+        chosen = chosen.to(torch.int8) if isinstance(action, Tensor) else chosen.astype(np.int8)
+        shaped: Values = chosen.reshape(*action.shape[:-1], *self.shape)
+        return shaped
 
     def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
-        """Uniform in [0, 1), [..., n]."""
-        return torch.rand(*leading, self.size, generator=rng)
+        """Logistic [..., n]."""
+        return torch.rand(*leading, self.size, generator=rng).logit_(eps=torch.finfo(torch.float32).eps)
 
-    def sample(self, params: Tensor, noise: Tensor) -> Tensor:
-        return self._shaped(noise < params.sigmoid())
+    def sample(self, params: Values, noise: Values) -> Values:
+        return self._shaped(params + noise > 0)  # with probability sigmoid(params)
 
-    def mode(self, params: Tensor) -> Tensor:
+    def mode(self, params: Values) -> Values:
         return self._shaped(params > 0)
 
     def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
-        return self._shaped(noise < 0.5)
+        return self._shaped(noise > 0)
 
     def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         taken = action.reshape(params.shape).to(params.dtype)
@@ -157,22 +162,23 @@ class Gaussian:
         self.shape = shape
         self.size = math.prod(shape)
 
-    def _mean_and_log_std(self, params: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = params.chunk(2, dim=-1)
-        return mean, log_std.clamp(*LOG_STD_RANGE)
+    def _mean_and_log_std(self, params: Values) -> tuple[Values, Values]:
+        log_std: Values = _library(params).clip(params[..., self.size :], *LOG_STD_RANGE)
+        return params[..., : self.size], log_std
 
-    def _shaped(self, action: Tensor) -> Tensor:
+    def _shaped(self, action: Values) -> Values:
         return action.reshape(*action.shape[:-1], *self.shape)
 
     def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
         """Standard normal [..., n]."""
         return torch.randn(*leading, self.size, generator=rng)
 
-    def sample(self, params: Tensor, noise: Tensor) -> Tensor:
+    def sample(self, params: Values, noise: Values) -> Values:
         mean, log_std = self._mean_and_log_std(params)
-        return self._shaped(mean + log_std.exp() * noise)
+        drawn: Values = mean + _library(params).exp(log_std) * noise
+        return self._shaped(drawn)
 
-    def mode(self, params: Tensor) -> Tensor:
+    def mode(self, params: Values) -> Values:
         return self._shaped(self._mean_and_log_std(params)[0])
 
     def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
@@ -199,11 +205,11 @@ class SquashedGaussian:
     def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
         return self.gaussian.noise(leading, rng)
 
-    def sample(self, params: Tensor, noise: Tensor) -> Tensor:
-        return self.gaussian.sample(params, noise).tanh()
+    def sample(self, params: Values, noise: Values) -> Values:
+        return _tanh(self.gaussian.sample(params, noise))
 
-    def mode(self, params: Tensor) -> Tensor:
-        return self.gaussian.mode(params).tanh()
+    def mode(self, params: Values) -> Values:
+        return _tanh(self.gaussian.mode(params))
 
     def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
         return self.gaussian.uniform(params, noise)
@@ -254,25 +260,32 @@ class Heads(nn.Module):
             {key: nn.Parameter(torch.full((self.heads[key].size,), initial_log_std)) for key in self._with_log_std}
         )
 
-    def params(self, outputs: Tensor, action_mask: Tensor | None = None) -> dict[str, Tensor]:
-        """From the last layer's outputs [..., size], of any precision, to the float32 parameters of each head."""
-        outputs = outputs.float()
-        parts = (outputs,) if len(self._sizes) == 1 else outputs.split(self._sizes, dim=-1)
-        params = dict(zip(self.heads, parts, strict=True))
+    def params(
+        self, outputs: Values, action_mask: Values | None = None, log_std: Mapping[str, Values] | None = None
+    ) -> dict[str, Values]:
+        """From the last layer's outputs [..., size], of any precision, to the float32 parameters of each head.
+
+        `log_std` stands for the module's own where the outputs are NumPy arrays.
+        """
+        library = _library(outputs)
+        if isinstance(outputs, Tensor):
+            outputs = outputs.float()
+        params = dict(zip(self.heads, _split(outputs, self._sizes), strict=True))
         for key in self._with_log_std:
-            params[key] = torch.cat([params[key], self.log_std[key].expand_as(params[key])], dim=-1)
+            own = self.log_std[key] if log_std is None else log_std[key]
+            params[key] = library.concatenate((params[key], library.broadcast_to(own, params[key].shape)), -1)
         if action_mask is not None:
             (key,) = params
-            params[key] = params[key].masked_fill(~action_mask, MASKED_LOGIT)
+            params[key] = library.where(action_mask, params[key], MASKED_LOGIT)
         return params
 
     def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> dict[str, Tensor]:
         return {key: head.noise(leading, rng) for key, head in self.heads.items()}
 
-    def sample(self, params: dict[str, Tensor], noise: dict[str, Tensor]) -> dict[str, Tensor]:
+    def sample(self, params: dict[str, Values], noise: Mapping[str, Values]) -> dict[str, Values]:
         return {key: head.sample(params[key], noise[key]) for key, head in self.heads.items()}
 
-    def mode(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
+    def mode(self, params: dict[str, Values]) -> dict[str, Values]:
         return {key: head.mode(params[key]) for key, head in self.heads.items()}
 
     def uniform(self, params: dict[str, Tensor], noise: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -287,3 +300,25 @@ def _total(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Log-probabilities and entropies of independent parts, added up."""
     log_probs, entropies = zip(*parts, strict=True)
     return reduce(torch.add, log_probs), reduce(torch.add, entropies)
+
+
+def _library(values: Any) -> Any:
+    return torch if isinstance(values, Tensor) else np
+
+
+def _split(values: Values, sizes: Sequence[int]) -> list[Values]:
+    """[..., sum of sizes] cut along its last dimension."""
+    if len(sizes) == 1:
+        return [values]
+    ends = list(accumulate(sizes))
+    return [values[..., end - size : end] for size, end in zip(sizes, ends, strict=True)]
+
+
+def _argmax(values: Values) -> Values:
+    best: Values = _library(values).argmax(values, -1)
+    return best
+
+
+def _tanh(values: Values) -> Values:
+    pressed: Values = _library(values).tanh(values)
+    return pressed

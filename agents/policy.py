@@ -9,18 +9,18 @@ from typing import Any, Literal, Protocol, TypeGuard
 import numpy as np
 import torch
 from gymnasium import Space, spaces
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from agents.heads import LOG_STD_RANGE, Heads
 from envs.actions import ToBounds
 from envs.space_json import space_from_json, space_to_json
 from envs.spaces import flatten, leaves, unflatten
-from envs.vector import named
+from envs.vector import Arrays, named
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
 from training.core import Batch, State, require
-from training.networks import MLP, Encoder, NetworkConfig, Normalizer, lean
+from training.networks import MLP, Encoder, NetworkConfig, Normalizer
+from training.numpy_networks import as_numpy, encoder_as_numpy
 from training.run_folder import find_checkpoint
 from training.seeding import generator
 
@@ -30,7 +30,7 @@ Mode = Literal["explore", "greedy", "random"]
 class Acting(Protocol):
     """A policy as a function."""
 
-    def __call__(self, step: Batch, state: Batch, noise: Batch) -> tuple[Batch, Batch]:
+    def __call__(self, step: Arrays, state: Batch, noise: Arrays) -> tuple[Arrays, Batch]:
         """One action for each row of `step` (obs, is_first, action_mask, all [N, ...]), and the next recurrent state.
 
         `noise` [N, ...] makes the actions random; greedy ones need none. The actions are what the algorithm learns
@@ -42,15 +42,15 @@ class Acting(Protocol):
 class Policy(Protocol):
     """Maps observations to actions."""
 
-    def acting(self, mode: Mode) -> Acting:
-        """How the policy acts with the weights that it has now."""
+    def acting(self, mode: Mode, rows: int) -> Acting:
+        """How the policy acts with the weights that it has now, for `rows` environments at a time."""
         ...
 
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Batch:
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Arrays:
         """The noise of one action for each index of the leading dimensions, such as [T, N]."""
         ...
 
-    def env_action(self, action: Batch) -> dict[str, NDArray[Any]]:
+    def env_action(self, action: Arrays) -> Arrays:
         """The environment's actions [N, ...]: rescaled and clipped to the bounds of its space."""
         ...
 
@@ -108,28 +108,49 @@ class ActorCritic(nn.Module):
     def device(self) -> torch.device:
         return self.critic[-1].weight.device  # type: ignore[return-value]  # the last layer is linear
 
-    def acting(self, mode: Mode) -> Acting:
-        encoder, actor, heads, device = lean(self.actor_encoder), lean(self.actor), self.heads, self.device
-        normalizers = {key: lean(normalizer) for key, normalizer in self.normalizers.items()}
-        draw = heads.sample if mode == "explore" else heads.uniform
+    def acting(self, mode: Mode, rows: int) -> Acting:
+        return self._acting_in_numpy(mode, rows) or self._acting_in_torch(mode)
+
+    def _acting_in_torch(self, mode: Mode) -> Acting:
+        """With the network's modules: on a GPU, for large networks and for images."""
+        draw = self.heads.sample if mode == "explore" else self.heads.uniform
 
         @torch.no_grad()
-        def act(step: Batch, state: Batch, noise: Batch) -> tuple[Batch, Batch]:
-            if device.type != "cpu":
-                step, noise = _moved(step, device), _moved(noise, device)
-            if normalizers:
-                step = step | {key: normalizer(step[key]) for key, normalizer in normalizers.items()}
-            params = heads.params(actor(encoder(step)), step.get("action_mask"))
-            return heads.mode(params) if mode == "greedy" else draw(params, noise), state
+        def act(step: Arrays, state: Batch, noise: Arrays) -> tuple[Arrays, Batch]:
+            seen = self._normalized({key: torch.from_numpy(value).to(self.device) for key, value in step.items()})
+            params = self.heads.params(self.actor(self.actor_encoder(seen)), seen.get("action_mask"))
+            if mode == "greedy":
+                action = self.heads.mode(params)
+            else:
+                action = draw(params, {key: torch.from_numpy(value).to(self.device) for key, value in noise.items()})
+            return {key: value.cpu().numpy() for key, value in action.items()}, state
 
         return act
 
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Batch:
-        return self.heads.noise(leading, rng)
+    def _acting_in_numpy(self, mode: Mode, rows: int) -> Acting | None:
+        """With NumPy on the same weights, in a third of the time; None where that is not so."""
+        if self.device.type != "cpu" or mode == "random":
+            return None
+        encoder, actor = encoder_as_numpy(self.actor_encoder, rows), as_numpy(self.actor, rows)
+        if encoder is None or actor is None:
+            return None
+        normalizers = {key: as_numpy(normalizer, rows) for key, normalizer in self.normalizers.items()}
+        heads = self.heads
+        log_std = {key: value.detach().numpy() for key, value in heads.log_std.items()}
 
-    def env_action(self, action: Batch) -> dict[str, NDArray[Any]]:
-        arrays = {key: value.cpu().numpy() for key, value in action.items()}
-        return arrays | {key: to_bounds(arrays[key]) for key, to_bounds in self._to_bounds.items()}
+        def act(step: Arrays, state: Batch, noise: Arrays) -> tuple[Arrays, Batch]:
+            if normalizers:
+                step = step | {key: normalize(step[key]) for key, normalize in normalizers.items() if normalize}
+            params = heads.params(actor(encoder(step)), step.get("action_mask"), log_std)
+            return heads.mode(params) if mode == "greedy" else heads.sample(params, noise), state
+
+        return act
+
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Arrays:
+        return {key: value.numpy() for key, value in self.heads.noise(leading, rng).items()}
+
+    def env_action(self, action: Arrays) -> Arrays:
+        return action | {key: to_bounds(action[key]) for key, to_bounds in self._to_bounds.items()}
 
     def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probability of `action`, entropy and value of each sample, all [...], with their gradients."""
@@ -165,13 +186,10 @@ class ActorCritic(nn.Module):
 
         Predictions that are not greedy are drawn with torch's global generator.
         """
-        step = {
-            named("obs", name): torch.from_numpy(value[None])
-            for name, value in flatten(leaves(self.observation_space), obs).items()
-        }
+        step = {named("obs", name): value[None] for name, value in flatten(leaves(self.observation_space), obs).items()}
         if action_mask is not None:
-            step["action_mask"] = torch.from_numpy(np.asarray(action_mask, bool)[None])
-        act = self.acting("greedy" if greedy else "explore")
+            step["action_mask"] = np.asarray(action_mask, bool)[None]
+        act = self.acting("greedy" if greedy else "explore", rows=1)
         action, _ = act(step, {}, self.noise((1,), torch.default_generator))
         actions, parts = self.env_action(action), leaves(self.action_space)
         return unflatten(
@@ -216,10 +234,6 @@ def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> Act
     Raises a UserError when the folder is not a run or holds no checkpoint.
     """
     return policy_of(read_state(find_checkpoint(Path(run), which), "agent"))
-
-
-def _moved(batch: Batch, device: torch.device) -> Batch:
-    return {key: value.to(device) for key, value in batch.items()}
 
 
 def _leaf_spaces(space: Space[Any], prefix: str) -> dict[str, Space[Any]]:

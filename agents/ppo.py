@@ -161,12 +161,13 @@ def ppo_loss(policy: ActorCritic, config: PPOConfig, clip_range: Tensor, batch: 
     if config.entropy_coefficient:  # otherwise only measured
         loss = loss - config.entropy_coefficient * entropy
     with torch.no_grad():
-        metrics: Metrics = {
-            "policy/loss": Mean(policy_loss.mean()),
-            "policy/entropy": Mean(entropy.mean()),
+        measured = {
+            "policy/loss": policy_loss,
+            "policy/entropy": entropy,
             # An estimate of KL(old || new) that is never negative (http://joschu.net/blog/kl-approx.html, k3).
-            "policy/kl": Mean((ratio - 1 - log_ratio).mean()),
-            "policy/clipped_fraction": Mean((ratio != clipped).float().mean()),
-            "value/loss": Mean(value_loss.mean()),
+            "policy/kl": ratio - 1 - log_ratio,
+            "policy/clipped_fraction": ratio != clipped,
+            "value/loss": value_loss,
         }
-    return Loss(loss.sum(), len(loss), metrics)
+        means = torch.stack([values.float() for values in measured.values()]).mean(1)
+    return Loss(loss.sum(), len(loss), dict(zip(measured, map(Mean, means.unbind()), strict=True)))

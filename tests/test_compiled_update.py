@@ -110,6 +110,22 @@ def test_a_compiled_update_that_is_not_finite_is_not_made(how: Any) -> None:
     assert training.step(2)["optimizer/loss"].value > 0
 
 
+def test_each_loss_function_is_compiled_for_itself_and_a_new_one_in_each_call_is_refused() -> None:
+    training = Training(compile=True)
+
+    def doubled(batch: Batch) -> Loss:
+        total, count, metrics = training.loss(batch)
+        return Loss(2 * total, count, metrics)
+
+    losses = [training.optimizer.step(loss, data(), Counters()) for loss in (training.loss, doubled, training.loss)]
+    first, second, third = (float(metrics["optimizer/loss"].value) for metrics in losses)
+    assert first > third > second / 2
+    for _ in range(6):
+        training.optimizer.step(lambda batch: training.loss(batch), data(), Counters())
+    with pytest.raises(RuntimeError, match="new in each call"):
+        training.optimizer.step(lambda batch: training.loss(batch), data(), Counters())
+
+
 def test_many_models_can_be_compiled_in_one_process() -> None:
     for width in range(1, 11):
         model = nn.Linear(3, 2)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from numpy.typing import NDArray
 
 from agents.evaluation import Evaluation, EvaluationConfig, play
 from agents.policy import Acting, ActorCritic, PolicyConfig
 from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from envs.making import make_env, make_vec
+from envs.vector import Arrays
 from training.core import Batch, Budget
 from training.metrics import Last
 from training.networks import NetworkConfig
@@ -61,20 +61,20 @@ class Remembers:
     def __init__(self) -> None:
         self.noted: list[tuple[list[float], list[float], str]] = []
 
-    def acting(self, mode: Any) -> Acting:
-        def act(step: Batch, state: Batch, noise: Batch) -> tuple[Batch, Batch]:
-            before = state.get("steps", torch.full((len(step["is_first"]),), -1.0))
-            steps = torch.where(step["is_first"], 0.0, before + 1)
+    def acting(self, mode: Any, rows: int) -> Acting:
+        def act(step: Arrays, state: Batch, noise: Arrays) -> tuple[Arrays, Batch]:
+            first = torch.from_numpy(step["is_first"].copy())
+            steps = torch.where(first, 0.0, state.get("steps", torch.full((rows,), -1.0)) + 1)
             self.noted.append((step["obs"][:, 0].tolist(), steps.tolist(), mode))
-            return {"action": torch.zeros(len(steps), dtype=torch.int64)}, {"steps": steps}
+            return {"action": np.zeros(rows, np.int64)}, {"steps": steps}
 
         return act
 
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Batch:
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Arrays:
         return {}
 
-    def env_action(self, action: Batch) -> dict[str, NDArray[Any]]:
-        return {key: value.numpy() for key, value in action.items()}
+    def env_action(self, action: Arrays) -> Arrays:
+        return action
 
 
 def measured(env: EnvConfig, policy: ActorCritic, *, seed: int = 1, **config: Any) -> dict[str, float]:

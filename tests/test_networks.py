@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 
 from training.core import UserError
-from training.networks import CNN, MLP, Encoder, NetworkConfig, Normalizer, lean, linear
+from training.networks import CNN, MLP, Encoder, NetworkConfig, Normalizer, linear
 
 CONFIG = NetworkConfig()
 
@@ -208,30 +208,3 @@ def test_the_normalizer_clips_and_is_the_identity_before_its_first_update() -> N
 def test_impossible_values_are_named() -> None:
     with pytest.raises(UserError, match=r"^hidden = \(64, 0\)"):
         NetworkConfig(hidden=(64, 0))
-
-
-@pytest.mark.parametrize("activation", ["tanh", "relu", "silu", "gelu"])
-@pytest.mark.parametrize("layer_norm", [False, True])
-def test_a_lean_network_computes_the_same_bits_and_follows_its_weights(activation: Any, layer_norm: bool) -> None:
-    network = MLP(3, NetworkConfig(activation=activation, layer_norm=layer_norm), seeded(), outputs=2)
-    encoder = Encoder({"obs": spaces.Box(-1, 1, (3,))}, CONFIG, seeded())
-    fast_encoder, fast = lean(encoder), lean(network)
-    values = torch.randn(7, 3, generator=seeded())
-    for _ in range(2):
-        kept = values.clone()
-        with torch.no_grad():
-            assert torch.equal(fast(fast_encoder({"obs": values})), network(encoder({"obs": values})))
-            assert torch.equal(values, kept)
-            for parameter in network.parameters():
-                parameter.mul_(1.5)
-
-
-def test_a_layer_that_was_replaced_is_not_passed_over() -> None:
-    class Doubled(nn.Linear):
-        def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
-            return 2 * super().forward(input)
-
-    network = MLP(3, CONFIG, seeded(), outputs=2)
-    network[-1] = Doubled(network[-1].in_features, 2)
-    values = torch.randn(7, 3, generator=seeded())
-    assert torch.equal(lean(network)(values), network(values))

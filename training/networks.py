@@ -6,10 +6,9 @@ Every weight is drawn from the generator that is passed in; the global one is ne
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -125,8 +124,12 @@ class CNN(nn.Module):
 
 def _called(module: nn.Module, values: Tensor) -> Tensor:
     """`module(values)`, without the search for hooks that it does not have: that costs more than a small layer."""
-    hooked = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    result: Tensor = module(values) if hooked else module.forward(values)
+    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
+        hooked: Tensor = module(values)
+        return hooked
+    if type(module) is nn.Linear:
+        return F.linear(values, module.weight, module.bias)
+    result: Tensor = module.forward(values)
     return result
 
 
@@ -244,52 +247,5 @@ class Normalizer(nn.Module):
         self.count.copy_(count)
 
     def forward(self, values: Tensor) -> Tensor:
-        return torch.where(self.count > 0, _normalized(self.mean, self._scale(), values), values.float())
-
-    def lean(self) -> Callable[[Tensor], Tensor]:
-        """The same with the present statistics."""
-        return partial(_normalized, self.mean.clone(), self._scale()) if self.count > 0 else _to_float
-
-    def _scale(self) -> Tensor:
-        return torch.rsqrt(self.variance + 1e-8)
-
-
-def _normalized(mean: Tensor, scale: Tensor, values: Tensor) -> Tensor:
-    return ((values.double() - mean) * scale).clamp(-10.0, 10.0).float()
-
-
-def lean(module: nn.Module) -> Callable[[Any], Tensor]:
-    """The same computation, to the bit, without the bookkeeping of nn.Module, and with no gradient.
-
-    For acting, where that bookkeeping costs more than the arithmetic of a small network. It is the module as it is now:
-    later changes need a new call.
-    """
-    if type(module) is nn.Linear:
-        return partial(_linear, module.weight.detach(), module.bias.detach())
-    if type(module) in _IN_PLACE:
-        return _IN_PLACE[type(module)]
-    if isinstance(module, MLP):
-        return partial(_in_turn, [lean(layer) for layer in module])
-    if isinstance(module, Encoder) and len(module.encoders) == 1:
-        ((key, encoder),) = module.encoders.items()
-        return partial(_of_key, key, lean(encoder))
-    if isinstance(module, Normalizer):
-        return module.lean()
-    return module.forward if isinstance(module, Flat) else module
-
-
-_IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {nn.Tanh: torch.tanh_, nn.ReLU: torch.relu_}
-
-
-def _linear(weight: Tensor, bias: Tensor, values: Tensor) -> Tensor:
-    return F.linear(values, weight, bias)
-
-
-def _of_key(key: str, encoder: Callable[[Tensor], Tensor], observations: Mapping[str, Tensor]) -> Tensor:
-    return encoder(observations[key])
-
-
-def _in_turn(layers: list[Callable[[Tensor], Tensor]], values: Tensor) -> Tensor:
-    for layer in layers:
-        values = layer(values)
-    return values
+        normalized = (values.double() - self.mean) * torch.rsqrt(self.variance + 1e-8)
+        return torch.where(self.count > 0, normalized.clamp(-10.0, 10.0), values).float()

@@ -1,0 +1,104 @@
+"""Networks as NumPy functions on views of their weights: for acting, one step of a few environments at a time.
+
+There the bookkeeping of torch takes several times as long as the arithmetic of a small network. Results differ from the
+module's in the last bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from training.networks import MLP, Encoder, Flat, Normalizer, OneHot
+
+Array = NDArray[Any]
+Function = Callable[[Array], Array]
+
+MOST_MULTIPLICATIONS = 2**18
+"""In one layer: up to there NumPy's matrix product (OpenBLAS) uses one thread, whatever the machine, and is faster."""
+
+
+def as_numpy(module: nn.Module, rows: int) -> Function | None:
+    """The module as it is now, for inputs [rows, ...]; None where torch computes it better or NumPy cannot.
+
+    Changes of its weights in place are seen. An activation may overwrite its input, which the layer before it made.
+    """
+    if type(module) is nn.Linear:
+        if rows * module.weight.numel() > MOST_MULTIPLICATIONS:
+            return None
+        return partial(_linear, module.weight.detach().numpy().T, module.bias.detach().numpy())
+    if type(module) is nn.LayerNorm:
+        return partial(_layer_norm, module.weight.detach().numpy(), module.bias.detach().numpy(), module.eps)
+    if isinstance(module, MLP):
+        layers = [as_numpy(layer, rows) for layer in module]
+        return partial(_in_turn, [layer for layer in layers if layer]) if all(layers) else None
+    if isinstance(module, Flat):
+        return partial(_flat, module.shape)
+    if isinstance(module, OneHot):
+        return partial(_one_hot, module.offsets.numpy(), module.out_features)
+    if isinstance(module, Normalizer):
+        mean, scale = module.mean.numpy().copy(), 1 / np.sqrt(module.variance.numpy() + 1e-8)
+        return partial(_normalized, mean, scale) if module.count > 0 else partial(np.asarray, dtype=np.float32)
+    return _ACTIVATIONS.get(type(module))
+
+
+def encoder_as_numpy(encoder: Encoder, rows: int) -> Callable[[Mapping[str, Array]], Array] | None:
+    """`as_numpy` of an encoder, which takes named observations."""
+    functions = {key: as_numpy(part, rows) for key, part in encoder.encoders.items()}
+    known = [(key, function) for key, function in functions.items() if function is not None]
+    return partial(_side_by_side, known) if len(known) == len(functions) else None
+
+
+_ACTIVATIONS: dict[type[nn.Module], Function] = {
+    nn.Tanh: lambda values: np.tanh(values, out=values),
+    nn.ReLU: lambda values: np.maximum(values, 0.0, out=values),
+}
+
+
+def _linear(weight: Array, bias: Array, values: Array) -> Array:
+    result: Array = values @ weight
+    result += bias
+    return result
+
+
+def _layer_norm(weight: Array, bias: Array, eps: float, values: Array) -> Array:
+    centred = values - values.mean(-1, keepdims=True)
+    variance = np.square(centred).mean(-1, keepdims=True)
+    result: Array = centred / np.sqrt(variance + np.float32(eps)) * weight + bias
+    return result
+
+
+def _in_turn(layers: Sequence[Function], values: Array) -> Array:
+    for layer in layers:
+        values = layer(values)
+    return values
+
+
+def _side_by_side(parts: Sequence[tuple[str, Function]], observations: Mapping[str, Array]) -> Array:
+    features = [encode(observations[key]) for key, encode in parts]
+    return features[0] if len(features) == 1 else np.concatenate(features, axis=-1)
+
+
+def _flat(shape: tuple[int, ...], values: Array) -> Array:
+    if len(shape) != 1:
+        values = values.reshape(len(values), -1)
+    if values.dtype == np.uint8:
+        return values.astype(np.float32) / np.float32(255)
+    return values.astype(np.float32, copy=False)
+
+
+def _one_hot(offsets: Array, features: int, values: Array) -> Array:
+    columns = values.reshape(len(values), -1) + offsets.reshape(-1)
+    result = np.zeros((len(values), features), np.float32)
+    np.put_along_axis(result, columns, 1.0, axis=-1)
+    return result
+
+
+def _normalized(mean: Array, scale: Array, values: Array) -> Array:
+    normalized: Array = np.clip((values - mean) * scale, -10.0, 10.0).astype(np.float32)
+    return normalized
