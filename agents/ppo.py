@@ -84,6 +84,7 @@ class PPO:
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
         data = self._with_targets({key: value.to(self.policy.device) for key, value in batch.items()})
+        value = data.pop("value")  # only measured
         clip_range = config.clip_range * config.clip_schedule.multiplier(now, self._until)
         self._clip_range.fill_(clip_range)
         measured: list[Metrics] = []
@@ -94,7 +95,7 @@ class PPO:
                 break
         self.policy.update_normalizers(data)
         extra: Metrics = {
-            "value/explained_variance": Mean(explained_variance(data["value"], data["return"])),
+            "value/explained_variance": Mean(explained_variance(value, data["return"])),
             "policy/clip_range": Last(clip_range),
         }
         return merge_metrics(measured) | extra, {}
