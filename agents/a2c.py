@@ -7,7 +7,6 @@ the synchronous version in OpenAI Baselines.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from math import inf, isfinite
 
 import torch
@@ -60,10 +59,13 @@ class A2C:
             batch["reward"], discount(batch, config.gamma), value, next_value, continues(batch), config.gae_lambda
         )
         data = to_samples(batch, {"advantage": advantage, "value": value, "return": advantage + value})
-        metrics = self._optimizer.step(partial(a2c_loss, self.policy, config), data, now)
+        metrics = self._optimizer.step(self._loss, data, now)
         self.policy.update_normalizers(data)
         metrics["value/explained_variance"] = Mean(explained_variance(data["value"], data["return"]))
         return metrics, {}
+
+    def _loss(self, batch: Batch) -> Loss:
+        return a2c_loss(self.policy, self._config, batch)
 
     def state_dict(self) -> State:
         return {"policy": self.policy.save(), "optimizer": self._optimizer.state_dict()}

@@ -63,9 +63,8 @@ class Categorical:
         self.size = size
 
     def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
-        """Gumbel noise [..., n]: minus the logarithm of exponential noise, whose rare zeros would beat any mask."""
-        exponential = torch.empty(*leading, self.size).exponential_(generator=rng)
-        return exponential.clamp_(min=torch.finfo(torch.float32).tiny).log_().neg_()
+        """Gumbel noise [..., n]: minus the logarithm of exponential noise."""
+        return torch.empty(*leading, self.size).exponential_(generator=rng).log_().neg_()
 
     def sample(self, params: Values, noise: Values) -> Values:
         return _argmax(params + noise)  # the Gumbel-max trick

@@ -19,7 +19,7 @@ from training.checkpoint import CheckpointConfig, DamagedError
 from training.core import Algorithm, Budget, Every, require
 from training.execution import choose_compile, choose_device, choose_threads
 from training.fit import fit
-from training.optimizer_config import can_compile, with_compile
+from training.optimizer_config import all_can_compile, optimizers_of, with_compile
 from training.run import Run
 from training.seeding import derived_seed, generator
 
@@ -79,6 +79,9 @@ class OnPolicyConfig:
         ):
             # Acting knows no epochs: such a cadence would never be due.
             require(every.unit != "epochs", f"{part}.unit", every.unit, "'env_steps', 'updates' or 'samples'")
+        for name, optimizer in optimizers_of(self.agent).items():
+            takes = "False; set the run's --compile"
+            require(not optimizer.compile, f"agent.{name}.compile", optimizer.compile, takes)
         if isinstance(self.agent, PPOConfig):
             self.agent.check_num_envs(self.num_envs)
 
@@ -91,7 +94,7 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         policy = ActorCritic(
             collector.observation_space, collector.action_space, config.policy, generator(config.seed, "weights")
         ).to(choose_device(run, config.device))
-        agent = make_agent(policy, _for_this_machine(config, run, policy), until=until, seed=config.seed)
+        agent = make_agent(policy, _choose_execution(config, run, policy), until=until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
         rollouts = Rollouts(collector, policy, config.agent.horizon, reward_scale)
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
@@ -102,14 +105,14 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
 
 
-def _for_this_machine(config: OnPolicyConfig, run: Run, policy: ActorCritic) -> Any:
+def _choose_execution(config: OnPolicyConfig, run: Run, policy: ActorCritic) -> Any:
     """Chooses threads and whether to compile; returns the agent's config with that choice in its optimizers."""
     # An algorithm without minibatches takes one gradient step on each whole rollout.
     samples = getattr(config.agent, "minibatch_size", config.agent.horizon * config.num_envs)
     gradient_steps = config.env_steps * getattr(config.agent, "epochs", 1) // samples
     weights = sum(parameter.numel() for parameter in policy.parameters())
     threads = choose_threads(run, config.threads, multiplications=samples * weights)
-    possible = can_compile(config.agent)
+    possible = all_can_compile(config.agent)
     compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
     how = "compiled" if compiles else "not compiled"
     print(f"computing on {policy.device}, {threads} thread{'s' * (threads > 1)}, {how}", file=sys.stderr)

@@ -20,7 +20,7 @@ from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
 from training.core import Batch, State, require
 from training.networks import MLP, Encoder, NetworkConfig, Normalizer
-from training.numpy_networks import as_numpy, encoder_as_numpy
+from training.numpy_networks import as_numpy, encoder_as_numpy, normalizer_as_numpy
 from training.run_folder import find_checkpoint
 from training.seeding import generator
 
@@ -134,13 +134,13 @@ class ActorCritic(nn.Module):
         encoder, actor = encoder_as_numpy(self.actor_encoder, rows), as_numpy(self.actor, rows)
         if encoder is None or actor is None:
             return None
-        normalizers = {key: as_numpy(normalizer, rows) for key, normalizer in self.normalizers.items()}
+        normalizers = [(key, normalizer_as_numpy(normalizer)) for key, normalizer in self.normalizers.items()]
         heads = self.heads
         log_std = {key: value.detach().numpy() for key, value in heads.log_std.items()}
 
         def act(step: Arrays, state: Batch, noise: Arrays) -> tuple[Arrays, Batch]:
             if normalizers:
-                step = step | {key: normalize(step[key]) for key, normalize in normalizers.items() if normalize}
+                step = step | {key: normalize(step[key]) for key, normalize in normalizers}
             params = heads.params(actor(encoder(step)), step.get("action_mask"), log_std)
             return heads.mode(params) if mode == "greedy" else heads.sample(params, noise), state
 

@@ -8,7 +8,6 @@ rollout, the baseline's value stands for the rest: choose a horizon longer than 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
 
 import torch
@@ -70,12 +69,18 @@ class Reinforce:
         data = to_samples(batch, {"advantage": target - value, "value": value, "return": target})
         if config.normalize_advantage:
             data["advantage"] = normalized(data["advantage"])
-        metrics = self._policy_optimizer.step(partial(policy_loss, self.policy, config), data, now)
+        metrics = self._policy_optimizer.step(self._policy_loss, data, now)
         for _ in range(config.baseline_steps):
-            metrics |= self._baseline_optimizer.step(partial(baseline_loss, self.policy), data, now)
+            metrics |= self._baseline_optimizer.step(self._baseline_loss, data, now)
         self.policy.update_normalizers(data)
         metrics["value/explained_variance"] = Mean(explained_variance(data["value"], data["return"]))
         return metrics, {}
+
+    def _policy_loss(self, batch: Batch) -> Loss:
+        return policy_loss(self.policy, self._config, batch)
+
+    def _baseline_loss(self, batch: Batch) -> Loss:
+        return baseline_loss(self.policy, batch)
 
     def state_dict(self) -> State:
         return {

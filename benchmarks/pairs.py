@@ -85,7 +85,9 @@ def run_process(program: Program, folder: Path, seed: int) -> Process:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
         raise FailedRunError("\n    ".join([f"{shlex.join(command)} ended with {code}:", *lines]))
     peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024  # Linux counts in KiB
-    return Process([*map(str, command)], started_at, time.time() - started_at, peak, load_average)
+    # What anyone can run, without the paths of this machine.
+    shown = [word.replace(sys.executable, "python").replace(str(folder), "FOLDER") for word in command]
+    return Process(shown, started_at, time.time() - started_at, peak, load_average)
 
 
 def figure(workload: Workload, measured: Measurement, process: Process) -> float:

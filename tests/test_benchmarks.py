@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shlex
 import subprocess
@@ -200,8 +201,9 @@ def test_every_workload_can_be_started() -> None:
         assert (own.floor is None) == (own.aim is None)
         for program in own.programs:
             assert program.command(Path("folder"), 1)[0] == sys.executable
-            if isinstance(program, Ours) and program.options == EAGER:
-                parse_options([*program.settings.train_options(), *EAGER], ppo_cartpole.Config())
+            if isinstance(program, Ours):
+                config = importlib.import_module(f"experiments.{program.experiment}").Config()
+                parse_options([*program.settings.train_options(), *program.options], config)
 
 
 def test_a_real_pair_of_ours_and_stable_baselines3(monkeypatch: pytest.MonkeyPatch) -> None:

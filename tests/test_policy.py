@@ -92,12 +92,6 @@ def test_masks_forbid_actions_in_both_ways_of_acting(rows: int) -> None:
         assert set(np.unique(action["action"])) <= {0, 2}
 
 
-def test_noise_of_a_rollout_never_lets_a_masked_action_through() -> None:
-    """Exponential noise is exactly zero once in many draws, and minus its logarithm then infinite."""
-    policy = make_policy(spaces.Discrete(2))
-    assert np.isfinite(policy.noise((4_000_000,), generator(1))["action"]).all()
-
-
 @pytest.mark.parametrize("mode", ["explore", "greedy", "random"])
 @pytest.mark.parametrize("name", ACTION_SPACES)
 def test_actions_belong_to_the_environments_space(name: str, mode: Any) -> None:

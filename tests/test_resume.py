@@ -27,6 +27,7 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile"],
     "a2c_cartpole": [],
     "reinforce_cartpole": ["--agent.horizon", "64"],
+    "reinforce_cartpole-compiled": ["--agent.horizon", "64", "--agent.baseline-steps", "9", "--compile"],
     # Normalized observations, scaled rewards, environments restored by replay, two inference groups.
     "ppo_acrobot": ["--agent.horizon", "32", "--groups", "2"],
     # Worker processes, continuous actions.

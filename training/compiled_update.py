@@ -14,16 +14,18 @@ import torch
 from torch import Tensor
 
 from training.adam import AdamGroup
-from training.core import Batch, select
+from training.core import Batch
 from training.metrics import Metrics
 
 MOST_LOSS_FUNCTIONS = 8
+"""An optimizer has one or two; more are new ones in each call, each of which would be compiled."""
 STRUCTURE = frozenset(
-    {
+    (
         *("TYPE_MATCH", "CLASS_MATCH", "MODULE_MATCH", "CLOSURE_MATCH", "BUILTIN_MATCH", "DUPLICATE_INPUT"),
         *("EMPTY_NN_MODULE_HOOKS_DICT", "NOT_PRESENT_IN_GENERIC_DICT"),
-    }
+    )
 )
+"""The compiler's assumptions about modules, hooks and functions, which nothing exchanges between two updates."""
 
 
 class Updated(NamedTuple):
@@ -52,7 +54,6 @@ class CompiledUpdate:
     ) -> None:
         self._leaves = list(leaves)
         self._max_grad_norm, self._autocast = max_grad_norm, autocast
-        self.groups: list[AdamGroup] = []
         self._not_blocked = torch.zeros((), device=self._leaves[0].device)
         self._on_gpu = self._leaves[0].device.type == "cuda"
         self._compiled: dict[tuple[Any, Any], Callable[..., Any]] = {}
@@ -61,6 +62,7 @@ class CompiledUpdate:
 
     def __call__(
         self,
+        groups: Sequence[AdamGroup],
         loss_fn: Callable[[Batch], Any],
         batch: Batch,
         rows: Tensor | None,
@@ -68,10 +70,10 @@ class CompiledUpdate:
         blocked: Tensor | None,
     ) -> Updated:
         """One update as in `Optimizer.step`. With a `blocked` [] above 0 it only measures."""
-        for group in self.groups:
+        for group in groups:
             group.read_rate()
         blocked = self._not_blocked if blocked is None else blocked
-        numbers, norms, metrics = self._compiled_for(loss_fn, prepare)(loss_fn, batch, rows, prepare, blocked)
+        numbers, norms, metrics = self._compiled_for(loss_fn, prepare)(groups, loss_fn, batch, rows, prepare, blocked)
         if self._on_gpu:
             numbers, norms = numbers.clone(), norms.clone()  # a CUDA graph writes the next update into the same memory
             loss, norm, *values = numbers.unbind()
@@ -83,6 +85,7 @@ class CompiledUpdate:
 
     def _update(
         self,
+        groups: Sequence[AdamGroup],
         loss_fn: Callable[[Batch], Any],
         batch: Batch,
         rows: Tensor | None,
@@ -102,7 +105,7 @@ class CompiledUpdate:
                 scale = (self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0)
             good = torch.isfinite(objective + norm) & (blocked == 0)
             clipped = [gradient * scale for gradient in gradients]
-            for group in self.groups:
+            for group in groups:
                 group.step_written_out(clipped, good)
             values = [torch.as_tensor(metric.value, device=norm.device) for metric in loss.metrics.values()]
             numbers = torch.stack([value.float() for value in (objective, norm, *values)])
@@ -124,14 +127,17 @@ class CompiledUpdate:
 
 
 def _guards_of_values(guards: Sequence[Any]) -> list[bool]:
-    """Which of the compiler's assumptions are checked before each call: not those about the structure of our objects.
-
-    They take a tenth of the time of an update of a small network, and nothing exchanges modules, hooks or functions
-    between two updates.
-    """
+    """Which of the compiler's assumptions are checked before each call: all that are not about structure."""
     return [guard.guard_type not in STRUCTURE for guard in guards]
 
 
 def _copied(function: Any) -> Any:
     """The same function with a code object of its own, by which the compiler tells what it has compiled."""
     return FunctionType(function.__code__.replace(), function.__globals__, function.__name__)
+
+
+def select(batch: Batch, rows: Tensor | None, prepare: Callable[[Batch], Batch] | None) -> Batch:
+    """The samples `rows` [B] of a batch, or all of them, as `prepare` makes them ready to learn from."""
+    if rows is not None:
+        batch = {key: value.index_select(0, rows) for key, value in batch.items()}
+    return batch if prepare is None else prepare(batch)

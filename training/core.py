@@ -5,7 +5,6 @@ A stream yields the next batch, an algorithm learns from it; `training/fit.py` i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -29,14 +28,6 @@ Batch: TypeAlias = "dict[str, Tensor]"
 | `final_obs`, `final_obs/<name>` | [K, ...] | | the last observation of each of the K episodes that ended |
 | `final_index` | [K, 2] | | the (t, n) at which each of those ended |
 """
-
-
-def select(batch: Batch, rows: Tensor | None, prepare: Callable[[Batch], Batch] | None) -> Batch:
-    """The samples `rows` [B] of a batch, or all of them, as `prepare` makes them ready to learn from."""
-    if rows is not None:
-        batch = {key: value.index_select(0, rows) for key, value in batch.items()}
-    return batch if prepare is None else prepare(batch)
-
 
 State: TypeAlias = dict[str, Any]
 """What a part must save: nested dicts and lists of tensors, NumPy arrays, numbers, strings, booleans and None."""

@@ -6,14 +6,9 @@ threads and other kernels give other last bits. The numbers in the rules are mea
 
 from __future__ import annotations
 
-import getpass
-import hashlib
-import json
 import os
 import shutil
 import sys
-import tempfile
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -23,8 +18,9 @@ from training.run import Run
 
 ALL_THREADS_FROM_MULTIPLICATIONS = 2**24
 """In one forward pass of a gradient step; below, threads wait for each other longer than they compute."""
-COMPILE_FROM_GRADIENT_STEPS = {"cold": 40_000, "cached": 5_000}
-"""Compiling takes 10 to 30 s, 2 to 5 s from the compiler's cache, and saves about 0.5 ms a gradient step."""
+COMPILE_FROM_GRADIENT_STEPS = 40_000
+"""The rule does not ask whether the compiler's cache knows the function already: then the same command would give other
+bits on another day."""
 
 
 def choose_device(run: Run, asked: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -52,29 +48,16 @@ def choose_threads(run: Run, asked: int | Literal["auto"], *, multiplications: i
 
 
 def choose_compile(run: Run, asked: bool | Literal["auto"], *, possible: bool, gradient_steps: int) -> bool:
-    """`auto` compiles when the run is long enough to pay for it: sooner where the compiler's cache knows it already.
+    """`auto` compiles when the run is long enough to pay for it.
 
     Without a C++ compiler nothing is compiled, which is said on stderr when it was asked for. Raises UserError when a
     run that was compiled is resumed there.
     """
-    marker = _marker(run)
     compiler = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
-    enough = COMPILE_FROM_GRADIENT_STEPS["cached" if marker.exists() else "cold"]
     if asked is True and not compiler:
         print("warning: compile = True: there is no C++ compiler here (install g++); not compiling", file=sys.stderr)
-    wanted = (possible and gradient_steps >= enough) if asked == "auto" else asked
+    wanted = (possible and gradient_steps >= COMPILE_FROM_GRADIENT_STEPS) if asked == "auto" else asked
     chosen = run.choose("compile", lambda: wanted and compiler)
     if chosen and not compiler:
         raise UserError(f"{run.folder} was compiled, and there is no C++ compiler here to go on with: install g++")
-    if chosen:  # from now on the compiler's cache knows it
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
     return chosen
-
-
-def _marker(run: Run) -> Path:
-    """A file for each source and each config, whatever its seed and budget, where the compiler has its cache."""
-    config = {key: value for key, value in run.config.items() if key not in ("seed", "env_steps", "compile")}
-    kind = json.dumps([run.source_hash, torch.__version__, config], sort_keys=True)
-    folder = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.gettempdir())
-    return folder / f"regimen_{getpass.getuser()}" / hashlib.sha256(kind.encode()).hexdigest()

@@ -41,9 +41,6 @@ def as_numpy(module: nn.Module, rows: int) -> Function | None:
         return partial(_flat, module.shape)
     if isinstance(module, OneHot):
         return partial(_one_hot, module.offsets.numpy(), module.out_features)
-    if isinstance(module, Normalizer):
-        mean, scale = module.mean.numpy().copy(), 1 / np.sqrt(module.variance.numpy() + 1e-8)
-        return partial(_normalized, mean, scale) if module.count > 0 else partial(np.asarray, dtype=np.float32)
     return _ACTIVATIONS.get(type(module))
 
 
@@ -52,6 +49,14 @@ def encoder_as_numpy(encoder: Encoder, rows: int) -> Callable[[Mapping[str, Arra
     functions = {key: as_numpy(part, rows) for key, part in encoder.encoders.items()}
     known = [(key, function) for key, function in functions.items() if function is not None]
     return partial(_side_by_side, known) if len(known) == len(functions) else None
+
+
+def normalizer_as_numpy(normalizer: nn.Module) -> Function:
+    """A Normalizer with the statistics that it has now."""
+    assert isinstance(normalizer, Normalizer)
+    if normalizer.count == 0:
+        return partial(np.asarray, dtype=np.float32)
+    return partial(_normalized, normalizer.mean.numpy().copy(), 1 / np.sqrt(normalizer.variance.numpy() + 1e-8))
 
 
 _ACTIVATIONS: dict[type[nn.Module], Function] = {

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from training.adam import AdamGroup
-from training.compiled_update import CompiledUpdate
-from training.core import Batch, Budget, Counters, State, UserError, select
+from training.compiled_update import CompiledUpdate, select
+from training.core import Batch, Budget, Counters, State, UserError
 from training.metrics import Last, Mean, Metrics, Sum, merge_metrics
 from training.non_finite import DeferredCheck, NonFinite, describe
 from training.optimizer_config import OptimizerConfig, OptimizerKind, assign_rules, build_optimizers
@@ -89,7 +89,7 @@ class Optimizer:
         self._averages = [leaf.detach().clone() for leaf in self._leaves] if config.ema_decay is not None else []
         compiles = config.compile
         self._compiled = CompiledUpdate(self._leaves, config.max_grad_norm, self._autocast) if compiles else None
-        self._take_moments()
+        self._group_parameters()
 
     def step(
         self,
@@ -108,7 +108,8 @@ class Optimizer:
         if self._compiled is None:
             return self.apply(self.gradient(loss_fn, select(batch, rows, prepare)), now)
         self._set_learning_rates(now)
-        made = self._compiled(loss_fn, batch, rows, prepare, self._deferred.bad if self._deferred is not None else None)
+        blocked = self._deferred.bad if self._deferred is not None else None
+        made = self._compiled(self._adam_groups, loss_fn, batch, rows, prepare, blocked)
         measured = self._finite(now, made.loss, made.norms, made.norm)
         if measured is None:
             return self._refuse(now, made.loss, made.norms)
@@ -205,7 +206,7 @@ class Optimizer:
             return {f"{self.name}/skipped_updates": Sum(1.0)}
         raise NonFinite(now.updates + 1, describe(float(loss), [norm.item() for norm in norms], list(self.trainable)))
 
-    def _take_moments(self) -> None:
+    def _group_parameters(self) -> None:
         """Adam's are updated where torch's optimizers hold them now, the others by torch's own `step`."""
         position = {id(leaf): index for index, leaf in enumerate(self._leaves)}
         adams = [o for o in self._optimizers if isinstance(o, torch.optim.Adam)]  # of which AdamW is one
@@ -215,8 +216,6 @@ class Optimizer:
             for adam in adams
             for options in adam.param_groups
         ]
-        if self._compiled is not None:
-            self._compiled.groups = self._adam_groups
 
     def _set_learning_rates(self, now: Counters) -> None:
         if now is self._scheduled_for:
@@ -280,7 +279,7 @@ class Optimizer:
             # Clones: torch keeps the tensors that it is given, and two optimizers may load one state.
             tensors = [{k: v.clone() for k, v in moments[key].items() if k != "kind"} for key in names]
             optimizer.load_state_dict({"state": dict(enumerate(tensors)), "param_groups": groups})
-        self._take_moments()
+        self._group_parameters()
         if self._averages:
             torch._foreach_copy_(self._averages, [averages[key] for key in self.trainable])
         if self._scaler is not None:

@@ -110,18 +110,19 @@ class OptimizerConfig:
         return kinds <= set(COMPILABLE) and self.micro_batches == 1 and self.precision != "fp16"
 
 
-def can_compile(config: Any) -> bool:
+def all_can_compile(config: Any) -> bool:
     """Whether every optimizer in an algorithm's config can be compiled."""
-    return all(optimizer.can_compile for optimizer in _optimizers(config).values())
+    return all(optimizer.can_compile for optimizer in optimizers_of(config).values())
 
 
 def with_compile(config: C, compiles: bool) -> C:
     """An algorithm's config with all its optimizers compiled or none. Raises UserError for one that cannot be."""
-    changed = {name: replace(optimizer, compile=compiles) for name, optimizer in _optimizers(config).items()}
+    changed = {name: replace(optimizer, compile=compiles) for name, optimizer in optimizers_of(config).items()}
     return replace(config, **changed)  # type: ignore[type-var]
 
 
-def _optimizers(config: Any) -> dict[str, OptimizerConfig]:
+def optimizers_of(config: Any) -> dict[str, OptimizerConfig]:
+    """The optimizers in an algorithm's config, by the names of their fields."""
     values = {part.name: getattr(config, part.name) for part in fields(config)}
     return {name: value for name, value in values.items() if isinstance(value, OptimizerConfig)}
 

@@ -60,7 +60,6 @@ class Run:
         self.experiment: str = settings["experiment"]
         self.seed: int = settings["seed"]
         self.config: dict[str, Any] = settings["config"]
-        self.source_hash: str = settings["source_hash"]
         self._settings = settings
         self._claims = claims
         self._lock = lock
