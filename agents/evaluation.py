@@ -107,7 +107,8 @@ def play(
     returns: list[float] = []
     lengths: list[int] = []
     while left.any():
-        action, state = act(_seen(step, vec.episode_steps == 0), state, policy.noise((vec.num_envs,), rng))
+        noise = {} if mode == "greedy" else policy.noise((vec.num_envs,), rng)
+        action, state = act(_seen(step, vec.episode_steps == 0), state, noise)
         step = vec.step(policy.env_action(action))
         valid = np.ones(vec.num_envs, bool) if step.valid is None else step.valid
         total += step.reward * valid

@@ -112,7 +112,7 @@ def _choose_execution(config: OnPolicyConfig, run: Run, policy: ActorCritic) -> 
     gradient_steps = config.env_steps * getattr(config.agent, "epochs", 1) // samples
     weights = sum(parameter.numel() for parameter in policy.parameters())
     threads = choose_threads(run, config.threads, multiplications=samples * weights)
-    possible = all_can_compile(config.agent)
+    possible = policy.device.type == "cpu" and all_can_compile(config.agent)
     compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
     how = "compiled" if compiles else "not compiled"
     print(f"computing on {policy.device}, {threads} thread{'s' * (threads > 1)}, {how}", file=sys.stderr)

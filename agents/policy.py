@@ -190,7 +190,7 @@ class ActorCritic(nn.Module):
         if action_mask is not None:
             step["action_mask"] = np.asarray(action_mask, bool)[None]
         act = self.acting("greedy" if greedy else "explore", rows=1)
-        action, _ = act(step, {}, self.noise((1,), torch.default_generator))
+        action, _ = act(step, {}, {} if greedy else self.noise((1,), torch.default_generator))
         actions, parts = self.env_action(action), leaves(self.action_space)
         return unflatten(
             self.action_space, parts, {leaf.name: actions[named("action", leaf.name)][0] for leaf in parts}

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from experiments.__main__ import main
-from training.core import UserError
+from training.core import Counters, UserError
 from training.execution import choose_compile, choose_device, choose_threads
 from training.run import Run
 
@@ -70,12 +70,34 @@ def test_without_a_compiler_nothing_is_compiled(
     with make_run(tmp_path) as run:
         assert choose_compile(run, asked=True, possible=True, gradient_steps=1)
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CXX", "g++")
     assert not choose_compile(make_run(tmp_path), "auto", possible=True, gradient_steps=10**9)
     assert capsys.readouterr().err == ""
     assert not choose_compile(make_run(tmp_path), asked=True, possible=True, gradient_steps=1)
-    assert "no C++ compiler here (install g++); not compiling" in capsys.readouterr().err
-    with pytest.raises(UserError, match=r"was compiled, and there is no C\+\+ compiler here"):
+    assert "the C++ compiler g++ is missing here; not compiling" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"was compiled, and the C\+\+ compiler g\+\+ is missing here"):
         choose_compile(Run.open(run.folder), "auto", possible=True, gradient_steps=1)
+
+
+def test_each_stage_makes_its_own_choices_and_keeps_them(tmp_path: Path) -> None:
+    with make_run(tmp_path) as run:
+        assert run.stage("first").choose("compile", lambda: True)
+        assert not run.stage("second").choose("compile", lambda: False)
+    with Run.open(run.folder) as again:
+        assert again.stage("first").choose("compile", lambda: False)
+        assert not again.stage("second").choose("compile", lambda: True)
+
+
+def test_a_run_that_recorded_no_choices_goes_on_but_is_not_called_exact(tmp_path: Path) -> None:
+    with make_run(tmp_path) as run:
+        pass
+    settings = json.loads((run.folder / "config.json").read_text())
+    del settings["chosen"]
+    (run.folder / "config.json").write_text(json.dumps(settings))
+    with Run.open(run.folder) as again:
+        assert choose_threads(again, 1, multiplications=1) == 1
+        again.finish(Counters(), metrics={})
+    assert json.loads((run.folder / "result.json").read_text())["exact"] is False
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

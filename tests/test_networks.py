@@ -133,6 +133,19 @@ def test_a_dict_observation_becomes_one_vector_in_the_order_of_its_spaces() -> N
     assert all(parameter.grad is not None for parameter in encoder.parameters())
 
 
+def test_initial_weights_do_not_depend_on_the_threads_that_make_them() -> None:
+    before, networks = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            networks.append(MLP(4, NetworkConfig(hidden=(256, 256)), seeded(), outputs=2))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for one, two in zip(*(network.parameters() for network in networks), strict=True):
+        assert torch.equal(one, two)
+
+
 def test_an_unknown_space_names_its_key() -> None:
     with pytest.raises(UserError, match=r"observation 'obs/words': Text.* has no encoder"):
         Encoder({"obs/words": spaces.Text(5)}, CONFIG, seeded())

@@ -91,6 +91,7 @@ def _extend(folder: Path, load: LoadExperiment, env_steps: int) -> None:
             config,
             tracker=settings["tracker"],
             parent=str(folder),
+            chosen=settings.get("chosen"),
             begin_with=[folder / name for name in ("checkpoints", "metrics.jsonl", "timing.jsonl")],
             claims=module.CLAIMS,
         ) as run,

@@ -21,7 +21,7 @@ MOST_LOSS_FUNCTIONS = 8
 """An optimizer has one or two; more are new ones in each call, each of which would be compiled."""
 STRUCTURE = frozenset(
     (
-        *("TYPE_MATCH", "CLASS_MATCH", "MODULE_MATCH", "CLOSURE_MATCH", "BUILTIN_MATCH", "DUPLICATE_INPUT"),
+        *("TYPE_MATCH", "CLASS_MATCH", "MODULE_MATCH", "CLOSURE_MATCH", "BUILTIN_MATCH"),
         *("EMPTY_NN_MODULE_HOOKS_DICT", "NOT_PRESENT_IN_GENERIC_DICT"),
     )
 )

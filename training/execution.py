@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import sysconfig
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -40,7 +42,8 @@ def choose_threads(run: Run, asked: int | Literal["auto"], *, multiplications: i
         asked: how many, or "auto".
         multiplications: of one forward pass: samples of a gradient step times parameters.
     """
-    most = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(limit) if limit.isdecimal() and int(limit) else os.cpu_count() or 1
     by_size = most if multiplications >= ALL_THREADS_FROM_MULTIPLICATIONS else 1
     threads = run.choose("threads", lambda: by_size if asked == "auto" else asked)
     torch.set_num_threads(threads)
@@ -48,16 +51,25 @@ def choose_threads(run: Run, asked: int | Literal["auto"], *, multiplications: i
 
 
 def choose_compile(run: Run, asked: bool | Literal["auto"], *, possible: bool, gradient_steps: int) -> bool:
-    """`auto` compiles when the run is long enough to pay for it.
+    """`auto` compiles when the run is long enough to pay for it; `possible`: on a CPU and with such optimizers.
 
     Without a C++ compiler nothing is compiled, which is said on stderr when it was asked for. Raises UserError when a
     run that was compiled is resumed there.
     """
-    compiler = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
-    if asked is True and not compiler:
-        print("warning: compile = True: there is no C++ compiler here (install g++); not compiling", file=sys.stderr)
+    missing = _missing_for_compiling()
+    if asked is True and missing:
+        print(f"warning: compile = True: {missing} is missing here; not compiling", file=sys.stderr)
     wanted = (possible and gradient_steps >= COMPILE_FROM_GRADIENT_STEPS) if asked == "auto" else asked
-    chosen = run.choose("compile", lambda: wanted and compiler)
-    if chosen and not compiler:
-        raise UserError(f"{run.folder} was compiled, and there is no C++ compiler here to go on with: install g++")
+    chosen = run.choose("compile", lambda: wanted and not missing)
+    if chosen and missing:
+        raise UserError(f"{run.folder} was compiled, and {missing} is missing here to go on with")
     return chosen
+
+
+def _missing_for_compiling() -> str | None:
+    """What the compiler for CPUs (TorchInductor) does not find here."""
+    compiler = os.environ.get("CXX", "g++" if sys.platform == "linux" else "clang++")
+    if shutil.which(compiler) is None:
+        return f"the C++ compiler {compiler}"
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    return None if header.exists() else f"{header} (the package python3-dev)"

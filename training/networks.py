@@ -52,7 +52,12 @@ def linear(inputs: int, outputs: int, *, gain: float, generator: Generator) -> n
 
 
 def _initialize(layer: nn.Linear | nn.Conv2d, gain: float, generator: Generator) -> None:
-    nn.init.orthogonal_(layer.weight, gain, generator)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the last bits of an orthogonal matrix depend on how many make it
+    try:
+        nn.init.orthogonal_(layer.weight, gain, generator)
+    finally:
+        torch.set_num_threads(threads)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
 

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 Function = Callable[[Array], Array]
 
 MOST_MULTIPLICATIONS = 2**18
-"""In one layer: up to there NumPy's matrix product (OpenBLAS) uses one thread, whatever the machine, and is faster."""
+"""In one layer: up to there NumPy's matrix product (OpenBLAS) uses one thread, and is faster than torch's."""
 
 
 def as_numpy(module: nn.Module, rows: int) -> Function | None:

@@ -23,7 +23,7 @@ from training.claims import Claim, judge_seed
 from training.config import config_hash, config_to_tree
 from training.console import Console
 from training.core import Budget, Counters, Every, Stateful, UserError
-from training.files import write_json
+from training.files import read_json, write_json
 from training.interruption import Interrupted
 from training.logger import Logger
 from training.progress import Progress
@@ -80,6 +80,7 @@ class Run:
         tracker: Mode = "auto",
         parent: str | None = None,
         begin_with: Sequence[Path] = (),
+        chosen: Mapping[str, Any] | None = None,
         claims: Sequence[Claim] = (),
         runs: Path = Path("runs"),
     ) -> Run:
@@ -92,6 +93,7 @@ class Run:
             tracker: whether and where W&B gets a copy.
             parent: the run that this one continues.
             begin_with: the files and folders of that run which this one begins with copies of.
+            chosen: the automatic choices that are made already.
             claims: what the result of the finished run is judged by.
             runs: the folder of all runs.
 
@@ -110,7 +112,7 @@ class Run:
             "config": config_to_tree(config),
             "config_hash": config_hash(config),
             "source_hash": source_hash(experiment),
-            "chosen": {},
+            "chosen": dict(chosen or {}),
         }
         for path in begin_with:
             (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
@@ -137,6 +139,8 @@ class Run:
         run = cls(folder, settings, lock=Lock(folder), claims=claims, inexact=inexact)
         for line in changed.values():
             print(f"warning: {folder} was begun with another environment: {line}", file=sys.stderr)
+        if "chosen" not in settings:
+            run._progress.inexact.append("it did not record how it computed: threads may be others now")
         if run.finished:
             print(f"run {folder} is finished", file=sys.stderr)
         return run
@@ -160,7 +164,7 @@ class Run:
 
     def choose(self, name: str, decide: Callable[[], T]) -> T:
         """An automatic choice: decided and recorded in `config.json` the first time, and the same ever after."""
-        chosen = self._settings["chosen"]
+        chosen = self._settings.setdefault("chosen", {})
         if name not in chosen:
             chosen[name] = decide()
             write_json(self.folder / "config.json", self._settings)
@@ -229,7 +233,9 @@ class Run:
         if others:
             raise UserError(f"stage {folder.name} of {self.folder} is {others[0]} there: did the experiment change?")
         parent = self._stages[-1].folder.name if self._stages else self._settings["parent"]
-        settings = {**self._settings, "stage": folder.name, "parent": parent}
+        # Each stage makes choices of its own, and keeps those that it has made.
+        chosen = read_json(folder / "config.json").get("chosen", {})
+        settings = {**self._settings, "stage": folder.name, "parent": parent, "chosen": chosen}
         folder.mkdir(exist_ok=True)
         write_json(folder / "config.json", settings)
         self._stages.append(Run(folder, settings, lock=None, inexact=self._progress.inexact))

@@ -95,7 +95,7 @@ def remove_unused(folder: Path, *, keep_folder: bool) -> bool:
 
 def read_settings(folder: Path) -> dict[str, Any]:
     """The contents of a run's `config.json`; raises UserError when the folder is not a run."""
-    keys = ("experiment", "id", "seed", "tracker", "parent", "config", "config_hash", "source_hash", "chosen")
+    keys = ("experiment", "id", "seed", "tracker", "parent", "config", "config_hash", "source_hash")
     return _read(folder, "config.json", keys)
 
 
