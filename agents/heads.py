@@ -3,8 +3,8 @@
 A head has no weights. `params [..., size]` are the outputs of the policy's last layer (and, for the Gaussian, a learned
 standard deviation beside them); actions have the shape of the space behind the same leading dimensions. The noise of
 an action is drawn apart from it, on the CPU: that of a whole rollout costs little more than that of one step, and every
-device sees the same. Choosing actions takes tensors and NumPy arrays alike, and returns the same kind.
-torch.distributions would do the same sums in two to three times the time.
+device sees the same. Choosing actions is done in NumPy, learning from them in torch; torch.distributions would do the
+same sums in two to three times the time.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from training.core import UserError
 
+Array = NDArray[Any]
 Values = TypeVar("Values", Tensor, NDArray[Any])
-"""Tensors or arrays."""
 
 LOG_STD_RANGE = (-20.0, 2.0)
 MASKED_LOGIT = -1e9  # finite, so that 0 * log(0) stays 0 in the entropy
@@ -37,15 +37,15 @@ class Head(Protocol):
     size: int  # how many outputs of the last layer it takes
     has_log_std: bool  # whether a learned log standard deviation, one for each dimension, follows them
 
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Array:
         """What makes one action random for each index of the leading dimensions."""
         ...
 
-    def sample(self, params: Values, noise: Values) -> Values: ...
+    def sample(self, params: Array, noise: Array) -> Array: ...
 
-    def mode(self, params: Values) -> Values: ...
+    def mode(self, params: Array) -> Array: ...
 
-    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
+    def uniform(self, params: Array, noise: Array) -> Array:
         """An action drawn evenly from the whole space, whatever the policy thinks."""
         ...
 
@@ -62,18 +62,19 @@ class Categorical:
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Array:
         """Gumbel noise [..., n]: minus the logarithm of exponential noise."""
-        return torch.empty(*leading, self.size).exponential_(generator=rng).log_().neg_()
+        noise: Array = torch.empty(*leading, self.size).exponential_(generator=rng).log_().neg_().numpy()
+        return noise
 
-    def sample(self, params: Values, noise: Values) -> Values:
-        return _argmax(params + noise)  # the Gumbel-max trick
+    def sample(self, params: Array, noise: Array) -> Array:
+        return np.asarray((params + noise).argmax(-1))  # the Gumbel-max trick
 
-    def mode(self, params: Values) -> Values:
-        return _argmax(params)
+    def mode(self, params: Array) -> Array:
+        return np.asarray(params.argmax(-1))
 
-    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
-        return (torch.where(params > MASKED_LOGIT / 2, 0.0, MASKED_LOGIT) + noise).argmax(-1)
+    def uniform(self, params: Array, noise: Array) -> Array:
+        return self.sample(np.where(params > MASKED_LOGIT / 2, 0.0, MASKED_LOGIT), noise)
 
     def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         log_p = params.log_softmax(-1)
@@ -91,25 +92,23 @@ class MultiCategorical:
         self.size = sum(self.sizes)
         self._parts = [Categorical(size) for size in self.sizes]
 
-    def _shaped(self, actions: list[Values]) -> Values:
-        shape = (*actions[0].shape, *self.shape)
-        stacked: Values = _library(actions[0]).stack(actions, -1).reshape(shape)
-        return stacked
+    def _shaped(self, actions: list[Array]) -> Array:
+        return np.stack(actions, -1).reshape(*actions[0].shape, *self.shape)
 
     def _each(self, params: Values) -> list[tuple[Categorical, Values]]:
         return list(zip(self._parts, _split(params, self.sizes), strict=True))
 
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Array:
         return Categorical(self.size).noise(leading, rng)
 
-    def sample(self, params: Values, noise: Values) -> Values:
+    def sample(self, params: Array, noise: Array) -> Array:
         drawn = zip(self._each(params), _split(noise, self.sizes), strict=True)
         return self._shaped([part.sample(logits, own_noise) for (part, logits), own_noise in drawn])
 
-    def mode(self, params: Values) -> Values:
+    def mode(self, params: Array) -> Array:
         return self._shaped([part.mode(logits) for part, logits in self._each(params)])
 
-    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
+    def uniform(self, params: Array, noise: Array) -> Array:
         drawn = zip(self._each(params), _split(noise, self.sizes), strict=True)
         return self._shaped([part.uniform(logits, own_noise) for (part, logits), own_noise in drawn])
 
@@ -127,23 +126,22 @@ class Bernoulli:
         self.shape = shape
         self.size = math.prod(shape)
 
-    def _shaped(self, action: Values) -> Values:
-        chosen: Any = action
-        chosen = chosen.to(torch.int8) if isinstance(action, Tensor) else chosen.astype(np.int8)
-        shaped: Values = chosen.reshape(*action.shape[:-1], *self.shape)
-        return shaped
+    def _shaped(self, action: Array) -> Array:
+        return action.astype(np.int8).reshape(*action.shape[:-1], *self.shape)
 
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Array:
         """Logistic [..., n]."""
-        return torch.rand(*leading, self.size, generator=rng).logit_(eps=torch.finfo(torch.float32).eps)
+        uniform = torch.rand(*leading, self.size, generator=rng)
+        noise: Array = uniform.logit_(eps=torch.finfo(torch.float32).eps).numpy()
+        return noise
 
-    def sample(self, params: Values, noise: Values) -> Values:
+    def sample(self, params: Array, noise: Array) -> Array:
         return self._shaped(params + noise > 0)  # with probability sigmoid(params)
 
-    def mode(self, params: Values) -> Values:
+    def mode(self, params: Array) -> Array:
         return self._shaped(params > 0)
 
-    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
+    def uniform(self, params: Array, noise: Array) -> Array:
         return self._shaped(noise > 0)
 
     def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
@@ -161,32 +159,29 @@ class Gaussian:
         self.shape = shape
         self.size = math.prod(shape)
 
-    def _mean_and_log_std(self, params: Values) -> tuple[Values, Values]:
-        log_std: Values = _library(params).clip(params[..., self.size :], *LOG_STD_RANGE)
-        return params[..., : self.size], log_std
-
-    def _shaped(self, action: Values) -> Values:
+    def _shaped(self, action: Array) -> Array:
         return action.reshape(*action.shape[:-1], *self.shape)
 
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Array:
         """Standard normal [..., n]."""
-        return torch.randn(*leading, self.size, generator=rng)
+        noise: Array = torch.randn(*leading, self.size, generator=rng).numpy()
+        return noise
 
-    def sample(self, params: Values, noise: Values) -> Values:
-        mean, log_std = self._mean_and_log_std(params)
-        drawn: Values = mean + _library(params).exp(log_std) * noise
-        return self._shaped(drawn)
+    def sample(self, params: Array, noise: Array) -> Array:
+        std = np.exp(params[..., self.size :].clip(*LOG_STD_RANGE))
+        return self._shaped(params[..., : self.size] + std * noise)
 
-    def mode(self, params: Values) -> Values:
-        return self._shaped(self._mean_and_log_std(params)[0])
+    def mode(self, params: Array) -> Array:
+        return self._shaped(params[..., : self.size])
 
-    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
+    def uniform(self, params: Array, noise: Array) -> Array:
         """Uniform in [-1, 1], which is the whole range of a bounded space."""
         # A normal variable's own distribution function makes it uniform.
-        return self._shaped(torch.erf(noise / math.sqrt(2)))
+        return self._shaped(torch.erf(torch.from_numpy(noise) / math.sqrt(2)).numpy())
 
     def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = self._mean_and_log_std(params)
+        mean, log_std = params.chunk(2, dim=-1)
+        log_std = log_std.clamp(*LOG_STD_RANGE)
         z = (action.reshape(mean.shape) - mean) * (-log_std).exp()
         log_volume = log_std.sum(-1) + 0.5 * self.size * math.log(2 * math.pi)
         return -0.5 * z.square().sum(-1) - log_volume, log_volume + 0.5 * self.size
@@ -201,29 +196,30 @@ class SquashedGaussian:
         self.gaussian = Gaussian(shape)
         self.size = self.gaussian.size
 
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Array:
         return self.gaussian.noise(leading, rng)
 
-    def sample(self, params: Values, noise: Values) -> Values:
-        return _tanh(self.gaussian.sample(params, noise))
+    def sample(self, params: Array, noise: Array) -> Array:
+        return np.tanh(self.gaussian.sample(params, noise))
 
-    def mode(self, params: Values) -> Values:
-        return _tanh(self.gaussian.mode(params))
+    def mode(self, params: Array) -> Array:
+        return np.tanh(self.gaussian.mode(params))
 
-    def uniform(self, params: Tensor, noise: Tensor) -> Tensor:
+    def uniform(self, params: Array, noise: Array) -> Array:
         return self.gaussian.uniform(params, noise)
 
     def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """The entropy is the Gaussian's and the slope at its mean: the exact one has no closed form."""
         edge = 1 - torch.finfo(action.dtype).eps
-        before = action.clamp(-edge, edge).atanh()
+        mean = params[..., : self.size]
+        before = action.clamp(-edge, edge).atanh().reshape(mean.shape)
         log_prob, entropy = self.gaussian.evaluate(params, before)
-        return log_prob - self._log_slope(before), entropy + self._log_slope(self.gaussian.mode(params))
+        return log_prob - _log_slope(before), entropy + _log_slope(mean)
 
-    def _log_slope(self, before: Tensor) -> Tensor:
-        # log(1 - tanh(x)^2) in a form that does not round to log(0)
-        slope = 2 * (math.log(2) - before - F.softplus(-2 * before))
-        return slope.reshape(*slope.shape[: slope.dim() - len(self.gaussian.shape)], self.size).sum(-1)
+
+def _log_slope(before: Tensor) -> Tensor:
+    """log(1 - tanh(x)^2), summed over the last dimension, in a form that does not round to log(0)."""
+    return (2 * (math.log(2) - before - F.softplus(-2 * before))).sum(-1)
 
 
 def make_head(space: Space[object], *, squash: bool) -> Head:
@@ -266,7 +262,7 @@ class Heads(nn.Module):
 
         `log_std` stands for the module's own where the outputs are NumPy arrays.
         """
-        library = _library(outputs)
+        library: Any = torch if isinstance(outputs, Tensor) else np
         if isinstance(outputs, Tensor):
             outputs = outputs.float()
         params = dict(zip(self.heads, _split(outputs, self._sizes), strict=True))
@@ -278,16 +274,16 @@ class Heads(nn.Module):
             params[key] = library.where(action_mask, params[key], MASKED_LOGIT)
         return params
 
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> dict[str, Tensor]:
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> dict[str, Array]:
         return {key: head.noise(leading, rng) for key, head in self.heads.items()}
 
-    def sample(self, params: dict[str, Values], noise: Mapping[str, Values]) -> dict[str, Values]:
+    def sample(self, params: Mapping[str, Array], noise: Mapping[str, Array]) -> dict[str, Array]:
         return {key: head.sample(params[key], noise[key]) for key, head in self.heads.items()}
 
-    def mode(self, params: dict[str, Values]) -> dict[str, Values]:
+    def mode(self, params: Mapping[str, Array]) -> dict[str, Array]:
         return {key: head.mode(params[key]) for key, head in self.heads.items()}
 
-    def uniform(self, params: dict[str, Tensor], noise: dict[str, Tensor]) -> dict[str, Tensor]:
+    def uniform(self, params: Mapping[str, Array], noise: Mapping[str, Array]) -> dict[str, Array]:
         return {key: head.uniform(params[key], noise[key]) for key, head in self.heads.items()}
 
     def evaluate(self, params: dict[str, Tensor], action: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -301,23 +297,9 @@ def _total(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     return reduce(torch.add, log_probs), reduce(torch.add, entropies)
 
 
-def _library(values: Any) -> Any:
-    return torch if isinstance(values, Tensor) else np
-
-
 def _split(values: Values, sizes: Sequence[int]) -> list[Values]:
     """[..., sum of sizes] cut along its last dimension."""
     if len(sizes) == 1:
         return [values]
     ends = list(accumulate(sizes))
     return [values[..., end - size : end] for size, end in zip(sizes, ends, strict=True)]
-
-
-def _argmax(values: Values) -> Values:
-    best: Values = _library(values).argmax(values, -1)
-    return best
-
-
-def _tanh(values: Values) -> Values:
-    pressed: Values = _library(values).tanh(values)
-    return pressed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard
@@ -109,27 +110,26 @@ class ActorCritic(nn.Module):
         return self.critic[-1].weight.device  # type: ignore[return-value]  # the last layer is linear
 
     def acting(self, mode: Mode, rows: int) -> Acting:
-        return self._acting_in_numpy(mode, rows) or self._acting_in_torch(mode)
+        params_of = self._params_in_numpy(rows) or self._params_in_torch
+        heads = self.heads
+        draw = heads.sample if mode == "explore" else heads.uniform
 
-    def _acting_in_torch(self, mode: Mode) -> Acting:
-        """With the network's modules: on a GPU, for large networks and for images."""
-        draw = self.heads.sample if mode == "explore" else self.heads.uniform
-
-        @torch.no_grad()
         def act(step: Arrays, state: Batch, noise: Arrays) -> tuple[Arrays, Batch]:
-            seen = self._normalized({key: torch.from_numpy(value).to(self.device) for key, value in step.items()})
-            params = self.heads.params(self.actor(self.actor_encoder(seen)), seen.get("action_mask"))
-            if mode == "greedy":
-                action = self.heads.mode(params)
-            else:
-                action = draw(params, {key: torch.from_numpy(value).to(self.device) for key, value in noise.items()})
-            return {key: value.cpu().numpy() for key, value in action.items()}, state
+            params = params_of(step)
+            return heads.mode(params) if mode == "greedy" else draw(params, noise), state
 
         return act
 
-    def _acting_in_numpy(self, mode: Mode, rows: int) -> Acting | None:
-        """With NumPy on the same weights, in a third of the time; None where that is not so."""
-        if self.device.type != "cpu" or mode == "random":
+    @torch.no_grad()
+    def _params_in_torch(self, step: Arrays) -> Arrays:
+        """What the heads choose actions by, from the network's modules: on a GPU, for large networks and for images."""
+        seen = self._normalized({key: torch.from_numpy(value).to(self.device) for key, value in step.items()})
+        params = self.heads.params(self.actor(self.actor_encoder(seen)), seen.get("action_mask"))
+        return {key: value.cpu().numpy() for key, value in params.items()}
+
+    def _params_in_numpy(self, rows: int) -> Callable[[Arrays], Arrays] | None:
+        """The same from NumPy on the present weights; None where torch does it better."""
+        if self.device.type != "cpu":
             return None
         encoder, actor = encoder_as_numpy(self.actor_encoder, rows), as_numpy(self.actor, rows)
         if encoder is None or actor is None:
@@ -138,16 +138,15 @@ class ActorCritic(nn.Module):
         heads = self.heads
         log_std = {key: value.detach().numpy() for key, value in heads.log_std.items()}
 
-        def act(step: Arrays, state: Batch, noise: Arrays) -> tuple[Arrays, Batch]:
+        def params_of(step: Arrays) -> Arrays:
             if normalizers:
                 step = step | {key: normalize(step[key]) for key, normalize in normalizers}
-            params = heads.params(actor(encoder(step)), step.get("action_mask"), log_std)
-            return heads.mode(params) if mode == "greedy" else heads.sample(params, noise), state
+            return heads.params(actor(encoder(step)), step.get("action_mask"), log_std)
 
-        return act
+        return params_of
 
     def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Arrays:
-        return {key: value.numpy() for key, value in self.heads.noise(leading, rng).items()}
+        return self.heads.noise(leading, rng)
 
     def env_action(self, action: Arrays) -> Arrays:
         return action | {key: to_bounds(action[key]) for key, to_bounds in self._to_bounds.items()}
