@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -15,7 +15,7 @@ from benchmarks.workloads import WORKLOADS, Workload
 from training.config import nearest, parse_options, show_help
 from training.core import UserError, require
 from training.files import read_json, write_json
-from training.provenance import ROOT, hash_of
+from training.provenance import ROOT, describe_environment, hash_of
 from training.report_benchmarks import RESULTS, describe
 
 PACKAGES = ("training", "envs", "agents", "experiments", "benchmarks")
@@ -59,11 +59,12 @@ def main(argv: Sequence[str], workloads: Sequence[Workload] = WORKLOADS) -> int:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     source = hash_of([file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))])
-    held = [_measure(workload, options, folder / f"{workload.name}.json", source) for workload in chosen]
+    environment = describe_environment()  # before results are written, which are no change of the source
+    held = [_measure(workload, options, folder / f"{workload.name}.json", source, environment) for workload in chosen]
     return 0 if all(held) else 1
 
 
-def _measure(workload: Workload, options: Options, file: Path, source: str) -> bool:
+def _measure(workload: Workload, options: Options, file: Path, source: str, environment: Mapping[str, Any]) -> bool:
     """Measures one workload and writes its file, unless that has been done; returns whether its floor holds."""
     before = read_json(file)
     same = before.get("source_hash") == source and len(before.get("pairs", [])) >= options.pairs
@@ -80,7 +81,7 @@ def _measure(workload: Workload, options: Options, file: Path, source: str) -> b
         failed = pairs[-1]["failed"]
         outcome = f"does not count: {failed}" if failed else f"{pairs[-1]['ratio']:.2f}"
         print(f"{workload.name}, pair {seed} of {options.pairs}: {outcome}", file=sys.stderr, flush=True)
-    measured = report(workload, pairs, source_hash=source)
+    measured = report(workload, pairs, source_hash=source, environment=environment)
     write_json(file, measured)
     print(describe(measured), flush=True)
     return bool(measured["holds"])

@@ -19,7 +19,6 @@ from typing import Any
 from benchmarks.measurement import Measurement
 from benchmarks.programs import Program
 from benchmarks.workloads import Workload
-from training.provenance import describe_environment
 
 RECORDED_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Variables of the environment that change how fast arithmetic is."""
@@ -110,12 +109,16 @@ def judged(workload: Workload, seed: int, sides: Mapping[str, Any]) -> dict[str,
     return {"seed": seed, "ratio": ratio, "failed": "; ".join(poor) or None, **sides}
 
 
-def report(workload: Workload, pairs: Sequence[Mapping[str, Any]], *, source_hash: str) -> dict[str, Any]:
-    """What is written to docs/results/benchmarks/: the ratio over the pairs that count, and all of the pairs."""
+def report(
+    workload: Workload, pairs: Sequence[Mapping[str, Any]], *, source_hash: str, environment: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is written to docs/results/benchmarks/: the ratio over the pairs that count, and all of the pairs.
+
+    `source_hash` and `environment` (see `training.provenance`) tell what was measured.
+    """
     counted = [pair for pair in pairs if pair["failed"] is None]
     ratios = [pair["ratio"] for pair in counted]
     ratio = {"median": median(ratios), "min": min(ratios), "max": max(ratios)} if ratios else None
-    environment = describe_environment()
     return {
         "benchmark": workload.name,
         "title": workload.title,

@@ -26,6 +26,7 @@ from experiments import ppo_cartpole
 from training import report_benchmarks
 from training.config import parse_options
 from training.core import UserError
+from training.provenance import describe_environment
 from training.report_plots import draw_ratios
 from training.report_tables import write_docs
 
@@ -41,6 +42,8 @@ TINY = PPOSettings(
     checkpoint_every_env_steps=256,
     evaluation_episodes=10,
 )
+
+ENVIRONMENT = describe_environment()
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,9 @@ def measured_reports() -> list[dict[str, Any]]:
         workload("none", least_return=501.0),
     ]
     pairs = [{"ours": side(40.0 + seed), "peer": side(10.0)} for seed in range(3)]
-    return [report(own, [judged(own, 1, pair) for pair in pairs], source_hash="") for own in asked]
+    return [
+        report(own, [judged(own, 1, pair) for pair in pairs], source_hash="", environment=ENVIRONMENT) for own in asked
+    ]
 
 
 def test_rates_leave_out_what_came_before_the_first_row_only_when_asked() -> None:
@@ -121,10 +126,10 @@ def test_speed_without_learning_does_not_count(who: str, poor: float) -> None:
     bad = judged(asked, 2, {"ours": side(90.0), "peer": side(2.0)} | {who: side(90.0, poor)})
     assert good["failed"] is None
     assert bad["failed"] == f"the return of {who} is {poor:g}, less than 100"
-    written = report(asked, [good, bad], source_hash="")
+    written = report(asked, [good, bad], source_hash="", environment=ENVIRONMENT)
     assert written["ratio"] == {"median": 3.0, "min": 3.0, "max": 3.0}
     assert (written["pairs_counted"], written["pairs_failed"], written["holds"]) == (1, 1, False)
-    assert report(asked, [bad], source_hash="")["ratio"] is None
+    assert report(asked, [bad], source_hash="", environment=ENVIRONMENT)["ratio"] is None
 
 
 def test_a_floor_holds_by_the_median() -> None:
