@@ -167,6 +167,17 @@ def test_a_folder_that_is_taken_is_refused_and_left_alone(tmp_path: Path) -> Non
         assert run.folder == tmp_path / "empty"
 
 
+def test_what_a_process_left_that_was_killed_while_it_made_the_folder_is_in_nobodys_way(tmp_path: Path) -> None:
+    left = ["lock", "environment.json.unfinished", "environment.json", "config.json.unfinished"]
+    for count in range(1, len(left) + 1):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for name in left[:count]:
+            (folder / name).write_text("{")
+        with create(folder) as run:
+            assert read_settings(run.folder)["experiment"] == "example"
+
+
 def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     for make in (lambda: None, lambda: (tmp_path / "config.json").write_text("[]")):
         make()

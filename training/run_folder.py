@@ -17,6 +17,7 @@ from training.files import read_json
 
 LOCK = "lock"
 SETTINGS = (LOCK, "config.json", "environment.json")
+LEFT_BY_A_KILL = {LOCK, "environment.json", "environment.json.unfinished", "config.json.unfinished"}
 ROWS = ("metrics.jsonl", "timing.jsonl")
 
 
@@ -136,9 +137,11 @@ def _is_unused(folder: Path) -> bool:
 
 
 def _require_empty(folder: Path) -> None:
-    if not folder.exists() or not {path.name for path in folder.iterdir()} - {LOCK}:
+    """Of what a run is made of, `config.json` comes last: without it the rest was left by a process that was killed."""
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names <= LEFT_BY_A_KILL:
         return
-    if (folder / "config.json").exists():
+    if "config.json" in names:
         raise UserError(f"run folder taken: {folder}; resume it with `python -m experiments resume {folder}`")
     raise UserError(f"run folder taken: {folder} holds other files; a new run takes a new or an empty folder")
 
