@@ -43,7 +43,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     name: str = request.param
     folder = tmp_path_factory.mktemp(name) / "whole"
     started = time.monotonic()
-    assert _wait(_start(_train(name, folder))) == 0
+    assert _wait(_start(_train(name, folder), forked=not _compiles(name))) == 0
     return name, folder, time.monotonic() - started
 
 
@@ -51,8 +51,19 @@ def _train(name: str, folder: Path) -> list[str]:
     return ["train", name.partition("-")[0], *SHORT, *RUNS[name], "--run-dir", str(folder)]
 
 
-def _start(argv: Sequence[str]) -> int:
-    """Runs a command in a forked child, a process of its own that need not import everything again."""
+def _compiles(name: str) -> bool:
+    return "--compile" in RUNS[name]
+
+
+def _start(argv: Sequence[str], *, forked: bool = True) -> int:
+    """Runs a command in a process of its own: a forked child, which need not import everything again.
+
+    What compiles takes a new process: the compiler's threads do not survive a fork.
+    """
+    if not forked:
+        null = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
+        command = [sys.executable, "-m", "experiments", *argv]
+        return os.posix_spawn(sys.executable, command, os.environ, file_actions=null)
     child = os.fork()
     if child == 0:
         null = os.open(os.devnull, os.O_WRONLY)
@@ -83,7 +94,7 @@ def _kill_and_resume(whole: tuple[str, Path, float], folder: Path, rng: random.R
     train = _train(name, folder)
     argv, kills = train, 0
     while True:
-        child = _start(argv)
+        child = _start(argv, forked=not _compiles(name))
         if kills < 2:
             time.sleep(rng.uniform(0.02, 0.9) * duration)
             os.kill(child, signal.SIGKILL)
