@@ -79,8 +79,8 @@ def read_run(folder: Path, solved_return: float | None) -> Measurement:
     if result.get("status") != "completed":
         raise UserError(f"run {folder} did not finish: its status is {result.get('status')}")
     timing = read_rows(folder / "timing.jsonl")
-    # Training began with the making of the checkpoints; the times of the rows count from the making of the run,
-    # whose last file was config.json.
+    # Training began with the making of the checkpoints; the times of the rows count from the making of the run, when
+    # environment.json was written. config.json was too, but it is written again when a choice is recorded.
     progress = read_state(folder / result["checkpoint"], "progress")
     start_up_s = progress["wall_time_s"] - progress["training_time_s"]
     env_steps, seconds = result["counters"]["env_steps"], result["training_time_s"]
@@ -97,7 +97,7 @@ def read_run(folder: Path, solved_return: float | None) -> Measurement:
         seconds=seconds,
         first_row_env_steps=int(timing[0]["env_steps"]),
         first_row_seconds=timing[0]["wall_time_s"] - start_up_s,
-        began_at=(folder / "config.json").stat().st_mtime + start_up_s,
+        began_at=(folder / "environment.json").stat().st_mtime + start_up_s,
         final_return=final_return,
     )
 

@@ -23,7 +23,7 @@ class AdamGroup:
     """
 
     def __init__(self, options: Mapping[str, Any], optimizer: torch.optim.Optimizer, positions: Sequence[int]) -> None:
-        self._options, self.positions = options, positions
+        self._options, self._positions = options, positions
         self._parameters: list[Tensor] = options["params"]
         self._leaves = [leaf.detach() for leaf in self._parameters]  # for the kernel, which knows no gradients
         for leaf in self._parameters:
@@ -44,7 +44,7 @@ class AdamGroup:
         torch._foreach_add_(self._steps, 1.0)
         (torch._fused_adamw_ if self._decoupled else torch._fused_adam_)(
             self._leaves,
-            [gradients[position] for position in self.positions],
+            [gradients[position] for position in self._positions],
             self._means,
             self._squares,
             [],
@@ -74,7 +74,7 @@ class AdamGroup:
         step = self._steps[0].double() + 1
         rate = (self._rate / (1 - beta1**step)).float()
         correction = (1 - beta2**step).sqrt().float()
-        own = [gradients[position] for position in self.positions]
+        own = [gradients[position] for position in self._positions]
         for leaf, gradient, mean, square in zip(self._parameters, own, self._means, self._squares, strict=True):
             start = leaf
             if decay and self._decoupled:

@@ -96,7 +96,7 @@ class OptimizerConfig:
         for key in ("momentum", "alpha", "ema_decay"):
             value = getattr(self, key)
             require(value is None or 0.0 <= value < 1.0, key, value, "a number in [0, 1), or None")
-        kinds = [rule.kind or self.kind for rule in self.rules if not rule.frozen] or [self.kind]
+        kinds = self._kinds
         for key in ("betas", "eps", "momentum", "alpha"):
             used = getattr(self, key) is None or any(key in _TAKES[kind] for kind in kinds)
             require(used, key, getattr(self, key), f"None: {' and '.join(kinds)} does not use it")
@@ -106,8 +106,12 @@ class OptimizerConfig:
     @property
     def can_compile(self) -> bool:
         """Whether its updates are of a kind that can be one compiled function."""
-        kinds = {rule.kind or self.kind for rule in self.rules if not rule.frozen} or {self.kind}
-        return kinds <= set(COMPILABLE) and self.micro_batches == 1 and self.precision != "fp16"
+        return set(self._kinds) <= set(COMPILABLE) and self.micro_batches == 1 and self.precision != "fp16"
+
+    @property
+    def _kinds(self) -> list[OptimizerKind]:
+        """Those that train anything, one for each rule."""
+        return [rule.kind or self.kind for rule in self.rules if not rule.frozen] or [self.kind]
 
 
 def all_can_compile(config: Any) -> bool:
