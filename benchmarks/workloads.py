@@ -91,148 +91,109 @@ HALF_CHEETAH = PPOSettings(
 LEARNED = 150.0
 
 
-def _sb3(settings: PPOSettings) -> Peer:
-    return Peer("sb3", settings, "stable_baselines3")
+def _over_sb3(
+    name: str,
+    title: str,
+    ours: PPOSettings,
+    *,
+    theirs: PPOSettings | None = None,
+    compiled: bool = False,
+    figure: Figure = "per_second",
+    floor: float,
+    aim: float,
+    least_return: float = LEARNED,
+    experiment: str = "ppo_cartpole",
+) -> Workload:
+    """Over Stable-Baselines3 with the same settings, or with its own; what is compiled counts from the first row on."""
+    return Workload(
+        name=name,
+        title=f"{title}, compiled" if compiled else title,
+        programs=(
+            Ours(ours, COMPILED if compiled else EAGER, experiment),
+            Peer("sb3", theirs or ours, "stable_baselines3"),
+        ),
+        peer="Stable-Baselines3",
+        figure="per_second_after_first_row" if compiled else figure,
+        floor=floor,
+        aim=aim,
+        least_return=least_return,
+    )
 
 
-SB3 = "Stable-Baselines3"
+def _over_other(
+    name: str, title: str, peer: str, module: str, library: str, *, floor: float | None = None, aim: float | None = None
+) -> Workload:
+    """Over another library with CleanRL's settings."""
+    programs = (Ours(CLEANRL, EAGER), Peer(module, CLEANRL, library))
+    return Workload(name=name, title=title, programs=programs, peer=peer, floor=floor, aim=aim, least_return=LEARNED)
+
+
+def _loop_itself(model: str, title: str, *, floor: float, aim: float) -> Workload:
+    return Workload(
+        name=f"overhead_{model}",
+        title=f"The loop itself: {title}",
+        programs=(Overhead(model),),
+        peer="bare torch loop",
+        floor=floor,
+        aim=aim,
+    )
+
+
+OF_CLEANRL = "PPO CartPole, 8 envs x 128, CleanRL's settings"
+OF_RL_ZOO = "PPO CartPole, 8 envs x 32, RL Zoo's settings"
+OF_WIDE = "PPO CartPole, 64 envs x 16 over 8 envs x 128"
 
 WORKLOADS = (
-    Workload(
-        name="cartpole_cleanrl_eager",
-        title="PPO CartPole, 8 envs x 128, CleanRL's settings",
-        programs=(Ours(CLEANRL, EAGER), _sb3(CLEANRL)),
-        peer=SB3,
-        floor=3.0,
-        aim=4.0,
-        least_return=LEARNED,
-    ),
-    Workload(
-        name="cartpole_cleanrl_compiled",
-        title="PPO CartPole, 8 envs x 128, CleanRL's settings, compiled",
-        programs=(Ours(CLEANRL, COMPILED), _sb3(CLEANRL)),
-        peer=SB3,
-        figure="per_second_after_first_row",
-        floor=5.0,
-        aim=7.0,
-        least_return=LEARNED,
-    ),
-    Workload(
-        name="cartpole_rl_zoo_eager",
-        title="PPO CartPole, 8 envs x 32, RL Zoo's settings",
-        programs=(Ours(RL_ZOO, EAGER), _sb3(RL_ZOO)),
-        peer=SB3,
-        floor=2.2,
-        aim=3.0,
-        least_return=400.0,
-    ),
-    Workload(
-        name="cartpole_rl_zoo_compiled",
-        title="PPO CartPole, 8 envs x 32, RL Zoo's settings, compiled",
-        programs=(Ours(RL_ZOO, COMPILED), _sb3(RL_ZOO)),
-        peer=SB3,
-        figure="per_second_after_first_row",
-        floor=4.5,
-        aim=6.0,
-        least_return=400.0,
-    ),
-    Workload(
-        name="cartpole_64_envs_eager",
-        title="PPO CartPole, 64 envs x 16 over 8 envs x 128",
-        programs=(Ours(WIDE, EAGER), _sb3(CLEANRL)),
-        peer=SB3,
-        floor=4.2,
-        aim=6.0,
-        least_return=LEARNED,
-    ),
-    Workload(
-        name="cartpole_64_envs_compiled",
-        title="PPO CartPole, 64 envs x 16 over 8 envs x 128, compiled",
-        programs=(Ours(WIDE, COMPILED), _sb3(CLEANRL)),
-        peer=SB3,
-        figure="per_second_after_first_row",
-        floor=8.0,
-        aim=12.0,
-        least_return=LEARNED,
-    ),
-    Workload(
-        name="cartpole_1024_envs",
-        title="PPO CartPole, 1024 envs x 16 on two threads over 8 envs x 128 on one, compiled",
-        # Two threads make the peer's small minibatches slower.
-        programs=(Ours(WIDEST, COMPILED), _sb3(CLEANRL)),
-        peer=SB3,
-        figure="per_second_after_first_row",
+    _over_sb3("cartpole_cleanrl_eager", OF_CLEANRL, CLEANRL, floor=3.0, aim=4.0),
+    _over_sb3("cartpole_cleanrl_compiled", OF_CLEANRL, CLEANRL, compiled=True, floor=5.0, aim=7.0),
+    _over_sb3("cartpole_rl_zoo_eager", OF_RL_ZOO, RL_ZOO, floor=2.2, aim=3.0, least_return=400.0),
+    _over_sb3("cartpole_rl_zoo_compiled", OF_RL_ZOO, RL_ZOO, compiled=True, floor=4.5, aim=6.0, least_return=400.0),
+    _over_sb3("cartpole_64_envs_eager", OF_WIDE, WIDE, theirs=CLEANRL, floor=4.2, aim=6.0),
+    _over_sb3("cartpole_64_envs_compiled", OF_WIDE, WIDE, theirs=CLEANRL, compiled=True, floor=8.0, aim=12.0),
+    _over_sb3(
+        "cartpole_1024_envs",
+        "PPO CartPole, 1024 envs x 16 on two threads over 8 envs x 128 on one",
+        WIDEST,
+        theirs=CLEANRL,  # two threads make the peer's small minibatches slower
+        compiled=True,
         floor=18.0,
         aim=25.0,
-        least_return=LEARNED,
     ),
-    Workload(
-        name="cartpole_solved",
-        title="CartPole: first env step to an evaluated return of 475",
-        programs=(Ours(FASTEST_TO_SOLVE, EAGER), _sb3(SOLVED)),
-        peer=SB3,
+    _over_sb3(
+        "cartpole_solved",
+        "CartPole: first env step to an evaluated return of 475",
+        FASTEST_TO_SOLVE,
+        theirs=SOLVED,
         figure="seconds",
         floor=3.0,
         aim=5.0,
         least_return=475.0,
     ),
-    Workload(
-        name="cartpole_solved_from_process_start",
-        title="CartPole: process start to an evaluated return of 475",
-        programs=(Ours(FASTEST_TO_SOLVE, EAGER), _sb3(SOLVED)),
-        peer=SB3,
+    _over_sb3(
+        "cartpole_solved_from_process_start",
+        "CartPole: process start to an evaluated return of 475",
+        FASTEST_TO_SOLVE,
+        theirs=SOLVED,
         figure="seconds_from_process_start",
         floor=1.3,
         aim=1.5,
         least_return=475.0,
     ),
-    Workload(
-        name="half_cheetah",
-        title="PPO HalfCheetah, 8 envs x 256, compiled",
-        programs=(Ours(HALF_CHEETAH, COMPILED, "ppo_half_cheetah"), _sb3(HALF_CHEETAH)),
-        peer=SB3,
-        figure="per_second_after_first_row",
+    _over_sb3(
+        "half_cheetah",
+        "PPO HalfCheetah, 8 envs x 256",
+        HALF_CHEETAH,
+        compiled=True,
         floor=1.8,
         aim=2.5,
         least_return=0.0,
+        experiment="ppo_half_cheetah",
     ),
-    Workload(
-        name="cartpole_rllib",
-        title="PPO CartPole in process, 8 envs x 128",
-        programs=(Ours(CLEANRL, EAGER), Peer("ray_rllib", CLEANRL, "ray")),
-        peer="RLlib",
-        floor=5.0,
-        aim=10.0,
-        least_return=LEARNED,
+    _over_other(
+        "cartpole_rllib", "PPO CartPole in process, 8 envs x 128", "RLlib", "ray_rllib", "ray", floor=5.0, aim=10.0
     ),
-    Workload(
-        name="cartpole_torchrl",
-        title="PPO CartPole, 8 envs x 128, CleanRL's settings",
-        programs=(Ours(CLEANRL, EAGER), Peer("torchrl_ppo", CLEANRL, "torchrl")),
-        peer="TorchRL",
-        least_return=LEARNED,
-    ),
-    Workload(
-        name="cartpole_plain",
-        title="PPO CartPole, 8 envs x 128, CleanRL's settings",
-        programs=(Ours(CLEANRL, EAGER), Peer("plain", CLEANRL, "torch")),
-        peer="plain single-file PPO",
-        least_return=LEARNED,
-    ),
-    Workload(
-        name="overhead_mlp",
-        title="The loop itself: a tiny perceptron",
-        programs=(Overhead("mlp"),),
-        peer="bare torch loop",
-        floor=1 / 1.10,
-        aim=1 / 1.05,
-    ),
-    Workload(
-        name="overhead_transformer",
-        title="The loop itself: a transformer of 10 million parameters",
-        programs=(Overhead("transformer"),),
-        peer="bare torch loop",
-        floor=1 / 1.03,
-        aim=1 / 1.01,
-    ),
+    _over_other("cartpole_torchrl", OF_CLEANRL, "TorchRL", "torchrl_ppo", "torchrl"),
+    _over_other("cartpole_plain", OF_CLEANRL, "plain single-file PPO", "plain", "torch"),
+    _loop_itself("mlp", "a tiny perceptron", floor=1 / 1.10, aim=1 / 1.05),
+    _loop_itself("transformer", "a transformer of 10 million parameters", floor=1 / 1.03, aim=1 / 1.01),
 )
