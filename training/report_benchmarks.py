@@ -18,9 +18,9 @@ HEADER = """\
 MIB = 2**20
 
 
-def read_reports(root: Path) -> list[dict[str, Any]]:
-    """Every benchmark's file, in alphabetical order."""
-    return [read_json(file) for file in sorted((root / RESULTS).glob("*.json"))]
+def read_reports(folder: Path) -> list[dict[str, Any]]:
+    """Every report in a folder of results, in alphabetical order."""
+    return [read_json(file) for file in sorted(folder.glob("*.json"))]
 
 
 def table(reports: Sequence[Mapping[str, Any]], pattern: str) -> str:

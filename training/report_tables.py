@@ -22,7 +22,6 @@ from typing import Any
 from training import report_benchmarks
 from training.claims import Verdict, claim_of, describe
 from training.core import UserError
-from training.files import read_json
 from training.logger import read_rows
 from training.report_plots import draw_learning_curves, draw_ratios
 from training.run_folder import read_environment
@@ -98,12 +97,12 @@ def write_docs(root: Path) -> list[Path]:
     Raises:
         UserError: a table asks for experiments or benchmarks of which there are no results.
     """
-    reports = [read_json(file) for file in sorted((root / RESULTS).glob("*.json"))]
+    reports = report_benchmarks.read_reports(root / RESULTS)
     changed = []
     with_curve = [report for report in reports if all(run["curve"] for run in report["runs"][report["experiment"]])]
     if with_curve:
         draw_learning_curves(with_curve, root / CURVES)
-    benchmarks = report_benchmarks.read_reports(root)
+    benchmarks = report_benchmarks.read_reports(root / report_benchmarks.RESULTS)
     if benchmarks:
         draw_ratios(benchmarks, root / report_benchmarks.PICTURE)
     tables: dict[str, Callable[[str], str]] = {
