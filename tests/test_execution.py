@@ -100,8 +100,8 @@ def test_a_run_that_recorded_no_choices_goes_on_but_is_not_called_exact(tmp_path
     assert json.loads((run.folder / "result.json").read_text())["exact"] is False
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_gpu_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device(make_run(tmp_path), "auto") == torch.device("cpu")
     with pytest.raises(UserError, match="device = 'cuda': torch sees no GPU here"):
         choose_device(make_run(tmp_path), "cuda")
