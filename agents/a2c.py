@@ -11,8 +11,8 @@ from math import inf, isfinite
 
 import torch
 
+from agents.actor_critic import ActorCritic
 from agents.estimators import gae
-from agents.policy import ActorCritic
 from agents.rollouts import continues, discount, explained_variance, to_samples, values
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics

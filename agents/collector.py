@@ -54,7 +54,7 @@ class Group:
     def __init__(self, vec: VectorEnv, *, seed: int, index: int) -> None:
         self.vec = vec
         self._rng = generator(seed, "acting", index)
-        self._policy_state: Batch = {}
+        self._policy_state: Arrays = {}
         self._episode_return = np.zeros(vec.num_envs)
         self._episode_length = np.zeros(vec.num_envs, np.int64)
         self._step = vec.reset()

@@ -11,7 +11,7 @@ from agents.policy import Mode, Policy, policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vector import Arrays, Step, VectorEnv
-from training.core import Algorithm, Batch, Every, require
+from training.core import Algorithm, Every, require
 from training.metrics import Last, Metrics
 from training.seeding import derived_seed, generator
 
@@ -101,7 +101,7 @@ def play(
     """Returns and lengths of the first `episodes_per_env` episodes of every environment, both [episodes]."""
     act = policy.acting(mode, vec.num_envs)
     step = vec.reset()
-    state: Batch = {}
+    state: Arrays = {}
     total, length = np.zeros(vec.num_envs), np.zeros(vec.num_envs, np.int64)
     left = np.full(vec.num_envs, episodes_per_env)
     returns: list[float] = []

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard
 
 import numpy as np
 import torch
 from gymnasium import Space, spaces
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import nn
 
-from agents.heads import LOG_STD_RANGE, Heads
 from envs.actions import ToBounds
 from envs.space_json import space_from_json, space_to_json
 from envs.spaces import flatten, leaves, unflatten
 from envs.vector import Arrays, named
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
-from training.core import Batch, State, require
-from training.networks import MLP, Encoder, NetworkConfig, Normalizer
+from training.core import Batch, State
+from training.networks import Encoder, Normalizer
 from training.numpy_networks import as_numpy, encoder_as_numpy, normalizer_as_numpy
 from training.run_folder import find_checkpoint
 from training.seeding import generator
 
 Mode = Literal["explore", "greedy", "random"]
+KINDS = {"ActorCritic": "agents.actor_critic"}
+"""The classes that a saved policy may be of, and where they are."""
 
 
 class Acting(Protocol):
     """A policy as a function."""
 
-    def __call__(self, step: Arrays, state: Batch, noise: Arrays) -> tuple[Arrays, Batch]:
-        """One action for each row of `step` (obs, is_first, action_mask, all [N, ...]), and the next recurrent state.
+    def __call__(self, step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
+        """One action for each row of `step` (obs, is_first, action_mask, all [N, ...]), and the next state.
 
-        `noise` [N, ...] makes the actions random; greedy ones need none. The actions are what the algorithm learns
-        from; `env_action` makes of them what the environment takes.
+        The state of a policy with a memory starts as {} and is named [N, ...] arrays from then on. `noise` [N, ...]
+        makes the actions random; greedy ones need none. The actions are what the algorithm learns from; `env_action`
+        makes of them what the environment takes.
         """
         ...
 
@@ -56,129 +60,87 @@ class Policy(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class PolicyConfig:
-    """The shape of an actor-critic."""
+class NetworkPolicy(nn.Module, ABC):
+    """What every policy of networks shares: spaces, normalization, action range, saving, and acting one step alone.
 
-    network: NetworkConfig = NetworkConfig()
-    shared_encoder: bool = True
-    """One encoder of images for the actor and the critic; the perceptrons behind it are always separate."""
-    squash: bool = False
-    """Press continuous actions through tanh into the action range, instead of clipping them to it."""
-    rescale_action: bool = True
-    """Bounded continuous actions are learned in [-1, 1] and rescaled to the bounds of the environment."""
-    normalize_observation: bool = False
-    """Running mean and variance of float observations; they move after each update and nowhere else."""
-    initial_log_std: float = 0.0
-    """Of continuous actions."""
-
-    def __post_init__(self) -> None:
-        low, high = LOG_STD_RANGE
-        require(low <= self.initial_log_std <= high, "initial_log_std", self.initial_log_std, f"{low:g} to {high:g}")
-
-
-class ActorCritic(nn.Module):
-    """An actor and a critic on the same observations, as separate perceptrons."""
+    Args:
+        observation_space: of one environment; `obs_spaces` are its leaves under the keys of a batch.
+        action_space: of one environment; `action_spaces` likewise.
+        config: the policy's own config dataclass, which is saved with it.
+        rescale_action: bounded continuous actions are learned in [-1, 1].
+        normalize_observation: running mean and variance of float observations.
+    """
 
     def __init__(
-        self, observation_space: Space[Any], action_space: Space[Any], config: PolicyConfig, rng: torch.Generator
+        self,
+        observation_space: Space[Any],
+        action_space: Space[Any],
+        config: Any,
+        *,
+        rescale_action: bool = True,
+        normalize_observation: bool = False,
     ) -> None:
         super().__init__()
         self.observation_space, self.action_space, self.config = observation_space, action_space, config
-        obs = _leaf_spaces(observation_space, "obs")
-        actions = _leaf_spaces(action_space, "action")
+        self.obs_spaces = _leaf_spaces(observation_space, "obs")
+        self.action_spaces = _leaf_spaces(action_space, "action")
         self._to_bounds = {
-            key: ToBounds(space, rescale=config.rescale_action)
-            for key, space in actions.items()
-            if _is_float_box(space)
+            key: ToBounds(space, rescale=rescale_action)
+            for key, space in self.action_spaces.items()
+            if is_float_box(space)
         }
-        self.heads = Heads(actions, squash=config.squash, initial_log_std=config.initial_log_std)
+        normalized = {key: space for key, space in self.obs_spaces.items() if is_float_box(space)}
         self.normalizers = nn.ModuleDict(
-            {key: Normalizer(*(space.shape or ())) for key, space in obs.items() if _is_float_box(space)}
-            if config.normalize_observation
-            else {}
+            {key: Normalizer(*space.shape) for key, space in normalized.items()} if normalize_observation else {}
         )
-        self.actor_encoder = Encoder(obs, config.network, rng)
-        self.critic_encoder = self.actor_encoder if config.shared_encoder else Encoder(obs, config.network, rng)
-        # A small last layer makes the first policy nearly uniform (Andrychowicz et al. 2021, section 3.2).
-        features = self.actor_encoder.out_features
-        self.actor = MLP(features, config.network, rng, outputs=self.heads.size, gain=0.01)
-        self.critic = MLP(features, config.network, rng, outputs=1, gain=1.0)
+
+    @abstractmethod
+    def acting(self, mode: Mode, rows: int) -> Acting: ...
+
+    @abstractmethod
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Arrays: ...
 
     @property
     def device(self) -> torch.device:
-        return self.critic[-1].weight.device  # type: ignore[return-value]  # the last layer is linear
-
-    def acting(self, mode: Mode, rows: int) -> Acting:
-        params_of = self._params_in_numpy(rows) or self._params_in_torch
-        heads = self.heads
-        draw = heads.sample if mode == "explore" else heads.uniform
-
-        def act(step: Arrays, state: Batch, noise: Arrays) -> tuple[Arrays, Batch]:
-            params = params_of(step)
-            return heads.mode(params) if mode == "greedy" else draw(params, noise), state
-
-        return act
-
-    @torch.no_grad()
-    def _params_in_torch(self, step: Arrays) -> Arrays:
-        """What the heads choose actions by, from the network's modules: on a GPU, for large networks and for images."""
-        seen = self._normalized({key: torch.from_numpy(value).to(self.device) for key, value in step.items()})
-        params = self.heads.params(self.actor(self.actor_encoder(seen)), seen.get("action_mask"))
-        return {key: value.cpu().numpy() for key, value in params.items()}
-
-    def _params_in_numpy(self, rows: int) -> Callable[[Arrays], Arrays] | None:
-        """The same from NumPy on the present weights; None where torch does it better."""
-        if self.device.type != "cpu":
-            return None
-        encoder, actor = encoder_as_numpy(self.actor_encoder, rows), as_numpy(self.actor, rows)
-        if encoder is None or actor is None:
-            return None
-        normalizers = [(key, normalizer_as_numpy(normalizer)) for key, normalizer in self.normalizers.items()]
-        heads = self.heads
-        log_std = {key: value.detach().numpy() for key, value in heads.log_std.items()}
-
-        def params_of(step: Arrays) -> Arrays:
-            if normalizers:
-                step = step | {key: normalize(step[key]) for key, normalize in normalizers}
-            return heads.params(actor(encoder(step)), step.get("action_mask"), log_std)
-
-        return params_of
-
-    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Arrays:
-        return self.heads.noise(leading, rng)
+        return next(self.parameters()).device
 
     def env_action(self, action: Arrays) -> Arrays:
         return action | {key: to_bounds(action[key]) for key, to_bounds in self._to_bounds.items()}
 
-    def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probability of `action`, entropy and value of each sample, all [...], with their gradients."""
-        obs = self._normalized(batch)
-        features = self.actor_encoder(obs)
-        params = self.heads.params(self.actor(features), batch.get("action_mask"))
-        value = self.critic(features if self.config.shared_encoder else self.critic_encoder(obs)).squeeze(-1).float()
-        log_prob, entropy = self.heads.evaluate(params, batch)
-        return log_prob, entropy, value
+    def outputs_of(self, rows: int, encoder: Encoder, network: nn.Module) -> Callable[[Arrays], NDArray[Any]]:
+        """`network(encoder(obs))` with the present weights, from arrays to an array.
 
-    def log_prob(self, batch: Batch) -> Tensor:
-        """Log-probability of `action` [...]."""
-        outputs = self.actor(self.actor_encoder(self._normalized(batch)))
-        log_prob, _ = self.heads.evaluate(self.heads.params(outputs, batch.get("action_mask")), batch)
-        return log_prob
+        It is computed in NumPy, or by torch's modules where those do it better: on a GPU, for large networks and for
+        images.
+        """
+        known = encoder_as_numpy(encoder, rows), as_numpy(network, rows)
+        if self.device.type != "cpu" or known[0] is None or known[1] is None:
+            return lambda step: self._outputs_in_torch(step, encoder, network)
+        encode, compute = known[0], known[1]
+        normalizers = [(key, normalizer_as_numpy(normalizer)) for key, normalizer in self.normalizers.items()]
 
-    def value(self, batch: Batch) -> Tensor:
-        """The value of each observation [...]."""
-        value: Tensor = self.critic(self.critic_encoder(self._normalized(batch))).squeeze(-1).float()
-        return value
+        def outputs(step: Arrays) -> NDArray[Any]:
+            if normalizers:
+                step = step | {key: normalize(step[key]) for key, normalize in normalizers}
+            return compute(encode(step))
+
+        return outputs
+
+    @torch.no_grad()
+    def _outputs_in_torch(self, step: Arrays, encoder: Encoder, network: nn.Module) -> NDArray[Any]:
+        seen = self.normalized({key: torch.from_numpy(step[key]).to(self.device) for key in self.obs_spaces})
+        outputs: NDArray[Any] = network(encoder(seen)).float().cpu().numpy()
+        return outputs
+
+    def normalized(self, batch: Batch) -> Batch:
+        """The batch with its observations normalized."""
+        return batch | {key: normalizer(batch[key]) for key, normalizer in self.normalizers.items()}
 
     def update_normalizers(self, batch: Batch) -> None:
         """Takes the observations into the running statistics, once they have been learned from."""
         for key, normalizer in self.normalizers.items():
             assert isinstance(normalizer, Normalizer)
             normalizer.update(batch[key])
-
-    def _normalized(self, batch: Batch) -> Batch:
-        return batch | {key: normalizer(batch[key]) for key, normalizer in self.normalizers.items()}
 
     def predict(self, obs: Any, *, greedy: bool = True, action_mask: Any = None) -> Any:
         """The environment's action for one of its observations, as `env.reset()` and `env.step()` give and take them.
@@ -198,6 +160,7 @@ class ActorCritic(nn.Module):
     def save(self) -> State:
         """All that is needed to build the policy again, without its experiment's code."""
         return {
+            "kind": type(self).__name__,
             "observation_space": space_to_json(self.observation_space),
             "action_space": space_to_json(self.action_space),
             "config": config_to_tree(self.config),
@@ -205,13 +168,17 @@ class ActorCritic(nn.Module):
         }
 
 
-def policy_of(agent: State) -> ActorCritic:
-    """The policy in an agent's state; its weights are the averaged ones where the agent's optimizers keep those."""
+def policy_of(agent: State) -> Any:
+    """The policy in an agent's state; its weights are the averaged ones where the agent's optimizers keep those.
+
+    It is of the class that `KINDS` has under the saved name.
+    """
     saved = agent["policy"]
-    policy = ActorCritic(
+    module = import_module(KINDS[saved["kind"]])
+    policy: NetworkPolicy = getattr(module, saved["kind"])(
         space_from_json(saved["observation_space"]),
         space_from_json(saved["action_space"]),
-        config_from_tree(saved["config"], PolicyConfig(), source="the saved policy"),
+        config_from_tree(saved["config"], getattr(module, f"{saved['kind']}Config")(), source="the saved policy"),
         generator(0, "overwritten by the weights"),
     )
     policy.load_state_dict(saved["weights"])
@@ -219,12 +186,13 @@ def policy_of(agent: State) -> ActorCritic:
     with torch.no_grad():
         for part in agent.values():
             for key, average in part.get("averages", {}).items() if isinstance(part, dict) else ():
-                own[key].copy_(average)
+                if key in own:
+                    own[key].copy_(average)
     return policy
 
 
-def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> ActorCritic:
-    """The policy of a run, with its normalization and action range inside.
+def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> Any:
+    """The policy of a run, with its normalization and action range inside: a `NetworkPolicy`.
 
         policy = load_policy("runs/ppo_cartpole/20260101T120000Z-seed1-ab12")
         obs, _ = env.reset()
@@ -248,5 +216,6 @@ def _from_zero(space: Space[Any]) -> Space[Any]:
     return space
 
 
-def _is_float_box(space: Space[Any]) -> TypeGuard[spaces.Box]:
+def is_float_box(space: Space[Any]) -> TypeGuard[spaces.Box]:
+    """Whether a space is of continuous numbers."""
     return isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)

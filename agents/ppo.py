@@ -14,8 +14,8 @@ from math import inf, isfinite
 import torch
 from torch import Tensor
 
+from agents.actor_critic import ActorCritic
 from agents.estimators import gae
-from agents.policy import ActorCritic
 from agents.rollouts import continues, discount, explained_variance, normalized, to_samples, values
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Last, Mean, Metrics, merge_metrics

@@ -12,8 +12,8 @@ from math import isfinite
 
 import torch
 
+from agents.actor_critic import ActorCritic
 from agents.estimators import lambda_return
-from agents.policy import ActorCritic
 from agents.rollouts import continues, discount, explained_variance, normalized, to_samples, values
 from training.core import Batch, Budget, Counters, State, UserError, require
 from training.metrics import Mean, Metrics

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from agents.actor_critic import ActorCritic
 from agents.collector import Collector
-from agents.policy import ActorCritic
 from envs.reward_scale import RewardScale
 from training.core import Batch, Counters, State
 from training.metrics import Last, Metrics

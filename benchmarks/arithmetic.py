@@ -15,7 +15,7 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
-from agents.policy import ActorCritic, PolicyConfig
+from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.ppo import PPO, PPOConfig
 from training.core import Batch, Budget, Counters
 from training.networks import NetworkConfig
@@ -86,7 +86,7 @@ def make_agent(hidden: tuple[int, ...], minibatch: int, *, compiles: bool = Fals
     policy = ActorCritic(
         spaces.Box(-1, 1, (OBSERVED,)),
         spaces.Discrete(ACTIONS),
-        PolicyConfig(network=NetworkConfig(hidden=hidden)),
+        ActorCriticConfig(network=NetworkConfig(hidden=hidden)),
         generator(1),
     )
     config = with_compile(PPOConfig(minibatch_size=minibatch), compiles)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents import on_policy
+from agents.actor_critic import ActorCriticConfig
 from agents.evaluation import EvaluationConfig
-from agents.policy import PolicyConfig
 from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from training.claims import Claim
@@ -21,7 +21,7 @@ class Config(on_policy.OnPolicyConfig):
     env: EnvConfig = EnvConfig("Acrobot-v1")
     num_envs: int = 16
     env_steps: int = 200_000
-    policy: PolicyConfig = PolicyConfig(normalize_observation=True)
+    policy: ActorCriticConfig = ActorCriticConfig(normalize_observation=True)
     scale_reward: bool = True
     agent: PPOConfig = PPOConfig(horizon=256, minibatch_size=256, epochs=8, gamma=0.99, gae_lambda=0.94)
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(20_000))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents import on_policy
+from agents.actor_critic import ActorCriticConfig
 from agents.evaluation import EvaluationConfig
-from agents.policy import PolicyConfig
 from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from training.claims import Claim
@@ -25,7 +25,7 @@ class Config(on_policy.OnPolicyConfig):
     env: EnvConfig = EnvConfig("HalfCheetah-v5")
     num_envs: int = 8
     env_steps: int = 500_000
-    policy: PolicyConfig = PolicyConfig(normalize_observation=True, initial_log_std=-1.0)
+    policy: ActorCriticConfig = ActorCriticConfig(normalize_observation=True, initial_log_std=-1.0)
     scale_reward: bool = True
     agent: PPOConfig = PPOConfig(
         horizon=256,

@@ -13,9 +13,10 @@ import torch
 
 from agents import on_policy
 from agents.a2c import A2C, A2CConfig
+from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import Group, LocalCollector
 from agents.evaluation import Evaluation, EvaluationConfig, play
-from agents.policy import ActorCritic, PolicyConfig, policy_of
+from agents.policy import policy_of
 from agents.ppo import PPO, PPOConfig
 from agents.reinforce import Reinforce, ReinforceConfig
 from agents.rollouts import Rollouts, continues, discount, to_samples, values
@@ -29,7 +30,7 @@ from training.schedules import Schedule
 from training.seeding import generator
 
 LINEAR = Schedule("linear")
-SMALL = PolicyConfig(network=NetworkConfig(hidden=(32,)))
+SMALL = ActorCriticConfig(network=NetworkConfig(hidden=(32,)))
 
 PPO_SMALL = PPOConfig(
     horizon=32,
@@ -69,7 +70,7 @@ class Training:
     """A run without folder: the same loop as `fit`, step by step."""
 
     def __init__(
-        self, name: str, env: EnvConfig, policy: PolicyConfig = SMALL, *, num_envs: int = 8, **changes: Any
+        self, name: str, env: EnvConfig, policy: ActorCriticConfig = SMALL, *, num_envs: int = 8, **changes: Any
     ) -> None:
         algorithm, config, env_steps = AGENTS[name]
         config = replace(config, **changes)
@@ -225,7 +226,7 @@ def make_published(env: EnvConfig) -> LocalCollector:
 @pytest.mark.parametrize("name", AGENTS)
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
 def test_a_loaded_state_continues_to_the_bit(name: str, env_id: str) -> None:
-    policy = PolicyConfig(network=NetworkConfig(hidden=(16,)), normalize_observation=True)
+    policy = ActorCriticConfig(network=NetworkConfig(hidden=(16,)), normalize_observation=True)
     first = Training(name, EnvConfig(env_id), policy, num_envs=4)
     for _ in range(3):
         first.update()
@@ -265,7 +266,7 @@ def test_an_action_mask_is_obeyed_and_learned_with() -> None:
 def test_a_policy_can_be_built_from_what_it_saves() -> None:
     import gymnasium as gym
 
-    training = Training("ppo", EnvConfig("Pendulum-v1"), PolicyConfig(normalize_observation=True))
+    training = Training("ppo", EnvConfig("Pendulum-v1"), ActorCriticConfig(normalize_observation=True))
     training.update()
     built = policy_of(_copied(training.agent.state_dict()))
     env = gym.make("Pendulum-v1")
@@ -281,7 +282,7 @@ def test_evaluation_moves_no_part_of_the_training() -> None:
     env = EnvConfig("Pendulum-v1")
     weights = []
     for evaluates in (True, False):
-        training = Training("ppo", env, PolicyConfig(normalize_observation=True), num_envs=4)
+        training = Training("ppo", env, ActorCriticConfig(normalize_observation=True), num_envs=4)
         evaluate = Evaluation(env, EvaluationConfig(episodes=4, num_envs=4, greedy=False), seed=1)
         scores = []
         for _ in range(3):
@@ -309,7 +310,7 @@ def test_averaged_weights_are_those_that_are_evaluated_and_loaded() -> None:
 
 def test_pictures_are_learned_from_by_a_shared_encoder() -> None:
     env = EnvConfig("tests.learning_envs:Picture-v0")
-    training = Training("ppo", env, PolicyConfig(network=NetworkConfig(hidden=(16,), cnn="small")))
+    training = Training("ppo", env, ActorCriticConfig(network=NetworkConfig(hidden=(16,), cnn="small")))
     encoder = [key for key, _ in training.policy.named_parameters() if "encoder" in key]
     assert encoder
     assert not any("critic_encoder" in key for key in encoder)
@@ -322,7 +323,7 @@ def test_pictures_are_learned_from_by_a_shared_encoder() -> None:
 
 
 def test_separate_encoders_share_no_weight() -> None:
-    config = PolicyConfig(network=NetworkConfig(hidden=(16,), cnn="small"), shared_encoder=False)
+    config = ActorCriticConfig(network=NetworkConfig(hidden=(16,), cnn="small"), shared_encoder=False)
     training = Training("ppo", EnvConfig("tests.learning_envs:Picture-v0"), config)
     policy = training.policy
     actor, critic = dict(policy.actor_encoder.named_parameters()), dict(policy.critic_encoder.named_parameters())

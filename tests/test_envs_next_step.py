@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import Group, LocalCollector
-from agents.policy import ActorCritic, PolicyConfig
 from agents.rollouts import Rollouts, to_samples
 from envs.config import EnvConfig
 from envs.making import make_vec
@@ -61,7 +61,7 @@ def test_rollouts_mark_exactly_the_reset_transitions_and_leave_them_out_of_what_
     # Env 0 terminates after 2 steps and env 1 is truncated after 3; the time limit cuts env 2 there too.
     config = EnvConfig("tests.toy_envs:Counting-v0", {"length": 2}, backend="vector-entry-point", time_limit=3)
     collector = LocalCollector(lambda index: Group(make_vec(config, 3, seed=index), seed=1, index=index), groups=2)
-    policy = ActorCritic(collector.observation_space, collector.action_space, PolicyConfig(), generator(1))
+    policy = ActorCritic(collector.observation_space, collector.action_space, ActorCriticConfig(), generator(1))
     rollouts, after, lengths = Rollouts(collector, policy, horizon=7), Counters(), np.tile([2, 3, 3], 2)
     for rollout in range(4):
         batch, after, _ = rollouts.next(after)

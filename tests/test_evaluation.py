@@ -10,13 +10,14 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.evaluation import Evaluation, EvaluationConfig, play
-from agents.policy import Acting, ActorCritic, PolicyConfig
+from agents.policy import Acting
 from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from envs.making import make_env, make_vec
 from envs.vector import Arrays
-from training.core import Batch, Budget
+from training.core import Budget
 from training.metrics import Last
 from training.networks import NetworkConfig
 from training.seeding import generator
@@ -48,7 +49,7 @@ PAYS = EnvConfig("tests.test_evaluation:Pays-v0")
 def make_policy(env: EnvConfig, favourite: int = 0) -> ActorCritic:
     """A policy that likes one action e times as much as each other one, whatever it sees."""
     made = make_env(env)
-    config = PolicyConfig(network=NetworkConfig(hidden=(8,)))
+    config = ActorCriticConfig(network=NetworkConfig(hidden=(8,)))
     policy = ActorCritic(made.observation_space, made.action_space, config, generator(1))
     with torch.no_grad():
         policy.actor[-1].bias[favourite] += 1.0  # type: ignore[operator, index]
@@ -62,7 +63,7 @@ class Remembers:
         self.noted: list[tuple[list[float], list[float], str]] = []
 
     def acting(self, mode: Any, rows: int) -> Acting:
-        def act(step: Arrays, state: Batch, noise: Arrays) -> tuple[Arrays, Batch]:
+        def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
             first = torch.from_numpy(step["is_first"].copy())
             steps = torch.where(first, 0.0, state.get("steps", torch.full((rows,), -1.0)) + 1)
             self.noted.append((step["obs"][:, 0].tolist(), steps.tolist(), mode))

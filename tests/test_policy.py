@@ -12,7 +12,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agents.policy import ActorCritic, PolicyConfig, policy_of
+from agents.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policy import policy_of
 from agents.ppo import PPO, PPOConfig
 from envs.spaces import flatten, leaves
 from envs.vector import named
@@ -21,7 +22,7 @@ from training.networks import NetworkConfig
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
 
-SMALL = PolicyConfig(network=NetworkConfig(hidden=(8,), cnn="small"), initial_log_std=-0.5)
+SMALL = ActorCriticConfig(network=NetworkConfig(hidden=(8,), cnn="small"), initial_log_std=-0.5)
 
 ACTION_SPACES: dict[str, gym.Space[Any]] = {
     "discrete": spaces.Discrete(3, start=-1),
@@ -157,8 +158,8 @@ def test_a_part_whose_name_has_a_dot_is_refused() -> None:
 
 def test_a_log_std_out_of_range_is_refused() -> None:
     with pytest.raises(UserError, match="initial_log_std = nan: it takes -20 to 2"):
-        PolicyConfig(initial_log_std=float("nan"))
+        ActorCriticConfig(initial_log_std=float("nan"))
 
 
-def make_policy(action_space: gym.Space[Any], config: PolicyConfig = SMALL) -> ActorCritic:
+def make_policy(action_space: gym.Space[Any], config: ActorCriticConfig = SMALL) -> ActorCritic:
     return ActorCritic(spaces.Box(-1, 1, (3,)), action_space, config, generator(1))

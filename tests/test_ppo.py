@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from agents.a2c import A2C, A2CConfig
+from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import Group, LocalCollector
-from agents.policy import ActorCritic, PolicyConfig
 from agents.ppo import PPO, PPOConfig
 from agents.reinforce import Reinforce, ReinforceConfig
 from agents.rollouts import Rollouts
@@ -32,7 +32,7 @@ def make_rollout(env_id: str, horizon: int, num_envs: int) -> tuple[ActorCritic,
     collector = LocalCollector(
         lambda index: Group(make_vec(EnvConfig(env_id, time_limit=10), num_envs, seed=3), seed=1, index=index)
     )
-    config = PolicyConfig(network=NetworkConfig(hidden=(8, 8)), rescale_action=False)
+    config = ActorCriticConfig(network=NetworkConfig(hidden=(8, 8)), rescale_action=False)
     policy = ActorCritic(collector.observation_space, collector.action_space, config, generator(1, "weights"))
     batch, _, _ = Rollouts(collector, policy, horizon).next(Counters())
     t, n = batch["final_index"][0]  # one end, whatever it was, and at least one cut

@@ -82,7 +82,7 @@ def _fingerprint(folder: Path) -> dict[str, str]:
     result = json.loads((folder / "result.json").read_text())
     files = [folder / "metrics.jsonl"]
     last = folder / result["checkpoint"]
-    files += [last / f"{part}{suffix}" for part in ("agent", "rollouts") for suffix in (".json", ".safetensors")]
+    files += [last / f"{part}{suffix}" for part in ("agent", "stream") for suffix in (".json", ".safetensors")]
     prints = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     same = ("status", "exact", "inexact", "counters", "metrics", "best", "claims")
     return prints | {"result": json.dumps({key: result[key] for key in same})}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import Group, LocalCollector
-from agents.policy import ActorCritic, PolicyConfig
 from agents.rollouts import Rollouts
 from envs.config import EnvConfig
 from envs.making import make_vec
@@ -98,7 +98,9 @@ def test_rollouts_are_scaled_by_returns_that_end_with_their_episode(env: EnvConf
     policies, streams = [], []
     for scale in (None, RewardScale(2, gamma=0.9)):
         collector = LocalCollector(lambda index: Group(make_vec(env, 2, seed=3), seed=1, index=index))
-        policies.append(ActorCritic(collector.observation_space, collector.action_space, PolicyConfig(), generator(1)))
+        policies.append(
+            ActorCritic(collector.observation_space, collector.action_space, ActorCriticConfig(), generator(1))
+        )
         streams.append(Rollouts(collector, policies[-1], 12, scale))
     returns, running = [], np.zeros(2)
     for _ in range(2):

@@ -41,8 +41,8 @@ class Run:
     Made by `Run.create`, `Run.open` and `run.stage`. The experiment's part, for a run of one stage:
 
         run.open_log(config.log_every, until=budget)
-        checkpoint = run.checkpoint({"agent": agent, "rollouts": rollouts}, config.checkpoint)
-        now = fit(agent, rollouts, until=budget, log=run.log, evaluate=evaluate, checkpoint=checkpoint)
+        checkpoint = run.checkpoint({"agent": agent, "stream": stream}, config.checkpoint)
+        now = fit(agent, stream, until=budget, log=run.log, evaluate=evaluate, checkpoint=checkpoint)
         run.finish(now, metrics=measured)
     """
 

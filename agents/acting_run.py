@@ -1,0 +1,139 @@
+"""What every experiment that acts shares: its config, its environments, and training from begin to end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from agents.collector import Group, LocalCollector
+from agents.evaluation import Evaluation, EvaluationConfig
+from agents.policy import NetworkPolicy, load_policy, policy_of
+from envs.config import EnvConfig
+from envs.making import make_vec
+from training.checkpoint import CheckpointConfig, DamagedError
+from training.core import Algorithm, Budget, Every, Stream, require
+from training.execution import choose_compile, choose_device, choose_threads
+from training.fit import fit
+from training.optimizer_config import all_can_compile, optimizers_of, with_compile
+from training.run import Run
+from training.seeding import derived_seed
+
+P = TypeVar("P", bound=NetworkPolicy)
+
+
+class AgentConfig(Protocol):
+    """What the stream must know of an algorithm's config."""
+
+    @property
+    def gamma(self) -> float: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActingConfig:
+    """Where to act and for how long. An experiment sets the algorithm's config."""
+
+    agent: AgentConfig
+    seed: int = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | Literal["auto"] = "auto"
+    """CPU threads of torch; auto: one for small networks, which more would slow down."""
+    compile: bool | Literal["auto"] = "auto"
+    """Compile the update (loss, gradient, clipping, optimizer); auto: where the run is long enough to pay for it."""
+    env_steps: int = 100_000
+    """The budget, over all environments together."""
+    num_envs: int = 8
+    """All environments together."""
+    groups: int = 1
+    """Inference groups: the environments of one group share a policy call."""
+    env: EnvConfig
+    evaluation: EvaluationConfig = EvaluationConfig()
+    log_every: Every = Every(2_000, "env_steps")
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
+        require(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "at least 1, or 'auto'")
+        require(self.env_steps >= 1, "env_steps", self.env_steps, "at least 1")
+        require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
+        takes = f"a divisor of num_envs = {self.num_envs}"
+        require(self.groups >= 1 and self.num_envs % self.groups == 0, "groups", self.groups, takes)
+        for part, every in (
+            ("log_every", self.log_every),
+            ("checkpoint.every", self.checkpoint.every),
+            ("evaluation.every", self.evaluation.every),
+        ):
+            # Acting knows no epochs: such a cadence would never be due.
+            require(every.unit != "epochs", f"{part}.unit", every.unit, "'env_steps', 'updates' or 'samples'")
+        for name, optimizer in optimizers_of(self.agent).items():
+            takes = "False; set the run's --compile"
+            require(not optimizer.compile, f"agent.{name}.compile", optimizer.compile, takes)
+
+
+def make_collector(config: ActingConfig) -> LocalCollector:
+    """The environments of the config, split evenly over its inference groups."""
+    size = config.num_envs // config.groups
+    seed = derived_seed(config.seed, "environments")
+
+    def make_group(index: int) -> Group:
+        return Group(make_vec(config.env, size, seed=seed, first_env=index * size), seed=config.seed, index=index)
+
+    return LocalCollector(make_group, config.groups)
+
+
+def train(
+    config: ActingConfig,
+    run: Run,
+    make_policy: Callable[[LocalCollector], P],
+    make_parts: Callable[[LocalCollector, P, Any, Budget], tuple[Algorithm, Stream]],
+    *,
+    gradient_steps: int,
+    samples_per_step: int,
+) -> None:
+    """One run: environments, policy, agent and stream, then `fit`, then the last measurements.
+
+    Args:
+        config: of the experiment.
+        run: its folder.
+        make_policy: for the spaces of the environments.
+        make_parts: the algorithm and its stream, for a policy on its device and the algorithm's config, in which it
+            stands whether to compile.
+        gradient_steps: in the whole run, about.
+        samples_per_step: in each of them.
+    """
+    until = Budget(config.env_steps, "env_steps")
+    with ExitStack() as stack:
+        collector = stack.enter_context(closing(make_collector(config)))
+        policy = make_policy(collector).to(choose_device(run, config.device))
+        agent_config = _choose_execution(config, run, policy, gradient_steps, samples_per_step)
+        agent, stream = make_parts(collector, policy, agent_config, until)
+        evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
+        log = run.open_log(every=config.log_every, until=until)
+        checkpoint = run.checkpoint({"agent": agent, "stream": stream}, config.checkpoint)
+        now = fit(agent, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
+        final = evaluate.final(policy_of(agent.state_dict()))
+        run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
+
+
+def _choose_execution(
+    config: ActingConfig, run: Run, policy: NetworkPolicy, gradient_steps: int, samples_per_step: int
+) -> Any:
+    """Chooses threads and whether to compile; returns the agent's config with that choice in its optimizers."""
+    weights = sum(parameter.numel() for parameter in policy.parameters())
+    threads = choose_threads(run, config.threads, multiplications=samples_per_step * weights)
+    possible = policy.device.type == "cpu" and all_can_compile(config.agent)
+    compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
+    how = "compiled" if compiles else "not compiled"
+    print(f"computing on {policy.device}, {threads} thread{'s' * (threads > 1)}, {how}", file=sys.stderr)
+    return with_compile(config.agent, compiles)
+
+
+def _measured_best(run: Run, evaluate: Evaluation) -> dict[str, float]:
+    """The longer measurement of the best checkpoint; nothing when it is damaged, which is no reason to lose the run."""
+    try:
+        return evaluate.final(load_policy(run.folder, "best"))
+    except DamagedError as error:
+        print(f"the best checkpoint cannot be measured: {error}", file=sys.stderr)
+        return {}
