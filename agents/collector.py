@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agents.policy import Policy
+from agents.policy import Mode, Policy
 from envs.vector import Arrays, Step, VectorEnv
 from training.core import Batch, State, Stateful
 from training.metrics import Mean, Metrics, Sum
@@ -30,7 +30,7 @@ class Collector(Stateful, Protocol):
 
     def publish(self, policy: Policy, version: int) -> None: ...
 
-    def collect(self, horizon: int) -> tuple[Batch, Metrics]:
+    def collect(self, horizon: int, mode: Mode = "explore") -> tuple[Batch, Metrics]:
         """`horizon` steps of every environment, [T, N] (see `training.core.Batch`), and the episodes' statistics."""
         ...
 
@@ -63,10 +63,10 @@ class Group:
     def inexact(self) -> list[str]:
         return self.vec.inexact
 
-    def collect(self, policy: Policy, horizon: int) -> Generator[None, None, tuple[Batch, list[Episode]]]:
+    def collect(self, policy: Policy, horizon: int, mode: Mode) -> Generator[None, None, tuple[Batch, list[Episode]]]:
         """Collects a rollout; yields whenever its environments have been sent their actions."""
         num_envs = self.vec.num_envs
-        act, noise = policy.acting("explore", num_envs), policy.noise((horizon, num_envs), self._rng)
+        act, noise = policy.acting(mode, num_envs), policy.noise((horizon, num_envs), self._rng)
         rollout = _Storage(self._step, horizon)
         rollout.put_obs(0, self._step, self.vec.episode_steps == 0)
         ended: list[Episode] = []
@@ -129,8 +129,8 @@ class LocalCollector:
     def publish(self, policy: Policy, version: int) -> None:
         self._policy = policy
 
-    def collect(self, horizon: int) -> tuple[Batch, Metrics]:
-        collected = take_turns([group.collect(self._policy, horizon) for group in self._groups])
+    def collect(self, horizon: int, mode: Mode = "explore") -> tuple[Batch, Metrics]:
+        collected = take_turns([group.collect(self._policy, horizon, mode) for group in self._groups])
         batches = [batch for batch, _ in collected]
         ended = [episode for _, episodes in collected for episode in episodes]
         return batches[0] if len(batches) == 1 else join_groups(batches), episode_metrics(ended)

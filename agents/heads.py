@@ -186,6 +186,13 @@ class Gaussian:
         log_volume = log_std.sum(-1) + 0.5 * self.size * math.log(2 * math.pi)
         return -0.5 * z.square().sum(-1) - log_volume, log_volume + 0.5 * self.size
 
+    def reparametrized(self, params: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The action that `noise` [..., n] makes and its log-probability, as functions of the parameters."""
+        mean, log_std = params.chunk(2, dim=-1)
+        log_std = log_std.clamp(*LOG_STD_RANGE)
+        log_volume = log_std.sum(-1) + 0.5 * self.size * math.log(2 * math.pi)
+        return mean + log_std.exp() * noise, -0.5 * noise.square().sum(-1) - log_volume
+
 
 class SquashedGaussian:
     """A Gaussian pressed through tanh into (-1, 1); `params` as the Gaussian's (Haarnoja et al. 2018, appendix C)."""
@@ -215,6 +222,11 @@ class SquashedGaussian:
         before = action.clamp(-edge, edge).atanh().reshape(mean.shape)
         log_prob, entropy = self.gaussian.evaluate(params, before)
         return log_prob - _log_slope(before), entropy + _log_slope(mean)
+
+    def reparametrized(self, params: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """As the Gaussian's (Haarnoja et al. 2018, equation 21); the action is flat, [..., n]."""
+        before, log_prob = self.gaussian.reparametrized(params, noise)
+        return before.tanh(), log_prob - _log_slope(before)
 
 
 def _log_slope(before: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from training.run_folder import find_checkpoint
 from training.seeding import generator
 
 Mode = Literal["explore", "greedy", "random"]
-KINDS = {"ActorCritic": "agents.actor_critic"}
+KINDS = {"Actor": "agents.actor", "ActorCritic": "agents.actor_critic", "QNetwork": "agents.q_network"}
 """The classes that a saved policy may be of, and where they are."""
 
 

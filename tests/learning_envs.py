@@ -94,7 +94,9 @@ class EndlessEnv(gym.Env[Any, Any]):
     """Reward 1 for ever; only the time limit of 100 steps cuts it. With gamma 0.99 every state is worth 100."""
 
     observation_space = spaces.Box(-1, 1, (1,), np.float32)
-    action_space = spaces.Discrete(2)
+
+    def __init__(self, *, continuous: bool = False) -> None:
+        self.action_space = spaces.Box(-1, 1, (1,), np.float32) if continuous else spaces.Discrete(2)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
@@ -134,3 +136,74 @@ gym.register("Picture-v0", PictureEnv)
 gym.register("Identity-v0", IdentityEnv)
 gym.register("CountingEpisodes-v0", CountingEnv)
 gym.register("Endless-v0", EndlessEnv, max_episode_steps=100)
+
+
+GOAL_PARTS = ("observation", "achieved_goal", "desired_goal")
+
+
+class WalkEnv(gym.Env[Any, Any]):
+    """A walk along a line that takes one step each time, ten an episode; nobody ever reaches the goal of -1."""
+
+    observation_space = spaces.Dict({name: spaces.Box(-1, np.inf, (1,), np.float32) for name in GOAL_PARTS})
+    action_space = spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self._at = 0.0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._at = 0.0
+        return self._observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self._at += 1.0
+        return self._observe(), -1.0, False, False, {}
+
+    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any) -> Any:
+        return np.where(achieved_goal[..., 0] == desired_goal[..., 0], 0.0, -1.0)
+
+    def _observe(self) -> Any:
+        at = np.array([self._at], np.float32)
+        return {"observation": at, "achieved_goal": at, "desired_goal": np.array([-1.0], np.float32)}
+
+
+class TabularEnv(gym.Env[Any, Any]):
+    """A Markov decision process of three states and two actions that is small enough to be solved exactly.
+
+    `TRANSITIONS[s, a, s']` are probabilities; state 3 is terminal. `REWARDS[s, a]`.
+    """
+
+    TRANSITIONS = np.array(
+        [
+            [[0.7, 0.3, 0.0, 0.0], [0.0, 0.5, 0.5, 0.0]],
+            [[0.5, 0.0, 0.5, 0.0], [0.0, 0.4, 0.4, 0.2]],
+            [[0.0, 1.0, 0.0, 0.0], [0.3, 0.0, 0.2, 0.5]],
+        ]
+    )
+    REWARDS = np.array([[0.1, -0.1], [0.05, 0.2], [-0.2, 0.4]])  # small, as Huber's loss has the mean only near 0
+    observation_space = spaces.Discrete(3)
+    action_space = spaces.Discrete(2)
+
+    @classmethod
+    def solve(cls, gamma: float) -> Any:
+        """The values of the best actions [states, actions], by value iteration."""
+        q = np.zeros((3, 2))
+        for _ in range(500):
+            value = np.append(q.max(1), 0.0)
+            q = cls.REWARDS + gamma * cls.TRANSITIONS @ value
+        return q
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._state = int(self.np_random.integers(3))
+        return self._state, {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        reward = float(self.REWARDS[self._state, action])
+        self._state = int(self.np_random.choice(4, p=self.TRANSITIONS[self._state, action]))
+        ended = self._state == 3
+        return 0 if ended else self._state, reward, ended, False, {}
+
+
+gym.register("Tabular-v0", TabularEnv)
+gym.register("Walk-v0", WalkEnv, max_episode_steps=10)

@@ -34,6 +34,19 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "ppo_pendulum": ["--agent.horizon", "64", "--agent.epochs", "2", "--env.backend", "subprocess"],
     # A fresh instance for every episode.
     "ppo_bipedal_walker": ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--num-envs", "8"],
+    # Replay: many minibatches an update, priorities with noisy networks, and target networks that follow.
+    "dqn_cartpole": ["--replay.gradient-steps", "8", "--replay.capacity", "2000"],
+    "rainbow_cartpole": ["--replay.horizon", "16", "--replay.minibatch-size", "16", "--replay.capacity", "2000"],
+    "sac_pendulum": [
+        "--replay.horizon",
+        "16",
+        "--replay.minibatch-size",
+        "32",
+        "--policy.distribution",
+        "state_dependent",
+    ],
+    "ddpg_pendulum": ["--replay.horizon", "16", "--replay.minibatch-size", "32"],
+    "td3_pendulum": ["--replay.horizon", "16", "--replay.minibatch-size", "32"],
 }
 
 

@@ -18,6 +18,9 @@ FLOORS = ["training", "envs", "agents", "experiments", "benchmarks"]
 """From the ground up: each may import from itself and from below."""
 EXPERIMENTS = {
     "a2c_cartpole",
+    "c51_cartpole",
+    "ddpg_pendulum",
+    "dqn_cartpole",
     "ppo_acrobot",
     "ppo_bipedal_walker",
     "ppo_cartpole",
@@ -25,7 +28,13 @@ EXPERIMENTS = {
     "ppo_lunar_lander",
     "ppo_mountain_car",
     "ppo_pendulum",
+    "qr_dqn_cartpole",
+    "rainbow_cartpole",
     "reinforce_cartpole",
+    "sac_discrete_cartpole",
+    "sac_pendulum",
+    "td3_pendulum",
+    "tqc_pendulum",
 }
 
 

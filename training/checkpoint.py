@@ -1,6 +1,6 @@
 """The one checkpoint layer: named parts of a run, saved atomically, verified when read, without pickle.
 
-A checkpoint is a folder `<updates>/` that holds, for every part, the two files of `training/serialization.py`, and
+A checkpoint is a folder `<updates>/` that holds, for every part, the files of `training/serialization.py`, and
 `manifest.json` with the SHA-256 of each. It is written under another name and renamed when all of it is on the disk.
 """
 
@@ -148,18 +148,31 @@ class Checkpoint:
             sync(self._folder.parent)
         unfinished = target.with_name(target.name + _UNFINISHED)
         unfinished.mkdir()
+        hashes: dict[str, str] = {}
         try:
+            earlier, known = self._earlier()
             for name, part in self._parts.items():
-                write_state(unfinished, name, part.state_dict())
-            files = sorted(unfinished.iterdir())
-            for file in files:
-                sync(file)
-            self._write_manifest(unfinished, now, {file.name: sha256(file) for file in files})
+                shared = write_state(unfinished, name, part.state_dict(), earlier)
+                hashes |= {file: known[file] for file in shared}
+            for file in sorted(unfinished.iterdir()):
+                if file.name not in hashes:
+                    sync(file)
+                    hashes[file.name] = sha256(file)
+            self._write_manifest(unfinished, now, hashes)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         os.rename(unfinished, target)
         sync(self._folder)
+
+    def _earlier(self) -> tuple[Path | None, dict[str, str]]:
+        """The checkpoint that was restored or saved last, and the hashes of its files.
+
+        They were compared or made then: what it shares with the next one is neither written nor hashed again.
+        """
+        if self.position is None or not (folder := self._folder / _name(self.position)).exists():
+            return None, {}
+        return folder, _read_manifest(folder)["sha256"]
 
     def _write_manifest(self, folder: Path, now: Counters, hashes: dict[str, str]) -> None:
         manifest = {

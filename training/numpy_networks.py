@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from training.networks import MLP, Encoder, Flat, Normalizer, OneHot
+from training.networks import MLP, Dueling, Encoder, Flat, NoisyLinear, Normalizer, OneHot
 
 Array = NDArray[Any]
 Function = Callable[[Array], Array]
@@ -32,6 +32,15 @@ def as_numpy(module: nn.Module, rows: int) -> Function | None:
         if rows * module.weight.numel() > MOST_MULTIPLICATIONS:
             return None
         return partial(_linear, module.weight.detach().numpy().T, module.bias.detach().numpy())
+    if isinstance(module, NoisyLinear):
+        weight, bias = module.noisy_weights()  # with the noise that it has now: later changes are not seen
+        fits = rows * weight.numel() <= MOST_MULTIPLICATIONS
+        return partial(_linear, weight.detach().numpy().T, bias.detach().numpy()) if fits else None
+    if isinstance(module, Dueling):
+        value, advantage = as_numpy(module.value, rows), as_numpy(module.advantage, rows)
+        if value is None or advantage is None:
+            return None
+        return partial(_dueling, value, advantage, (module.actions, module.atoms))
     if type(module) is nn.LayerNorm:
         return partial(_layer_norm, module.weight.detach().numpy(), module.bias.detach().numpy(), module.eps)
     if isinstance(module, MLP):
@@ -68,6 +77,13 @@ _ACTIVATIONS: dict[type[nn.Module], Function] = {
 def _linear(weight: Array, bias: Array, values: Array) -> Array:
     result: Array = values @ weight
     result += bias
+    return result
+
+
+def _dueling(value: Function, advantage: Function, shape: tuple[int, int], values: Array) -> Array:
+    advantages = advantage(values).reshape(len(values), *shape)
+    centred = advantages - advantages.mean(-2, keepdims=True)
+    result: Array = (value(values)[:, None] + centred).reshape(len(values), -1)
     return result
 
 

@@ -5,6 +5,7 @@ The tree is plain JSON, where an object with one key that starts with a dollar s
 | object | value |
 |---|---|
 | `{"$tensor": name}`, `{"$array": name}` | the tensor or NumPy array of that name in the safetensors file |
+| `{"$segment": name}` | arrays that never change under this name: in a file of their own, see `Segment` |
 | `{"$int": "-0x1f"}` | an integer that needs more than 53 bits |
 | `{"$float": "7ff0000000000000"}` | the 8 bytes (big endian) of a float that is not finite |
 | `{"$tuple": [...]}` | a tuple |
@@ -15,9 +16,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,33 +40,65 @@ _ARRAY_DTYPES = {"bool", *(f"{kind}{bits}" for kind in ("uint", "int") for bits 
 _EXACT_JSON_INTEGERS = 2**53  # beyond it, readers that hold JSON numbers as floats round
 
 
+class Segment(NamedTuple):
+    """A value of a state that is large and final: under one name there are always the same arrays.
+
+    It has a file of its own, of which the checkpoints of a run share one copy.
+    """
+
+    name: str
+    arrays: dict[str, np.ndarray[Any, Any]]
+
+
 def state_files(part: str) -> tuple[str, str]:
     """The names of the two files that hold a part's state."""
     return f"{part}.json", f"{part}.safetensors"
 
 
-def write_state(folder: Path, part: str, state: State) -> None:
+def segment_file(part: str, name: str) -> str:
+    """The name of the file that holds one of a part's segments."""
+    return f"{part}.{name}.segment.safetensors"
+
+
+def write_state(folder: Path, part: str, state: State, earlier: Path | None = None) -> list[str]:
     """Writes a part's state; raises TypeError with the dotted path of a value that cannot be saved.
+
+    Segments that the folder `earlier` has are not written again: their files get a second name (a hard link), so that
+    the file system frees them with the last checkpoint that names them. Returns those files' names.
 
     Tensors that are contiguous, in main memory and share no storage are written without a copy. Tensors that share
     memory come back as separate tensors, parameters as plain tensors on the CPU, every mapping as a plain dict.
     """
     tree_name, tensors_name = state_files(part)
     tensors: dict[str, Tensor] = {}
-    tree = _encode(state, part, tensors)
+    segments: dict[str, Segment] = {}
+    tree = _encode(state, part, tensors, segments)
     (folder / tree_name).write_text(json.dumps(tree, indent=1, allow_nan=False) + "\n", encoding="ascii")
     save_file(_unshared(tensors), folder / tensors_name)
+    return [file for file, segment in segments.items() if not _write_segment(folder / file, segment, earlier)]
+
+
+def _write_segment(file: Path, segment: Segment, earlier: Path | None) -> bool:
+    """Whether it had to be written: otherwise it is the same file as in the folder `earlier`."""
+    if earlier is not None and (earlier / file.name).exists():
+        try:
+            os.link(earlier / file.name, file)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(earlier / file.name, file)
+        return False
+    save_file({key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in segment.arrays.items()}, file)
+    return True
 
 
 def load_state(folder: Path, part: str) -> State:
     """Reads what `write_state` wrote, equal to the bit."""
     tree_name, tensors_name = state_files(part)
     tree = json.loads((folder / tree_name).read_text(encoding="ascii"))
-    state: State = _decode(tree, load_file(folder / tensors_name))
+    state: State = _decode(tree, load_file(folder / tensors_name), folder / part)
     return state
 
 
-def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+def _encode(value: Any, path: str, tensors: dict[str, Tensor], segments: dict[str, Segment]) -> Any:
     # Exact types: a subclass (an enum, a NumPy scalar) would come back as something else.
     kind = type(value)
     if value is None or kind in (bool, str):
@@ -73,11 +108,14 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     if kind is float:
         return value if math.isfinite(value) else {"$float": struct.pack(">d", value).hex()}
     if kind is list:
-        return [_encode(item, f"{path}.{index}", tensors) for index, item in enumerate(value)]
+        return [_encode(item, f"{path}.{index}", tensors, segments) for index, item in enumerate(value)]
     if kind is tuple:
-        return {"$tuple": _encode(list(value), path, tensors)}
+        return {"$tuple": _encode(list(value), path, tensors, segments)}
+    if kind is Segment:
+        segments[segment_file(path.partition(".")[0], value.name)] = value
+        return {"$segment": value.name}
     if isinstance(value, dict):
-        return _encode_dict(value, path, tensors)
+        return _encode_dict(value, path, tensors, segments)
     if isinstance(value, Tensor) and _supported(value):
         return {"$tensor": _put(value.detach().resolve_neg().contiguous(), path, tensors)}
     if kind is np.ndarray and value.dtype.name in _ARRAY_DTYPES and value.dtype.isnative:
@@ -90,14 +128,16 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     )
 
 
-def _encode_dict(value: dict[Any, Any], path: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
+def _encode_dict(
+    value: dict[Any, Any], path: str, tensors: dict[str, Tensor], segments: dict[str, Segment]
+) -> dict[str, Any]:
     for key in value:
         if type(key) not in (str, int):
             raise TypeError(f"{path} has the key {key!r} of type {type(key).__name__}: keys are str or int")
-    items = {key: _encode(item, f"{path}.{key}", tensors) for key, item in value.items()}
+    items = {key: _encode(item, f"{path}.{key}", tensors, segments) for key, item in value.items()}
     if all(isinstance(key, str) and not key.startswith("$") for key in items):
         return items
-    return {"$dict": [[_encode(key, path, tensors), item] for key, item in items.items()]}
+    return {"$dict": [[_encode(key, path, tensors, segments), item] for key, item in items.items()]}
 
 
 def _supported(tensor: Tensor) -> bool:
@@ -122,9 +162,9 @@ def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:
+def _decode(node: Any, tensors: dict[str, Tensor], part: Path) -> Any:
     if isinstance(node, list):
-        return [_decode(item, tensors) for item in node]
+        return [_decode(item, tensors, part) for item in node]
     if not isinstance(node, dict):
         return node
     tag: str | None
@@ -135,12 +175,15 @@ def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:
             return tensors[value]
         case "$array":
             return tensors[value].numpy()
+        case "$segment":
+            file = part.with_name(segment_file(part.name, value))
+            return Segment(value, {key: tensor.numpy() for key, tensor in load_file(file).items()})
         case "$int":
             return int(value, 16)
         case "$float":
             return struct.unpack(">d", bytes.fromhex(value))[0]
         case "$tuple":
-            return tuple(_decode(value, tensors))
+            return tuple(_decode(value, tensors, part))
         case "$dict":
-            return {_decode(key, tensors): _decode(item, tensors) for key, item in value}
-    return {key: _decode(item, tensors) for key, item in node.items()}
+            return {_decode(key, tensors, part): _decode(item, tensors, part) for key, item in value}
+    return {key: _decode(item, tensors, part) for key, item in node.items()}

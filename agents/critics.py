@@ -1,0 +1,49 @@
+"""Critics of actions: what an actor's algorithm learns beside it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from agents.actor import Actor
+from training.core import Batch
+from training.networks import Encoder, EnsembleMLP, NetworkConfig
+
+
+class Critics(nn.Module):
+    """`members` critics of observation and continuous action: [members, B, outputs].
+
+    They see what the actor sees: its normalization is used, and not theirs to train.
+    """
+
+    def __init__(
+        self, policy: Actor, network: NetworkConfig, rng: torch.Generator, *, members: int, outputs: int = 1
+    ) -> None:
+        super().__init__()
+        self.encoder = Encoder(policy.obs_spaces, network, rng)
+        inputs = self.encoder.out_features + policy.head.size
+        self.ensemble = EnsembleMLP(inputs, network, rng, members=members, outputs=outputs)
+
+    def forward(self, obs: Batch, action: Tensor) -> Tensor:
+        """Of normalized observations [B, ...] and flat actions [B, n]."""
+        values: Tensor = self.ensemble(torch.cat([self.encoder(obs), action], -1)).float()
+        return values
+
+
+class DiscreteCritics(nn.Module):
+    """`members` critics of every discrete action: [members, B, actions]."""
+
+    def __init__(self, policy: Actor, network: NetworkConfig, rng: torch.Generator, *, members: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(policy.obs_spaces, network, rng)
+        features = self.encoder.out_features
+        self.ensemble = EnsembleMLP(features, network, rng, members=members, outputs=policy.head.size)
+
+    def forward(self, obs: Batch) -> Tensor:
+        values: Tensor = self.ensemble(self.encoder(obs)).float()
+        return values
+
+
+def seen(policy: Actor, batch: Batch, prefix: str = "") -> Batch:
+    """The normalized observations of `obs` or, with a prefix, of `next_obs`, under the names of the former."""
+    return policy.normalized({key: batch[prefix + key] for key in policy.obs_spaces})

@@ -1,0 +1,136 @@
+"""Soft actor-critic for discrete actions (Christodoulou 2019, https://arxiv.org/abs/1910.07207, algorithm 1).
+
+The critics value every action, so that expectations over the policy are sums instead of samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import torch
+from torch import Tensor, nn
+
+from agents.actor import Actor
+from agents.critics import DiscreteCritics, seen
+from agents.replay import minibatches
+from agents.targets import follow, frozen_copy
+from training.core import Batch, Budget, Counters, State, UserError, require
+from training.metrics import Mean, Metrics, merge_metrics
+from training.networks import NetworkConfig
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.seeding import generator
+
+
+@dataclass(frozen=True)
+class SACDiscreteConfig:
+    """Its numbers; the defaults are the continuous paper's where this one is silent."""
+
+    gamma: float = 0.99
+    tau: float = 0.005
+    """How far the target critics move after each gradient step."""
+    critics: int = 2
+    """The smallest of their values counts (Fujimoto et al. 2018)."""
+    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
+    initial_temperature: float = 1.0
+    target_entropy_fraction: float = 0.98
+    """Of the entropy of a uniform policy (the paper's appendix A)."""
+    actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+    """Also of the temperature."""
+    critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
+        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
+        require(self.critics >= 1, "critics", self.critics, "at least 1")
+        start = self.initial_temperature
+        require(start > 0, "initial_temperature", start, "a number above 0")
+        fraction = self.target_entropy_fraction
+        require(0 <= fraction < 1, "target_entropy_fraction", fraction, "a number from 0 to less than 1")
+
+
+class SACDiscrete:
+    """Learns from transitions [B, ...]: critics of the soft value, an actor that seeks value and entropy."""
+
+    def __init__(
+        self, policy: Actor, config: SACDiscreteConfig, *, until: Budget, seed: int, minibatch_size: int
+    ) -> None:
+        if policy.continuous:
+            raise UserError(f"action space {policy.action_space}: discrete SAC takes a Discrete one")
+        self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
+        weights = generator(seed, "critics")
+        self._critics = DiscreteCritics(policy, config.critic_network, weights, members=config.critics).to(
+            policy.device
+        )
+        self._target = frozen_copy(self._critics)
+        self._log_temperature = nn.Parameter(torch.full((), log(config.initial_temperature), device=policy.device))
+        self._target_entropy = config.target_entropy_fraction * log(policy.head.size)
+        acting = {**dict(policy.named_parameters()), "log_temperature": self._log_temperature}
+        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
+        judging = dict(self._critics.named_parameters())
+        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        measured = []
+        for rows in minibatches(data, self._minibatch_size):
+            measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
+            measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
+            follow(self._target, self._critics, self._config.tau)
+        self.policy.update_normalizers(data)
+        return merge_metrics(measured), {}
+
+    def _critic_loss(self, batch: Batch) -> Loss:
+        temperature = self._log_temperature.detach().exp()
+        goal = soft_target(self.policy, self._target, temperature, batch)
+        action = batch["action"].view(1, -1, 1).expand(self._config.critics, -1, 1)
+        values = self._critics(seen(self.policy, batch)).gather(-1, action).squeeze(-1)
+        # Half the squared error, summed over the critics (equation 4).
+        loss = 0.5 * (values - goal).square().sum(0)
+        return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
+
+    def _actor_loss(self, batch: Batch) -> Loss:
+        log_p = self.policy.params(batch).log_softmax(-1)
+        p = log_p.exp()
+        with torch.no_grad():
+            value = self._critics(seen(self.policy, batch)).amin(0)
+        temperature = self._log_temperature.exp()
+        entropy = -(p * log_p).sum(-1)
+        # Equations 12 and 11; each is differentiated by its own parameters only.
+        actor_loss = (p * (temperature.detach() * log_p - value)).sum(-1)
+        temperature_loss = temperature * (entropy.detach() - self._target_entropy)
+        measured: Metrics = {
+            "policy/entropy": Mean(entropy.detach().mean()),
+            "policy/temperature": Mean(temperature.detach()),
+        }
+        return Loss((actor_loss + temperature_loss).sum(), len(entropy), measured)
+
+    def state_dict(self) -> State:
+        return {
+            "policy": self.policy.save(),
+            "critics": self._critics.state_dict(),
+            "target": self._target.state_dict(),
+            "log_temperature": self._log_temperature,
+            "actor_optimizer": self._actor_optimizer.state_dict(),
+            "critic_optimizer": self._critic_optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.policy.load_state_dict(state["policy"]["weights"])
+        self._critics.load_state_dict(state["critics"])
+        self._target.load_state_dict(state["target"])
+        with torch.no_grad():
+            self._log_temperature.copy_(state["log_temperature"])
+        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
+        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
+
+
+@torch.no_grad()
+def soft_target(policy: Actor, target: DiscreteCritics, temperature: Tensor, batch: Batch) -> Tensor:
+    """reward + discount * sum_a pi(a) (min_i Q_i(next_obs, a) - temperature * log pi(a)), [B] (equations 3 and 10)."""
+    log_p = policy.params(batch, "next_").log_softmax(-1)
+    next_value = target(seen(policy, batch, "next_")).amin(0)
+    soft_value = (log_p.exp() * (next_value - temperature * log_p)).sum(-1)
+    goal: Tensor = batch["reward"] + batch["discount"] * soft_value
+    return goal

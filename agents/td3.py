@@ -1,0 +1,126 @@
+"""Twin delayed deep deterministic policy gradients.
+
+Fujimoto et al. 2018, https://arxiv.org/abs/1802.09477, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from agents.actor import Actor, require_continuous
+from agents.critics import Critics, seen
+from agents.replay import minibatches
+from agents.targets import follow, frozen_copy
+from training.core import Batch, Budget, Counters, State, require
+from training.metrics import Mean, Metrics, merge_metrics
+from training.networks import NetworkConfig
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.seeding import generator
+
+
+@dataclass(frozen=True)
+class TD3Config:
+    """TD3's numbers; the defaults are the paper's (section 6.1), with the step size of its published code."""
+
+    gamma: float = 0.99
+    tau: float = 0.005
+    """How far the targets move after each step of the actor."""
+    critics: int = 2
+    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
+    actor_gradient_steps: int = 2
+    """Gradient steps of the critics for each one of the actor and the targets."""
+    smoothing_std: float = 0.2
+    """Of the noise on the target's actions, which lie in [-1, 1]."""
+    smoothing_clip: float = 0.5
+    actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+    critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
+        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
+        require(self.critics >= 1, "critics", self.critics, "at least 1")
+        delay = self.actor_gradient_steps
+        require(delay >= 1, "actor_gradient_steps", delay, "at least 1")
+        for key in ("smoothing_std", "smoothing_clip"):
+            require(getattr(self, key) >= 0, key, getattr(self, key), "a number of at least 0")
+
+
+class TD3:
+    """Learns from transitions [B, ...]: two critics against overestimation, an actor that follows them later."""
+
+    def __init__(self, policy: Actor, config: TD3Config, *, until: Budget, seed: int, minibatch_size: int) -> None:
+        require_continuous(policy, "TD3", ("deterministic",))
+        self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
+        weights = generator(seed, "critics")
+        self._critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self._target_policy, self._target = frozen_copy(policy), frozen_copy(self._critics)
+        acting, judging = dict(policy.named_parameters()), dict(self._critics.named_parameters())
+        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
+        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self._rng = generator(seed, "learning")
+        self._gradient_steps = 0
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        noise = torch.randn(len(data["reward"]), self.policy.head.size, generator=self._rng)
+        data["next_noise"] = noise.to(self.policy.device)
+        measured = []
+        for rows in minibatches(data, self._minibatch_size):
+            measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
+            self._gradient_steps += 1
+            if self._gradient_steps % self._config.actor_gradient_steps == 0:
+                measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
+                follow(self._target_policy, self.policy, self._config.tau)
+                follow(self._target, self._critics, self._config.tau)
+        self.policy.update_normalizers(data)
+        return merge_metrics(measured), {}
+
+    def _critic_loss(self, batch: Batch) -> Loss:
+        goal = smoothed_target(self.policy, self._target_policy, self._target, self._config, batch)
+        values = self._critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+        loss = (values - goal).square().sum(0)
+        return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
+
+    def _actor_loss(self, batch: Batch) -> Loss:
+        value = self._critics(seen(self.policy, batch), self.policy.action(batch))[0].squeeze(-1)
+        return Loss(-value.sum(), len(value), {})
+
+    def state_dict(self) -> State:
+        return {
+            "policy": self.policy.save(),
+            "critics": self._critics.state_dict(),
+            "target_policy": self._target_policy.state_dict(),
+            "target": self._target.state_dict(),
+            "actor_optimizer": self._actor_optimizer.state_dict(),
+            "critic_optimizer": self._critic_optimizer.state_dict(),
+            "rng": self._rng.get_state(),
+            "gradient_steps": self._gradient_steps,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.policy.load_state_dict(state["policy"]["weights"])
+        self._critics.load_state_dict(state["critics"])
+        self._target_policy.load_state_dict(state["target_policy"])
+        self._target.load_state_dict(state["target"])
+        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
+        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self._rng.set_state(state["rng"])
+        self._gradient_steps = state["gradient_steps"]
+
+
+@torch.no_grad()
+def smoothed_target(policy: Actor, target_policy: Actor, target: Critics, config: TD3Config, batch: Batch) -> Tensor:
+    """reward + discount * min_i Q_i'(next_obs, pi'(next_obs) + clipped noise), [B] (equations 10 and 14).
+
+    The normalization is that of `policy`: the target has none of its own.
+    """
+    obs = seen(policy, batch, "next_")
+    noise = (config.smoothing_std * batch["next_noise"]).clamp(-config.smoothing_clip, config.smoothing_clip)
+    action = (target_policy.action_of(obs) + noise).clamp(-1.0, 1.0)
+    next_value = target(obs, action).squeeze(-1).amin(0)
+    goal: Tensor = batch["reward"] + batch["discount"] * next_value
+    return goal
