@@ -46,6 +46,7 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
         "state_dependent",
     ],
     "ddpg_pendulum": ["--replay.horizon", "16", "--replay.minibatch-size", "32"],
+    "her_reach": ["--replay.horizon", "8", "--replay.minibatch-size", "32"],
     "td3_pendulum": ["--replay.horizon", "16", "--replay.minibatch-size", "32"],
 }
 

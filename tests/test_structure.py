@@ -21,6 +21,7 @@ EXPERIMENTS = {
     "c51_cartpole",
     "ddpg_pendulum",
     "dqn_cartpole",
+    "her_reach",
     "ppo_acrobot",
     "ppo_bipedal_walker",
     "ppo_cartpole",
@@ -33,6 +34,7 @@ EXPERIMENTS = {
     "reinforce_cartpole",
     "sac_discrete_cartpole",
     "sac_pendulum",
+    "sac_reach",
     "td3_pendulum",
     "tqc_pendulum",
 }
