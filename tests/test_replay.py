@@ -312,7 +312,7 @@ def test_the_arm_observes_where_it_is_and_is_rewarded_there() -> None:
     obs, _ = env.reset(seed=3)
     assert env.observation_space.contains(obs)
     for _ in range(20):
-        obs, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        obs, reward, terminated, _, info = env.step(env.action_space.sample())
         assert env.observation_space.contains(obs)
         assert reward == goal_reward(env)(obs["achieved_goal"], obs["desired_goal"], {}) == info["is_success"] - 1
         assert not terminated
