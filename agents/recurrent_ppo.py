@@ -176,12 +176,11 @@ class RecurrentPPO:
             key.removeprefix("final_"): value for key, value in batch.items() if key.startswith("final_state/")
         }
         goes_on = torch.zeros(1, len(batch["final_index"]), dtype=torch.bool, device=self.policy.device)
-        value: Tensor = self.policy.value(seen | remembered | {"is_first": goes_on})
-        return value[0]
+        return self.policy.value(seen | remembered | {"is_first": goes_on}).squeeze(0)
 
     def _sequences(self, rows: Tensor) -> Tensor:
         """[T, N, ...] as sequences [S, L, ...]: first those of the first L steps, one for each environment."""
-        pieces = rows.unflatten(0, (-1, self._config.steps_per_sequence))
+        pieces = rows.reshape(-1, self._config.steps_per_sequence, *rows.shape[1:])
         return pieces.transpose(1, 2).flatten(0, 1)
 
     def _shuffled(self, data: Batch) -> Sequence[Tensor]:

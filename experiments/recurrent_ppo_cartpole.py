@@ -18,13 +18,15 @@ LINEAR = Schedule("linear")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(on_policy.OnPolicyConfig):
-    """RL Baselines3 Zoo's settings for this task, which are those of CartPole-v1, with a smaller memory."""
+    """RL Baselines3 Zoo's settings for this task (those of CartPole-v1), with a smaller memory, and with normalization,
+    as it has in its other tasks without velocities: large values make the memory of the critic saturate."""
 
     # Observations are the cart's position and speed, the pole's angle and its speed.
     env: EnvConfig = EnvConfig("CartPole-v1", observation_indices=(0, 2))
     num_envs: int = 8
     env_steps: int = 100_000
-    policy: RecurrentActorCriticConfig = RecurrentActorCriticConfig(memory_size=64)
+    policy: RecurrentActorCriticConfig = RecurrentActorCriticConfig(memory_size=64, normalize_observation=True)
+    scale_reward: bool = True
     agent: RecurrentPPOConfig = RecurrentPPOConfig(
         horizon=32,
         minibatch_size=256,
