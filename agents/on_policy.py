@@ -13,7 +13,7 @@ from agents.policy import NetworkPolicy
 from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.rollouts import Rollouts
 from envs.reward_scale import RewardScale
-from training.core import Algorithm, Budget, Stream
+from training.core import Algorithm, Budget, Stream, require
 from training.run import Run
 from training.seeding import generator
 
@@ -42,6 +42,10 @@ class OnPolicyConfig(ActingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        memory = getattr(self.agent, "has_memory", False)
+        takes = f"{'a Recurrent' if memory else 'an '}ActorCriticConfig: {type(self.agent).__name__} learns with that"
+        given = isinstance(self.policy, RecurrentActorCriticConfig)
+        require(given == memory, "policy", type(self.policy).__name__, takes)
         check = getattr(self.agent, "check_num_envs", None)  # of what learns in minibatches
         if check is not None:
             check(self.num_envs)

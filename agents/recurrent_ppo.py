@@ -37,8 +37,11 @@ _SEQUENCES = ("obs", "action", "action_mask", "is_first", "valid")
 class RecurrentPPOConfig:
     """Its numbers; the defaults are PPO's."""
 
+    has_memory: ClassVar[bool] = True
+    """The policy that it takes."""
     can_compile: ClassVar[bool] = False
-    """Where an episode begins, the memory's computation is cut; a loop over steps compiles for minutes."""
+    """Where episodes begin is only known when it runs, and cuts the memory's sequences (see `Memory`). A loop over
+    steps could be compiled: for 32 steps of one LSTM in 41 s, for 128 in 203 s."""
 
     horizon: int = 128
     """Steps of each environment in one rollout."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import Group, LocalCollector
 from agents.evaluation import play
+from agents.on_policy import OnPolicyConfig
 from agents.policy import policy_of
 from agents.ppo import PPO, PPOConfig
 from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
@@ -404,6 +405,32 @@ def test_impossible_shapes_are_named() -> None:
         RecurrentActorCriticConfig(shared_memory=True, shared_encoder=False)
     with pytest.raises(UserError, match=r"minibatch_size = 16: it takes a divisor .* 8 steps of 3 environments"):
         RecurrentPPOConfig(horizon=8, minibatch_size=16).check_num_envs(3)
+
+
+def test_a_policy_that_the_algorithm_cannot_learn_with_is_named() -> None:
+    env = EnvConfig("CartPole-v1")
+    with pytest.raises(UserError, match="policy = 'ActorCriticConfig': it takes a RecurrentActorCriticConfig: Recurr"):
+        OnPolicyConfig(env=env, agent=RecurrentPPOConfig())
+    with pytest.raises(UserError, match="policy = 'RecurrentActorCriticConfig': it takes an ActorCriticConfig: PPOCon"):
+        OnPolicyConfig(env=env, agent=PPOConfig(), policy=RecurrentActorCriticConfig())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_learns_in_low_precision(shape: str) -> None:
+    env = EnvConfig("CartPole-v1", time_limit=5)
+    batch, _, _ = Rollouts(make_collector(env), make_policy(env, shape), 16).next(Counters())
+    moved = []
+    for precision in ("float32", "bf16"):
+        policy = make_policy(env, shape)
+        config = RecurrentPPOConfig(
+            horizon=16, minibatch_size=48, epochs=1, optimizer=replace(ADAM, precision=precision)
+        )
+        RecurrentPPO(policy, config, until=UNTIL, seed=1).update(batch, Counters())
+        moved.append(torch.cat([p.flatten() for p in policy.parameters()]).detach())
+    start = torch.cat([p.flatten() for p in make_policy(env, shape).parameters()]).detach()
+    similarity = torch.cosine_similarity(moved[0] - start, moved[1] - start, dim=0)
+    assert similarity > 0.8
+    assert not torch.equal(moved[0], moved[1])
 
 
 def test_it_is_never_compiled_and_says_so() -> None:

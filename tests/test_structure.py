@@ -21,10 +21,12 @@ EXPERIMENTS = {
     "ppo_acrobot",
     "ppo_bipedal_walker",
     "ppo_cartpole",
+    "ppo_cartpole_no_velocity",
     "ppo_half_cheetah",
     "ppo_lunar_lander",
     "ppo_mountain_car",
     "ppo_pendulum",
+    "recurrent_ppo_cartpole",
     "reinforce_cartpole",
 }
 

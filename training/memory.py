@@ -36,10 +36,11 @@ class Memory(nn.Module):
     def forward(self, features: Tensor, is_first: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """What is remembered at each step [T, N, size], and the state after the last.
 
-        `is_first` [T, N] says where an episode begins and `state` [N, P, size] is the one before the first step. Rows
-        at which any episode begins cut the sequences into pieces, each of which is one call of torch's cell: a loop
-        over the steps would take 1.3 to 10 times as long.
+        `is_first` [T, N] says where an episode begins and `state` [N, P, size] is the one before the first step.
         """
+        # Rows at which any episode begins cut the sequences into pieces, each of which is one call of torch's cell. A
+        # loop over steps, forward and back on one core, takes 9 times as long for 1,024 steps of 2 environments whose
+        # episodes last 100, twice for 128 of 8 that last 50, and three quarters for 128 of 64.
         begins = (is_first[1:].any(1).nonzero().flatten() + 1).tolist()
         outputs = []
         for begin, end in pairwise((0, *begins, len(features))):
