@@ -70,6 +70,8 @@ class ActingConfig:
         for name, optimizer in optimizers_of(self.agent).items():
             takes = "False; set the run's --compile"
             require(not optimizer.compile, f"agent.{name}.compile", optimizer.compile, takes)
+        if self.compile is True:
+            with_compile(self.agent, True)  # noqa: FBT003 - it raises where the algorithm cannot be compiled
 
 
 def make_collector(config: ActingConfig) -> LocalCollector:

@@ -69,6 +69,7 @@ class Group:
         act, noise = policy.acting(mode, num_envs), policy.noise((horizon, num_envs), self._rng)
         rollout = _Storage(self._step, horizon)
         rollout.put_obs(0, self._step, self.vec.episode_steps == 0)
+        before = self._policy_state
         ended: list[Episode] = []
         for t in range(horizon):
             noise_now = {key: rows[t] for key, rows in noise.items()}
@@ -79,9 +80,9 @@ class Group:
             done = self._step.terminated | self._step.truncated
             (rows,) = done.nonzero()
             ended += self._count_episodes(self._step, rows)
-            rollout.put(t, action, self._step, rows)
+            rollout.put(t, action, self._step, rows, self._policy_state)
             rollout.put_obs(t + 1, self._step, self.vec.episode_steps == 0)
-        return rollout.batch(), ended
+        return rollout.batch(before, self._policy_state), ended
 
     def _count_episodes(self, step: Step, ended_rows: NDArray[np.intp]) -> list[Episode]:
         """Adds the step to the running episodes; returns those that ended."""
@@ -178,6 +179,7 @@ class _Storage:
         self._actions: Arrays = {}
         self._final_obs: dict[str, list[Any]] = {key: [] for key in step.obs}
         self._final_index: list[tuple[int, int]] = []
+        self._final_state: list[Arrays] = []
         self._horizon = horizon
 
     def obs(self, t: int) -> Arrays:
@@ -191,7 +193,7 @@ class _Storage:
         if step.action_mask is not None:
             self._seen["action_mask"][t] = step.action_mask
 
-    def put(self, t: int, action: Arrays, step: Step, ended_rows: NDArray[np.intp]) -> None:
+    def put(self, t: int, action: Arrays, step: Step, ended_rows: NDArray[np.intp], policy_state: Arrays) -> None:
         for key, value in action.items():
             if t == 0:
                 self._actions[key] = np.empty((self._horizon, *value.shape), value.dtype)
@@ -203,12 +205,14 @@ class _Storage:
             self._final_index += [(t, int(n)) for n in ended_rows]
             for key, rows in step.final_obs.items():
                 self._final_obs[key].append(rows)
+            if policy_state:
+                self._final_state.append({name: value[ended_rows] for name, value in policy_state.items()})
         if step.valid is not None:
             if self._valid is None:
                 self._valid = np.ones(self._reward.shape, bool)
             self._valid[t] = step.valid
 
-    def batch(self) -> Batch:
+    def batch(self, state_before: Arrays, state_after: Arrays) -> Batch:
         batch = {key: torch.from_numpy(value) for key, value in (self._seen | self._actions).items()}
         batch["reward"] = torch.from_numpy(self._reward)
         batch["terminated"] = torch.from_numpy(self._terminated)
@@ -217,6 +221,10 @@ class _Storage:
         for key, rows in self._final_obs.items():
             none = self._seen[key][0, :0]
             batch[key.replace("obs", "final_obs", 1)] = torch.from_numpy(np.concatenate([none, *rows]))
+        for name, after in state_after.items():
+            batch[f"state/{name}"] = torch.from_numpy(state_before.get(name, np.zeros_like(after)))
+            finals = [state[name] for state in self._final_state]
+            batch[f"final_state/{name}"] = torch.from_numpy(np.concatenate([after[:0], *finals]))
         if self._valid is not None:
             batch["valid"] = torch.from_numpy(self._valid)
         return batch
@@ -231,7 +239,8 @@ def join_groups(batches: Sequence[Batch]) -> Batch:
             shift = [torch.tensor([0, int(offset)]) for offset in offsets[:-1]]
             joined[key] = torch.cat([batch[key] + by for batch, by in zip(batches, shift, strict=True)])
         else:
-            joined[key] = torch.cat([batch[key] for batch in batches], dim=0 if key.startswith("final_obs") else 1)
+            rows_first = key.startswith(("final_", "state/"))
+            joined[key] = torch.cat([batch[key] for batch in batches], dim=0 if rows_first else 1)
     return joined
 
 

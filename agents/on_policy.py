@@ -9,10 +9,11 @@ from agents import acting_run
 from agents.acting_run import ActingConfig
 from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import LocalCollector
-from agents.ppo import PPOConfig
+from agents.policy import NetworkPolicy
+from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.rollouts import Rollouts
 from envs.reward_scale import RewardScale
-from training.core import Algorithm, Budget, Stream
+from training.core import Algorithm, Budget, Stream, require
 from training.run import Run
 from training.seeding import generator
 
@@ -27,7 +28,7 @@ class AgentConfig(acting_run.AgentConfig, Protocol):
 class MakeAgent(Protocol):
     """An on-policy algorithm's class."""
 
-    def __call__(self, policy: ActorCritic, config: Any, /, *, until: Budget, seed: int) -> Algorithm: ...
+    def __call__(self, policy: Any, config: Any, /, *, until: Budget, seed: int) -> Algorithm: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +42,27 @@ class OnPolicyConfig(ActingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.agent, PPOConfig):
-            self.agent.check_num_envs(self.num_envs)
+        memory = getattr(self.agent, "has_memory", False)
+        takes = f"{'a Recurrent' if memory else 'an '}ActorCriticConfig: {type(self.agent).__name__} learns with that"
+        given = isinstance(self.policy, RecurrentActorCriticConfig)
+        require(given == memory, "policy", type(self.policy).__name__, takes)
+        check = getattr(self.agent, "check_num_envs", None)  # of what learns in minibatches
+        if check is not None:
+            check(self.num_envs)
 
 
 def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
     """One run of an on-policy algorithm."""
 
-    def make_policy(collector: LocalCollector) -> ActorCritic:
-        spaces = collector.observation_space, collector.action_space
-        return ActorCritic(*spaces, config.policy, generator(config.seed, "weights"))
+    def make_policy(collector: LocalCollector) -> NetworkPolicy:
+        kind: Any = RecurrentActorCritic if isinstance(config.policy, RecurrentActorCriticConfig) else ActorCritic
+        policy: NetworkPolicy = kind(
+            collector.observation_space, collector.action_space, config.policy, generator(config.seed, "weights")
+        )
+        return policy
 
     def make_parts(
-        collector: LocalCollector, policy: ActorCritic, agent_config: Any, until: Budget
+        collector: LocalCollector, policy: NetworkPolicy, agent_config: Any, until: Budget
     ) -> tuple[Algorithm, Stream]:
         agent = make_agent(policy, agent_config, until=until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeGuard
+from typing import Any, ClassVar, Literal, Protocol, TypeGuard
 
 import numpy as np
 import torch
@@ -20,14 +20,19 @@ from envs.spaces import flatten, leaves, unflatten
 from envs.vector import Arrays, named
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
-from training.core import Batch, State
+from training.core import Batch, State, UserError
 from training.networks import Encoder, Normalizer
 from training.numpy_networks import as_numpy, encoder_as_numpy, normalizer_as_numpy
 from training.run_folder import find_checkpoint
 from training.seeding import generator
 
 Mode = Literal["explore", "greedy", "random"]
-KINDS = {"Actor": "agents.actor", "ActorCritic": "agents.actor_critic", "QNetwork": "agents.q_network"}
+KINDS = {
+    "Actor": "agents.actor",
+    "ActorCritic": "agents.actor_critic",
+    "QNetwork": "agents.q_network",
+    "RecurrentActorCritic": "agents.recurrent_actor_critic",
+}
 """The classes that a saved policy may be of, and where they are."""
 
 
@@ -37,9 +42,10 @@ class Acting(Protocol):
     def __call__(self, step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
         """One action for each row of `step` (obs, is_first, action_mask, all [N, ...]), and the next state.
 
-        The state of a policy with a memory starts as {} and is named [N, ...] arrays from then on. `noise` [N, ...]
-        makes the actions random; greedy ones need none. The actions are what the algorithm learns from; `env_action`
-        makes of them what the environment takes.
+        The state of a policy with a memory starts as {} and is named [N, ...] arrays from then on, new ones in each
+        step; rows at which an episode begins are taken for zero, as all are in {}. `noise` [N, ...] makes the actions
+        random; greedy ones need none. The actions are what the algorithm learns from; `env_action` makes of them what
+        the environment takes.
         """
         ...
 
@@ -70,6 +76,9 @@ class NetworkPolicy(nn.Module, ABC):
         rescale_action: bounded continuous actions are learned in [-1, 1].
         normalize_observation: running mean and variance of float observations.
     """
+
+    has_memory: ClassVar[bool] = False
+    """Whether what it does depends on what it has seen of the episode before."""
 
     def __init__(
         self,
@@ -116,21 +125,21 @@ class NetworkPolicy(nn.Module, ABC):
         known = encoder_as_numpy(encoder, rows), as_numpy(network, rows)
         if self.device.type != "cpu" or known[0] is None or known[1] is None:
             return lambda step: self._outputs_in_torch(step, encoder, network)
-        encode, compute = known[0], known[1]
-        normalizers = [(key, normalizer_as_numpy(normalizer)) for key, normalizer in self.normalizers.items()]
-
-        def outputs(step: Arrays) -> NDArray[Any]:
-            if normalizers:
-                step = step | {key: normalize(step[key]) for key, normalize in normalizers}
-            return compute(encode(step))
-
-        return outputs
+        encode, compute, normalize = known[0], known[1], self.normalization_of_arrays()
+        return lambda step: compute(encode(normalize(step)))
 
     @torch.no_grad()
     def _outputs_in_torch(self, step: Arrays, encoder: Encoder, network: nn.Module) -> NDArray[Any]:
         seen = self.normalized({key: torch.from_numpy(step[key]).to(self.device) for key in self.obs_spaces})
         outputs: NDArray[Any] = network(encoder(seen)).float().cpu().numpy()
         return outputs
+
+    def normalization_of_arrays(self) -> Callable[[Arrays], Arrays]:
+        """`normalized` for arrays, with the statistics that it has now."""
+        normalizers = [(key, normalizer_as_numpy(normalizer)) for key, normalizer in self.normalizers.items()]
+        if not normalizers:
+            return lambda step: step
+        return lambda step: step | {key: normalize(step[key]) for key, normalize in normalizers}
 
     def normalized(self, batch: Batch) -> Batch:
         """The batch with its observations normalized."""
@@ -145,17 +154,37 @@ class NetworkPolicy(nn.Module, ABC):
     def predict(self, obs: Any, *, greedy: bool = True, action_mask: Any = None) -> Any:
         """The environment's action for one of its observations, as `env.reset()` and `env.step()` give and take them.
 
-        Predictions that are not greedy are drawn with torch's global generator.
+        Predictions that are not greedy are drawn with torch's global generator. Raises a UserError for a policy with
+        a memory, whose action depends on more than one observation: see `predictor`.
         """
-        step = {named("obs", name): value[None] for name, value in flatten(leaves(self.observation_space), obs).items()}
-        if action_mask is not None:
-            step["action_mask"] = np.asarray(action_mask, bool)[None]
+        if self.has_memory:
+            raise UserError(f"{type(self).__name__}.predict: it has a memory; use predict = policy.predictor()")
+        return self.predictor(greedy=greedy)(obs, action_mask=action_mask)
+
+    def predictor(self, *, greedy: bool = True) -> Callable[..., Any]:
+        """`predict(obs, *, action_mask=None)` for one episode, called with each of its observations from the first on.
+
+        It acts with the weights that the policy has now and keeps what a memory remembers; another episode needs
+        another predictor.
+        """
         act = self.acting("greedy" if greedy else "explore", rows=1)
-        action, _ = act(step, {}, {} if greedy else self.noise((1,), torch.default_generator))
-        actions, parts = self.env_action(action), leaves(self.action_space)
-        return unflatten(
-            self.action_space, parts, {leaf.name: actions[named("action", leaf.name)][0] for leaf in parts}
-        )
+        seen, parts = leaves(self.observation_space), leaves(self.action_space)
+        state: Arrays = {}
+        is_first = True
+
+        def predict(obs: Any, *, action_mask: Any = None) -> Any:
+            nonlocal state, is_first
+            step = {named("obs", name): value[None] for name, value in flatten(seen, obs).items()}
+            step["is_first"] = np.array([is_first])
+            if action_mask is not None:
+                step["action_mask"] = np.asarray(action_mask, bool)[None]
+            action, state = act(step, state, {} if greedy else self.noise((1,), torch.default_generator))
+            is_first = False
+            actions = self.env_action(action)
+            rows = {leaf.name: actions[named("action", leaf.name)][0] for leaf in parts}
+            return unflatten(self.action_space, parts, rows)
+
+        return predict
 
     def save(self) -> State:
         """All that is needed to build the policy again, without its experiment's code."""
@@ -198,6 +227,7 @@ def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> Any
         obs, _ = env.reset()
         action = policy.predict(obs)
 
+    A policy with a memory has instead `predict = policy.predictor()`, anew for every episode.
     Raises a UserError when the folder is not a run or holds no checkpoint.
     """
     return policy_of(read_state(find_checkpoint(Path(run), which), "agent"))

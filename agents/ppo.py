@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -92,7 +93,7 @@ class PPO:
         for _ in range(config.epochs):
             epoch = [self.step(data, rows, now) for rows in self._shuffled(data)]
             measured += epoch
-            if config.target_kl and _kl(epoch) > 1.5 * config.target_kl:
+            if config.target_kl and mean_kl(epoch) > 1.5 * config.target_kl:
                 break
         self.policy.update_normalizers(data)
         extra: Metrics = {
@@ -106,7 +107,7 @@ class PPO:
         return self._optimizer.step(self._loss, data, now, rows, self._normalized)
 
     def _loss(self, batch: Batch) -> Loss:
-        return ppo_loss(self.policy, self._config, self._clip_range, batch)
+        return ppo_loss(self.policy.evaluate(batch), self._config, self._clip_range, batch)
 
     @torch.no_grad()
     def _with_targets(self, batch: Batch) -> Batch:
@@ -146,18 +147,29 @@ class PPO:
         self._rng.set_state(state["rng"])
 
 
-def _kl(epoch: Sequence[Metrics]) -> float:
+def mean_kl(epoch: Sequence[Metrics]) -> float:
     """How far the policy has moved on average; 0 where every update was skipped."""
     kl = merge_metrics(epoch).get("policy/kl")
     return float(kl.value) if kl else 0.0
 
 
-def ppo_loss(policy: ActorCritic, config: PPOConfig, clip_range: Tensor, batch: Batch) -> Loss:
-    """The clipped surrogate, the value error and the entropy bonus (equations 7 and 9) of samples [B, ...].
+class Coefficients(Protocol):
+    """What `ppo_loss` must know of a config."""
 
-    `batch` holds what the policy evaluates and `log_prob`, `advantage` and `return`, each [B]; `clip_range` is [].
+    @property
+    def value_coefficient(self) -> float: ...
+
+    @property
+    def entropy_coefficient(self) -> float: ...
+
+
+def ppo_loss(evaluated: tuple[Tensor, Tensor, Tensor], config: Coefficients, clip_range: Tensor, batch: Batch) -> Loss:
+    """The clipped surrogate, the value error and the entropy bonus (equations 7 and 9) of samples.
+
+    `evaluated` are their log-probability, entropy and value now, `batch` holds `log_prob`, `advantage` and `return`,
+    each [B]; `clip_range` is [].
     """
-    log_prob, entropy, value = policy.evaluate(batch)
+    log_prob, entropy, value = evaluated
     log_ratio = log_prob - batch["log_prob"]
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - clip_range, 1 + clip_range)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from agents.actor_critic import ActorCritic
 from agents.collector import Collector
+from agents.policy import NetworkPolicy
 from envs.reward_scale import RewardScale
 from training.core import Batch, Counters, State
 from training.metrics import Last, Metrics
@@ -20,7 +21,7 @@ class Rollouts:
     """
 
     def __init__(
-        self, collector: Collector, policy: ActorCritic, horizon: int, reward_scale: RewardScale | None = None
+        self, collector: Collector, policy: NetworkPolicy, horizon: int, reward_scale: RewardScale | None = None
     ) -> None:
         self._collector = collector
         self._policy = policy
@@ -71,11 +72,11 @@ def continues(batch: Batch) -> Tensor:
 @torch.no_grad()
 def values(policy: ActorCritic, batch: Batch) -> tuple[Tensor, Tensor]:
     """The value of each observation acted on, and of the one that followed across no reset, both [T, N]."""
-    value = policy.value(_named(batch, "obs"))
+    value = policy.value(observations(batch, "obs"))
     next_value = value[1:].clone()
     t, n = batch["final_index"].unbind(1)
     if len(t):
-        next_value[t, n] = policy.value(_named(batch, "final_obs"))
+        next_value[t, n] = policy.value(observations(batch, "final_obs"))
     return value[:-1], next_value
 
 
@@ -90,7 +91,7 @@ def to_samples(batch: Batch, more: Batch) -> Batch:
     return {key: value[valid] for key, value in flat.items()}
 
 
-def _named(batch: Batch, name: str) -> Batch:
+def observations(batch: Batch, name: str) -> Batch:
     """The observations called `name`, under the names that the policy knows."""
     return {"obs" + key[len(name) :]: value for key, value in batch.items() if key.split("/")[0] == name}
 

@@ -35,6 +35,8 @@ class EnvConfig:
     vector-entry-point, the environment's own vector class, whose episodes start anew when a run is resumed."""
     time_limit: int | None = None
     """Env steps after which an episode is truncated; None: the environment's own limit."""
+    observation_indices: tuple[int, ...] | None = None
+    """Which entries of an observation vector the agent sees, such as positions without velocities; None: all."""
     frame_stack: int = 1
     """How many of the newest observations the agent sees, stacked along a new first axis; 1: no such axis."""
     fresh_instance: bool | None = None
@@ -44,6 +46,9 @@ class EnvConfig:
 
     def __post_init__(self) -> None:
         require(self.time_limit is None or self.time_limit >= 1, "time_limit", self.time_limit, "at least 1")
+        indices = self.observation_indices
+        distinct = indices is None or (len(set(indices)) == len(indices) > 0 and min(indices) >= 0)
+        require(distinct, "observation_indices", indices, "different integers of at least 0, at least one of them")
         require(self.frame_stack >= 1, "frame_stack", self.frame_stack, "at least 1")
         require(self.step_timeout_s > 0, "step_timeout_s", self.step_timeout_s, "more than 0 seconds")
         find_spec(self.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -15,7 +16,7 @@ from envs.mountain_car import MOUNTAIN_CAR
 from envs.mountain_car_continuous import MOUNTAIN_CAR_CONTINUOUS
 from envs.next_step import NextStepVectorEnv
 from envs.pendulum import PENDULUM
-from envs.single import make_env, user_errors
+from envs.single import make_env, selected_space, user_errors
 from envs.sub_env import SubEnvs
 from envs.sub_env_vector import SubEnvVectorEnv
 from envs.vector import VectorEnv
@@ -69,10 +70,19 @@ def find_batched(config: EnvConfig) -> tuple[Dynamics, int] | None:
     if dynamics is not None and plain:
         time_limit = config.time_limit or spec.max_episode_steps
         assert time_limit is not None
-        return dynamics, time_limit
+        return _selected(dynamics, config), time_limit
     takes = f"one of {', '.join(BATCHED)}, without kwargs, frame_stack or fresh_instance"
     require(config.backend == "auto", "env.backend", config.backend, f"{takes}; {config.id} runs in-process")
     return None
+
+
+def _selected(dynamics: Dynamics, config: EnvConfig) -> Dynamics:
+    """The same environment, of which only the config's `observation_indices` are seen."""
+    if config.observation_indices is None:
+        return dynamics
+    indices, observe = list(config.observation_indices), dynamics.observe
+    space = selected_space(dynamics.observation_space, config)
+    return replace(dynamics, observation_space=space, observe=lambda state: observe(state).take(indices, axis=1))
 
 
 def _layout(config: EnvConfig, num_envs: int) -> Layout:
@@ -89,8 +99,9 @@ def _make_native(config: EnvConfig, num_envs: int) -> gym.vector.VectorEnv[Any, 
     registered = spec.vector_entry_point is not None
     takes = f"an environment registered with a vector_entry_point; {config.id} has none"
     require(registered, "env.backend", config.backend, takes)
-    plain = config.frame_stack == 1 and not config.fresh_instance
-    require(plain, "env.backend", config.backend, "an environment without frame_stack or fresh_instance")
+    plain = config.frame_stack == 1 and not config.fresh_instance and config.observation_indices is None
+    takes = "an environment without frame_stack, observation_indices or fresh_instance"
+    require(plain, "env.backend", config.backend, takes)
     kwargs = config.kwargs if config.time_limit is None else {**config.kwargs, "max_episode_steps": config.time_limit}
     with user_errors(config):
         return gym.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **kwargs)

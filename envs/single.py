@@ -1,9 +1,10 @@
 """From a config to one environment: what stands between it and the agent.
 
 From the inside out: the environment, Gymnasium's OrderEnforcing and TimeLimit and the wrappers its registration asks
-for (all by `gym.make`), observations stacked. Actions are rescaled and clipped for all environments at once, where the
-policy hands them over (envs/actions.py). Statistics stay out of here too: observation normalization belongs to the
-policy and reward scaling to envs/reward_scale.py, because an episode is restored by stepping these wrappers again.
+for (all by `gym.make`), observations selected and stacked. Actions are rescaled and clipped for all environments at
+once, where the policy hands them over (envs/actions.py). Statistics stay out of here too: observation normalization
+belongs to the policy and reward scaling to envs/reward_scale.py, because an episode is restored by stepping these
+wrappers again.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import gymnasium as gym
+from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.wrappers import FrameStackObservation
+from gymnasium.wrappers import FrameStackObservation, TransformObservation
 
 from envs.config import EnvConfig, find_spec
-from training.core import UserError
+from training.core import UserError, require
 
 INSTALL = ".venv/bin/pip install -c constraints.txt"
 
@@ -29,9 +31,27 @@ def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gym.Env[An
     with user_errors(config):
         # Gymnasium's own checker is off: envs/sub_env.py checks what the environment returns, on every step.
         env = gym.make(find_spec(config.id), max_episode_steps=config.time_limit, disable_env_checker=True, **kwargs)
+    if config.observation_indices is not None:
+        indices = list(config.observation_indices)
+        space = selected_space(env.observation_space, config)
+        env = TransformObservation(env, lambda obs: obs[indices], space)
     if config.frame_stack > 1:
         env = FrameStackObservation(env, config.frame_stack, padding_type="reset")
     return env
+
+
+def selected_space(space: gym.Space[Any], config: EnvConfig) -> spaces.Box:
+    """The space of the `observation_indices` of a vector; raises UserError where it is none or too short."""
+    assert config.observation_indices is not None
+    vector = isinstance(space, spaces.Box) and len(space.shape) == 1
+    takes = f"None: {config.id} observes {space}, which is no vector"
+    require(vector, "env.observation_indices", config.observation_indices, takes)
+    assert isinstance(space, spaces.Box)
+    inside = max(config.observation_indices) < space.shape[0]
+    takes = f"indices below {space.shape[0]}, the length of {config.id}'s observations"
+    require(inside, "env.observation_indices", config.observation_indices, takes)
+    indices = list(config.observation_indices)
+    return spaces.Box(space.low[indices], space.high[indices], dtype=space.dtype)  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -177,7 +177,6 @@ class EvaluateOptions:
 def _evaluate(argv: Sequence[str], package: str) -> int:
     """Plays episodes with the policy of a run and prints what they measure."""
     from dataclasses import replace
-    from functools import partial
 
     from agents.evaluation import Evaluation
     from agents.policy import load_policy
@@ -207,7 +206,7 @@ def _evaluate(argv: Sequence[str], package: str) -> int:
     finally:
         evaluation.close()
     if options.video:
-        predict = partial(policy.predict, greedy=how.greedy)
+        predict = policy.predictor(greedy=how.greedy)
         print(f"video: {record_video(config.env, predict, folder / 'videos', seed=seed)}")
     return 0
 

@@ -90,6 +90,26 @@ class CountingEnv(gym.Env[Any, Any]):
         return np.array([self._t, self._episode], np.float32)
 
 
+class RecallEnv(gym.Env[Any, Any]):
+    """Shows a sign in the first observation only; four steps later an action pays 1 when it equals that sign.
+
+    It also shows how many steps are left. Who does not remember gets 0.5 on average.
+    """
+
+    observation_space = spaces.Box(-1, 1, (2,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._left, self._sign = 4, int(self.np_random.integers(2))
+        return np.array([2 * self._sign - 1, 1], np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        reward = float(self._left == 0 and action == self._sign)
+        self._left -= 1
+        return np.array([0, self._left / 4], np.float32), reward, self._left < 0, False, {}
+
+
 class EndlessEnv(gym.Env[Any, Any]):
     """Reward 1 for ever; only the time limit of 100 steps cuts it. With gamma 0.99 every state is worth 100."""
 
@@ -135,6 +155,7 @@ class PictureEnv(gym.Env[Any, Any]):
 gym.register("Picture-v0", PictureEnv)
 gym.register("Identity-v0", IdentityEnv)
 gym.register("CountingEpisodes-v0", CountingEnv)
+gym.register("Recall-v0", RecallEnv)
 gym.register("Endless-v0", EndlessEnv, max_episode_steps=100)
 
 

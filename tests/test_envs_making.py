@@ -33,8 +33,8 @@ class Config:
 
 def test_configs_come_from_the_command_line_and_from_json() -> None:
     words = ["--env.id", "Pendulum-v1", "--env.kwargs", '{"g": 9.8}', "--env.time-limit", "10"]
-    (config,) = parse_options(words, Config())
-    assert config.env == EnvConfig("Pendulum-v1", kwargs={"g": 9.8}, time_limit=10)
+    (config,) = parse_options([*words, "--env.observation-indices", "0", "2"], Config())
+    assert config.env == EnvConfig("Pendulum-v1", kwargs={"g": 9.8}, time_limit=10, observation_indices=(0, 2))
     assert config_from_tree(config_to_tree(config), Config()) == config
     with pytest.raises(UserError, match=r"env\.kwargs"):
         parse_options(["--env.kwargs", "[1]"], Config())
@@ -53,6 +53,9 @@ def test_an_environment_is_never_chosen_by_default() -> None:
         ({"id": "no_such_module:Thing-v0"}, "^id = 'no_such_module:Thing-v0': cannot import 'no_such_module'"),
         ({"time_limit": 0}, "^time_limit = 0: it takes at least 1"),
         ({"frame_stack": 0}, "^frame_stack = 0: it takes at least 1"),
+        ({"observation_indices": ()}, r"^observation_indices = \(\): it takes different integers of at least 0"),
+        ({"observation_indices": (1, 1)}, r"^observation_indices = \(1, 1\): it takes different"),
+        ({"observation_indices": (0, -1)}, r"^observation_indices = \(0, -1\): it takes different"),
         ({"step_timeout_s": 0}, "^step_timeout_s = 0"),
     ],
 )
@@ -78,6 +81,14 @@ def test_what_cannot_be_made_is_refused_in_one_line() -> None:
         (
             replace(CARTPOLE, frame_stack=2, backend="vector-entry-point"),
             "env.backend = 'vector-entry-point': it takes an environment without frame_stack",
+        ),
+        (
+            replace(CARTPOLE, observation_indices=(0, 4)),
+            r"env.observation_indices = \(0, 4\): it takes indices below 4, the length of CartPole-v1's",
+        ),
+        (
+            EnvConfig("FrozenLake-v1", observation_indices=(0,)),
+            r"env.observation_indices = \(0,\): it takes None: FrozenLake-v1 observes Discrete\(16\), which",
         ),
         (
             EnvConfig("tests.toy_envs:Counting-v0", kwargs={"gravity": 1}, backend="vector-entry-point"),
@@ -169,6 +180,34 @@ def test_stacked_frames_begin_with_the_first_observation_of_the_episode() -> Non
         final += step.final_obs["obs"][:, :, 1].tolist()
     assert seen == [[0, 0, 0], [0, 0, 1], [0, 1, 2], [1, 2, 3], [0, 0, 0], [0, 0, 1]]
     assert final == [[2, 3, 4]]
+
+
+@pytest.mark.parametrize("backend", ["batched", "in-process"])
+def test_only_the_selected_observations_are_seen_and_are_restored(backend: BackendName) -> None:
+    config = replace(CARTPOLE, backend=backend, time_limit=20)
+    vecs = [make_vec(config, 3, seed=4), make_vec(replace(config, observation_indices=(2, 0)), 3, seed=4)]
+    whole, selected = vecs
+    assert selected.observation_space == spaces.Box(
+        whole.observation_space.low[[2, 0]],  # type: ignore[attr-defined]
+        whole.observation_space.high[[2, 0]],  # type: ignore[attr-defined]
+    )
+    steps, ends = [vec.reset() for vec in vecs], 0
+    for _ in range(50):
+        np.testing.assert_array_equal(steps[1].obs["obs"], steps[0].obs["obs"][:, [2, 0]])
+        np.testing.assert_array_equal(steps[1].final_obs["obs"], steps[0].final_obs["obs"][:, [2, 0]])
+        ends += len(steps[1].final_obs["obs"])
+        steps = [vec.step({"action": np.array([0, 1, 1])}) for vec in vecs]
+    assert ends >= 6
+    other = make_vec(replace(config, observation_indices=(2, 0)), 3, seed=4)
+    other.load_state_dict(selected.state_dict())
+    np.testing.assert_array_equal(other.current().obs["obs"], selected.current().obs["obs"])
+    assert other.inexact == []
+
+
+def test_frames_are_stacked_of_what_is_selected() -> None:
+    env = make_env(replace(CARTPOLE, observation_indices=(0, 2), frame_stack=3))
+    assert env.observation_space.shape == (3, 2)
+    assert env.reset(seed=1)[0].shape == (3, 2)
 
 
 def test_a_video_holds_one_whole_episode_from_its_first_observation(tmp_path: Path) -> None:

@@ -52,14 +52,19 @@ def linear(inputs: int, outputs: int, *, gain: float, generator: Generator) -> n
 
 
 def _initialize(layer: nn.Linear | nn.Conv2d, gain: float, generator: Generator) -> None:
+    initialize_orthogonal(layer.weight, gain, generator)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+
+
+def initialize_orthogonal(weight: Tensor, gain: float, generator: Generator) -> None:
+    """Makes a weight an orthogonal matrix times `gain`; the dimensions after the first count as one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the last bits of an orthogonal matrix depend on how many make it
     try:
-        nn.init.orthogonal_(layer.weight, gain, generator)
+        nn.init.orthogonal_(weight, gain, generator)
     finally:
         torch.set_num_threads(threads)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
 
 
 class MLP(nn.Sequential):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from training.memory import Memory
 from training.networks import MLP, Dueling, Encoder, Flat, NoisyLinear, Normalizer, OneHot
 
 Array = NDArray[Any]
@@ -68,6 +69,21 @@ def normalizer_as_numpy(normalizer: nn.Module) -> Function:
     return partial(_normalized, normalizer.mean.numpy().copy(), 1 / np.sqrt(normalizer.variance.numpy() + 1e-8))
 
 
+def memory_as_numpy(memory: Memory, rows: int) -> Callable[[Array, Array, Array], Array] | None:
+    """One step of a memory: features [rows, F], is_first [rows] and the state before -> the state [rows, P, size].
+
+    What the memory puts out is the first part of that state. None where torch computes it better.
+    """
+    cell = memory.cell
+    if rows * max(weight.numel() for weight in cell.parameters()) > MOST_MULTIPLICATIONS:
+        return None
+    step = _lstm if isinstance(cell, nn.LSTM) else _gru
+    weights = {key: weight.detach().numpy() for key, weight in cell.named_parameters()}
+    of_input = partial(_linear, weights["weight_ih_l0"].T, weights["bias_ih_l0"])
+    of_hidden = partial(_linear, weights["weight_hh_l0"].T, weights["bias_hh_l0"])
+    return partial(_remember, step, of_input, of_hidden)
+
+
 _ACTIVATIONS: dict[type[nn.Module], Function] = {
     nn.Tanh: lambda values: np.tanh(values, out=values),
     nn.ReLU: lambda values: np.maximum(values, 0.0, out=values),
@@ -91,6 +107,50 @@ def _layer_norm(weight: Array, bias: Array, eps: float, values: Array) -> Array:
     centred = values - values.mean(-1, keepdims=True)
     variance = np.square(centred).mean(-1, keepdims=True)
     result: Array = centred / np.sqrt(variance + np.float32(eps)) * weight + bias
+    return result
+
+
+def _remember(
+    step: Callable[[Array, Array, Array], Array],
+    of_input: Function,
+    of_hidden: Function,
+    features: Array,
+    is_first: Array,
+    state: Array,
+) -> Array:
+    if is_first.any():
+        state = np.where(is_first[:, None, None], np.float32(0), state)
+    return step(of_input(features), of_hidden(state[:, 0]), state)
+
+
+def _lstm(of_input: Array, of_hidden: Array, state: Array) -> Array:
+    """torch.nn.LSTM: the gates are i, f, g, o; c' = f * c + i * g and h' = o * tanh(c')."""
+    of_input += of_hidden
+    size = state.shape[-1]
+    candidate = np.tanh(of_input[:, 2 * size : 3 * size])
+    gates = _sigmoid(of_input)
+    after = np.empty_like(state)
+    cell = np.multiply(gates[:, size : 2 * size], state[:, 1], out=after[:, 1])
+    cell += gates[:, :size] * candidate
+    np.multiply(gates[:, 3 * size :], np.tanh(cell), out=after[:, 0])
+    return after
+
+
+def _gru(of_input: Array, of_hidden: Array, state: Array) -> Array:
+    """torch.nn.GRU: the gates are r, z, n; n = tanh(x_n + r * h_n) and h' = (1 - z) * n + z * h."""
+    size = state.shape[-1]
+    gates = _sigmoid(of_input[:, : 2 * size] + of_hidden[:, : 2 * size])
+    reset, update = gates[:, :size], gates[:, size:]
+    candidate = np.tanh(of_input[:, 2 * size :] + reset * of_hidden[:, 2 * size :])
+    after: Array = (candidate + update * (state[:, 0] - candidate))[:, None]
+    return after
+
+
+def _sigmoid(values: Array) -> Array:
+    """In a form that cannot overflow."""
+    result: Array = np.tanh(values * np.float32(0.5))
+    result += np.float32(1)
+    result *= np.float32(0.5)
     return result
 
 

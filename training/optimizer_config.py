@@ -115,8 +115,10 @@ class OptimizerConfig:
 
 
 def all_can_compile(config: Any) -> bool:
-    """Whether every optimizer in an algorithm's config can be compiled."""
-    return all(optimizer.can_compile for optimizer in optimizers_of(config).values())
+    """Whether an algorithm's loss, unless its config has `can_compile = False`, and all its optimizers can be."""
+    return getattr(config, "can_compile", True) and all(
+        optimizer.can_compile for optimizer in optimizers_of(config).values()
+    )
 
 
 def with_compile(config: C, compiles: bool) -> C:
