@@ -9,10 +9,9 @@ from agents import acting_run
 from agents.acting_run import ActingConfig
 from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import LocalCollector
-from agents.ppo import PPOConfig
 from agents.rollouts import Rollouts
 from envs.reward_scale import RewardScale
-from training.core import Algorithm, Budget, Stream
+from training.core import Algorithm, Budget, Stream, require
 from training.run import Run
 from training.seeding import generator
 
@@ -41,8 +40,10 @@ class OnPolicyConfig(ActingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.agent, PPOConfig):
-            self.agent.check_num_envs(self.num_envs)
+        samples = self.agent.horizon * self.num_envs
+        minibatch = getattr(self.agent, "minibatch_size", samples)
+        takes = f"a divisor of the rollout: {self.agent.horizon} steps of {self.num_envs} environments are {samples}"
+        require(samples % minibatch == 0, "agent.minibatch_size", minibatch, f"{takes} samples")
 
 
 def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:

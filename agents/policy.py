@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard
 
@@ -27,7 +28,7 @@ from training.run_folder import find_checkpoint
 from training.seeding import generator
 
 Mode = Literal["explore", "greedy", "random"]
-KINDS = {"ActorCritic": "agents.actor_critic"}
+KINDS = {"ActorCritic": "agents.actor_critic", "BanditPolicy": "agents.bandits"}
 """The classes that a saved policy may be of, and where they are."""
 
 
@@ -102,7 +103,7 @@ class NetworkPolicy(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        return next(self.parameters()).device
+        return next(chain(self.parameters(), self.buffers())).device
 
     def env_action(self, action: Arrays) -> Arrays:
         return action | {key: to_bounds(action[key]) for key, to_bounds in self._to_bounds.items()}

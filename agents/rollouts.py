@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from agents.actor_critic import ActorCritic
 from agents.collector import Collector
+from agents.policy import NetworkPolicy
 from envs.reward_scale import RewardScale
 from training.core import Batch, Counters, State
 from training.metrics import Last, Metrics
@@ -20,7 +23,7 @@ class Rollouts:
     """
 
     def __init__(
-        self, collector: Collector, policy: ActorCritic, horizon: int, reward_scale: RewardScale | None = None
+        self, collector: Collector, policy: NetworkPolicy, horizon: int, reward_scale: RewardScale | None = None
     ) -> None:
         self._collector = collector
         self._policy = policy
@@ -79,6 +82,16 @@ def values(policy: ActorCritic, batch: Batch) -> tuple[Tensor, Tensor]:
     return value[:-1], next_value
 
 
+def next_obs(batch: Batch) -> Batch:
+    """The observation that followed each step across no reset, [T, N, ...] under the names of `obs`."""
+    final = _named(batch, "final_obs")
+    t, n = batch["final_index"].unbind(1)
+    reached = {key: value[1:].clone() for key, value in _named(batch, "obs").items()}
+    for key, value in reached.items():
+        value[t, n] = final[key]
+    return reached
+
+
 def to_samples(batch: Batch, more: Batch) -> Batch:
     """Observations, actions and `more` [T, N] of every step as samples [B, ...]; reset transitions are left out."""
     horizon = len(batch["reward"])
@@ -88,6 +101,13 @@ def to_samples(batch: Batch, more: Batch) -> Batch:
         return flat
     valid = batch["valid"].flatten()
     return {key: value[valid] for key, value in flat.items()}
+
+
+def minibatches(data: Batch, size: int, rng: torch.Generator) -> Sequence[Tensor]:
+    """The rows [size] of each minibatch of one epoch over samples [B, ...], in random order."""
+    some = next(iter(data.values()))
+    rows: tuple[Tensor, ...] = torch.randperm(len(some), generator=rng).to(some.device).split(size)
+    return rows
 
 
 def _named(batch: Batch, name: str) -> Batch:

@@ -18,6 +18,9 @@ FLOORS = ["training", "envs", "agents", "experiments", "benchmarks"]
 """From the ground up: each may import from itself and from below."""
 EXPERIMENTS = {
     "a2c_cartpole",
+    "bandit_bernoulli",
+    "bandit_bernoulli_epsilon_greedy",
+    "bandit_bernoulli_ucb1",
     "ppo_acrobot",
     "ppo_bipedal_walker",
     "ppo_cartpole",
@@ -26,6 +29,7 @@ EXPERIMENTS = {
     "ppo_mountain_car",
     "ppo_pendulum",
     "reinforce_cartpole",
+    "rnd_mountain_car",
 }
 
 
