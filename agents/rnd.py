@@ -45,7 +45,7 @@ OBS_CLIP = 5.0
 
 @dataclass(frozen=True)
 class RNDConfig:
-    """RND's numbers; the defaults are the paper's (tables 2 to 5), but for the networks, which are for small tasks."""
+    """RND's numbers; the defaults are the paper's; networks, warm-up and clipping are for small tasks."""
 
     horizon: int = 128
     """Steps of each environment in one rollout."""

@@ -13,9 +13,9 @@ from training.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Config(bandit_bernoulli.Config):
-    """The best epsilon of 0.02, 0.05, 0.1 and 0.2 on other seeds, where Thompson sampling has nothing to choose."""
+    """The best epsilon of 0.02, 0.05, 0.1 and 0.2 on other seeds; Thompson sampling has nothing to choose."""
 
-    policy: BanditPolicyConfig = BanditPolicyConfig("epsilon-greedy", epsilon=0.1)
+    policy: BanditPolicyConfig = BanditPolicyConfig("epsilon-greedy", epsilon=0.05)
 
 
 # Half of what 10,000 pulls of arms drawn evenly cost.

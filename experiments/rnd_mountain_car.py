@@ -1,4 +1,10 @@
-"""PPO with random network distillation drives a weak car up a hill: MountainCar-v0."""
+"""Random network distillation drives a weak car up a hill before it was ever paid for it: MountainCar-v0.
+
+Each of 16 cars makes 192 steps, so that not one episode has reached its limit of 200, and all that was paid is -1 a
+step. Plain PPO with the same settings learns next to nothing from that (`rnd_mountain_car_plain`). Later it arrives
+too: its critic has seen what is often visited to be bad, so that the rest looks better. After 10,000 steps both are
+equal; the bonus saves the way there.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +23,36 @@ from training.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Config(on_policy.OnPolicyConfig):
-    """The settings of `ppo_mountain_car`, with the bonus and fewer env steps."""
+    """The settings of `rnd_mountain_car_plain`, which are tuned without the bonus, and few env steps.
+
+    The coefficients of the bonus were chosen of five on other seeds than those of the claim.
+    """
 
     env: EnvConfig = EnvConfig("MountainCar-v0")
     num_envs: int = 16
-    env_steps: int = 100_000
+    env_steps: int = 3_072
     policy: ActorCriticConfig = ActorCriticConfig(normalize_observation=True)
     scale_reward: bool = True
     agent: RNDConfig = RNDConfig(
-        horizon=16,
+        horizon=64,
         minibatch_size=64,
         epochs=4,
         gamma=0.99,
         gae_lambda=0.98,
         clip_range=0.2,
-        entropy_coefficient=0.0,
+        entropy_coefficient=0.01,
+        extrinsic_coefficient=2.0,
+        intrinsic_coefficient=4.0,
+        warmup_env_steps=1_024,
         predictor_fraction=1.0,
-        optimizer=OptimizerConfig(learning_rate=3e-4, eps=1e-5, max_grad_norm=0.5),
+        optimizer=OptimizerConfig(learning_rate=1e-3, eps=1e-5, max_grad_norm=0.5),
     )
-    evaluation: EvaluationConfig = EvaluationConfig(every=Every(10_000))
+    log_every: Every = Every(1_024)
+    evaluation: EvaluationConfig = EvaluationConfig(every=Every(1_024))
 
 
-CLAIMS = (Claim("evaluation/return_mean", ">=", baseline="ppo_mountain_car"),)
+# Never arriving is -200. With the settings that suit so few steps best, of 18, plain PPO has -171 on other seeds.
+CLAIMS = (Claim("evaluation/return_mean", ">=", baseline="rnd_mountain_car_plain", margin=10.0),)
 
 
 def train(config: Config, run: Run) -> None:

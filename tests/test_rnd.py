@@ -316,3 +316,14 @@ def test_impossible_numbers_are_named(changes: dict[str, Any], message: str) -> 
     with pytest.raises(UserError) as error:
         replace(CONFIG, **changes)
     assert str(error.value).startswith(message)
+
+
+def test_the_baseline_of_the_experiment_has_its_settings() -> None:
+    from experiments import rnd_mountain_car, rnd_mountain_car_plain
+
+    ours, theirs = vars(rnd_mountain_car.Config()), vars(rnd_mountain_car_plain.Config())
+    same = ("env", "num_envs", "groups", "policy", "scale_reward")
+    assert {key: ours[key] for key in same} == {key: theirs[key] for key in same}
+    shared = vars(ours["agent"]).keys() & vars(theirs["agent"]).keys()
+    assert shared >= {"horizon", "epochs", "minibatch_size", "optimizer", "clip_range", "entropy_coefficient"}
+    assert {key: vars(ours["agent"])[key] for key in shared} == {key: vars(theirs["agent"])[key] for key in shared}

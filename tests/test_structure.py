@@ -30,6 +30,7 @@ EXPERIMENTS = {
     "ppo_pendulum",
     "reinforce_cartpole",
     "rnd_mountain_car",
+    "rnd_mountain_car_plain",
 }
 
 
