@@ -2,8 +2,8 @@
 
 Each of 16 cars makes 192 steps, so that not one episode has reached its limit of 200, and all that was paid is -1 a
 step. Plain PPO with the same settings learns next to nothing from that (`rnd_mountain_car_plain`). Later it arrives
-too: its critic has seen what is often visited to be bad, so that the rest looks better. After 10,000 steps both are
-equal; the bonus saves the way there.
+too: its critic has seen what is often visited to be bad, so that the rest looks better. From 15,000 env steps on there
+was no difference left: the bonus finds the hill earlier, it does not drive better.
 """
 
 from __future__ import annotations
