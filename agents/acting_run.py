@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -35,7 +35,7 @@ class AgentConfig(Protocol):
 class ActingConfig:
     """Where to act and for how long. An experiment sets the algorithm's config."""
 
-    agent: AgentConfig
+    agent: Any
     seed: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | Literal["auto"] = "auto"
@@ -93,6 +93,7 @@ def train(
     *,
     gradient_steps: int,
     samples_per_step: int,
+    measure: Callable[[P], Mapping[str, float]] | None = None,
 ) -> None:
     """One run: environments, policy, agent and stream, then `fit`, then the last measurements.
 
@@ -104,6 +105,7 @@ def train(
             stands whether to compile.
         gradient_steps: in the whole run, about.
         samples_per_step: in each of them.
+        measure: what else the result says of the policy at the end.
     """
     until = Budget(config.env_steps, "env_steps")
     with ExitStack() as stack:
@@ -116,6 +118,8 @@ def train(
         checkpoint = run.checkpoint({"agent": agent, "stream": stream}, config.checkpoint)
         now = fit(agent, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
         final = evaluate.final(policy_of(agent.state_dict()))
+        if measure is not None:
+            final |= measure(policy)
         run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
 
 

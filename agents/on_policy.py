@@ -46,9 +46,10 @@ class OnPolicyConfig(ActingConfig):
         takes = f"{'a Recurrent' if memory else 'an '}ActorCriticConfig: {type(self.agent).__name__} learns with that"
         given = isinstance(self.policy, RecurrentActorCriticConfig)
         require(given == memory, "policy", type(self.policy).__name__, takes)
-        check = getattr(self.agent, "check_num_envs", None)  # of what learns in minibatches
-        if check is not None:
-            check(self.num_envs)
+        samples = self.agent.horizon * self.num_envs
+        minibatch = getattr(self.agent, "minibatch_size", samples)
+        takes = f"a divisor of the rollout: {self.agent.horizon} steps of {self.num_envs} environments are {samples}"
+        require(samples % minibatch == 0, "agent.minibatch_size", minibatch, f"{takes} samples")
 
 
 def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:

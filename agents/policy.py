@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeGuard
 
@@ -30,6 +31,7 @@ Mode = Literal["explore", "greedy", "random"]
 KINDS = {
     "Actor": "agents.actor",
     "ActorCritic": "agents.actor_critic",
+    "BanditPolicy": "agents.bandits",
     "QNetwork": "agents.q_network",
     "RecurrentActorCritic": "agents.recurrent_actor_critic",
 }
@@ -111,7 +113,7 @@ class NetworkPolicy(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        return next(self.parameters()).device
+        return next(chain(self.parameters(), self.buffers())).device
 
     def env_action(self, action: Arrays) -> Arrays:
         return action | {key: to_bounds(action[key]) for key, to_bounds in self._to_bounds.items()}

@@ -17,7 +17,15 @@ from torch import Tensor
 
 from agents.actor_critic import ActorCritic
 from agents.estimators import gae
-from agents.rollouts import continues, discount, explained_variance, normalized, to_samples, values
+from agents.rollouts import (
+    continues,
+    discount,
+    explained_variance,
+    normalized,
+    shuffled_minibatches,
+    to_samples,
+    values,
+)
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Last, Mean, Metrics, merge_metrics
 from training.optimizer import Loss, Optimizer
@@ -60,15 +68,15 @@ class PPOConfig:
         require(self.clip_range > 0, "clip_range", self.clip_range, "a positive number")
         require(self.target_kl is None or self.target_kl > 0, "target_kl", self.target_kl, "a positive number or None")
 
-    def check_num_envs(self, num_envs: int) -> None:
-        """Raises a UserError when the rollout cannot be split into minibatches of equal size."""
-        size = self.horizon * num_envs
-        require(
-            size % self.minibatch_size == 0,
-            "agent.minibatch_size",
-            self.minibatch_size,
-            f"a divisor of the rollout: {self.horizon} steps of {num_envs} environments are {size} samples",
-        )
+
+class LossCoefficients(Protocol):
+    """What `ppo_loss` takes from the config of an algorithm."""
+
+    @property
+    def value_coefficient(self) -> float: ...
+
+    @property
+    def entropy_coefficient(self) -> float: ...
 
 
 class PPO:
@@ -91,7 +99,8 @@ class PPO:
         self._clip_range.fill_(clip_range)
         measured: list[Metrics] = []
         for _ in range(config.epochs):
-            epoch = [self.step(data, rows, now) for rows in self._shuffled(data)]
+            shuffled = shuffled_minibatches(data, config.minibatch_size, self._rng)
+            epoch = [self.step(data, rows, now) for rows in shuffled]
             measured += epoch
             if config.target_kl and mean_kl(epoch) > 1.5 * config.target_kl:
                 break
@@ -122,12 +131,6 @@ class PPO:
         data["log_prob"] = self.policy.log_prob(data)
         return data
 
-    def _shuffled(self, data: Batch) -> Sequence[Tensor]:
-        """The rows of each minibatch of one epoch."""
-        order = torch.randperm(len(data["advantage"]), generator=self._rng).to(self.policy.device)
-        rows: tuple[Tensor, ...] = order.split(self._config.minibatch_size)
-        return rows
-
     def _normalized(self, minibatch: Batch) -> Batch:
         """The minibatch with its advantages normalized (Huang et al., detail 7)."""
         if not self._config.normalize_advantage:
@@ -153,17 +156,9 @@ def mean_kl(epoch: Sequence[Metrics]) -> float:
     return float(kl.value) if kl else 0.0
 
 
-class Coefficients(Protocol):
-    """What `ppo_loss` must know of a config."""
-
-    @property
-    def value_coefficient(self) -> float: ...
-
-    @property
-    def entropy_coefficient(self) -> float: ...
-
-
-def ppo_loss(evaluated: tuple[Tensor, Tensor, Tensor], config: Coefficients, clip_range: Tensor, batch: Batch) -> Loss:
+def ppo_loss(
+    evaluated: tuple[Tensor, Tensor, Tensor], config: LossCoefficients, clip_range: Tensor, batch: Batch
+) -> Loss:
     """The clipped surrogate, the value error and the entropy bonus (equations 7 and 9) of samples.
 
     `evaluated` are their log-probability, entropy and value now, `batch` holds `log_prob`, `advantage` and `return`,

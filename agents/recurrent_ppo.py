@@ -86,16 +86,6 @@ class RecurrentPPOConfig:
     def steps_per_sequence(self) -> int:
         return self.horizon if self.sequence_length is None else self.sequence_length
 
-    def check_num_envs(self, num_envs: int) -> None:
-        """Raises a UserError when the rollout cannot be split into minibatches of equal size."""
-        size = self.horizon * num_envs
-        require(
-            size % self.minibatch_size == 0,
-            "agent.minibatch_size",
-            self.minibatch_size,
-            f"a divisor of the rollout: {self.horizon} steps of {num_envs} environments are {size} samples",
-        )
-
 
 class RecurrentPPO:
     """Learns from rollouts [T, N]: `epochs` passes of clipped policy gradients over the sequences of each."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -80,6 +82,16 @@ def values(policy: ActorCritic, batch: Batch) -> tuple[Tensor, Tensor]:
     return value[:-1], next_value
 
 
+def next_obs(batch: Batch) -> Batch:
+    """The observation that followed each step across no reset, [T, N, ...] under the names of `obs`."""
+    final = observations(batch, "final_obs")
+    t, n = batch["final_index"].unbind(1)
+    reached = {key: value[1:].clone() for key, value in observations(batch, "obs").items()}
+    for key, value in reached.items():
+        value[t, n] = final[key]
+    return reached
+
+
 def to_samples(batch: Batch, more: Batch) -> Batch:
     """Observations, actions and `more` [T, N] of every step as samples [B, ...]; reset transitions are left out."""
     horizon = len(batch["reward"])
@@ -89,6 +101,13 @@ def to_samples(batch: Batch, more: Batch) -> Batch:
         return flat
     valid = batch["valid"].flatten()
     return {key: value[valid] for key, value in flat.items()}
+
+
+def shuffled_minibatches(data: Batch, size: int, rng: torch.Generator) -> Sequence[Tensor]:
+    """The rows [size] of each minibatch of one epoch over samples [B, ...], in random order."""
+    some = next(iter(data.values()))
+    rows: tuple[Tensor, ...] = torch.randperm(len(some), generator=rng).to(some.device).split(size)
+    return rows
 
 
 def observations(batch: Batch, name: str) -> Batch:

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from envs.acrobot import ACROBOT
+from envs.bandits import BERNOULLI_BANDIT
 from envs.batched import BatchedVectorEnv, Dynamics
 from envs.buffers import Buffers, Layout
 from envs.cartpole import CARTPOLE
@@ -25,6 +26,7 @@ from training.core import require
 
 BATCHED = {
     "Acrobot-v1": ACROBOT,
+    "BernoulliBandit-v0": BERNOULLI_BANDIT,
     "CartPole-v0": CARTPOLE,
     "CartPole-v1": CARTPOLE,
     "MountainCar-v0": MOUNTAIN_CAR,

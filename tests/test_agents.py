@@ -21,6 +21,7 @@ from agents.ppo import PPO, PPOConfig
 from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from agents.reinforce import Reinforce, ReinforceConfig
+from agents.rnd import RND, RNDConfig
 from agents.rollouts import Rollouts, continues, discount, to_samples, values
 from envs.config import EnvConfig
 from envs.making import make_vec
@@ -62,12 +63,24 @@ REINFORCE_SMALL = ReinforceConfig(
     policy_optimizer=OptimizerConfig(learning_rate=2e-2, schedule=LINEAR, max_grad_norm=0.5),
     baseline_optimizer=OptimizerConfig(learning_rate=1e-2),
 )
+RND_SMALL = RNDConfig(
+    horizon=32,
+    minibatch_size=64,
+    epochs=6,
+    gamma=0.5,
+    warmup_env_steps=0,
+    embedding_size=16,
+    target_network=NetworkConfig(hidden=(16,)),
+    predictor_network=NetworkConfig(hidden=(16, 16)),
+    optimizer=OptimizerConfig(learning_rate=1e-2, schedule=LINEAR, max_grad_norm=0.5),
+)
 
 AGENTS: dict[str, tuple[Any, Any, int]] = {  # class, config, env steps until it has learned the identity
     "ppo": (PPO, PPO_SMALL, 8_192),
     "a2c": (A2C, A2C_SMALL, 16_000),
     "recurrent_ppo": (RecurrentPPO, RECURRENT_PPO_SMALL, 8_192),
     "reinforce": (Reinforce, REINFORCE_SMALL, 20_000),
+    "rnd": (RND, RND_SMALL, 16_384),
 }
 
 
@@ -125,7 +138,8 @@ def test_every_algorithm_is_in_these_suites() -> None:
     folder = Path(on_policy.__file__).parent
     signature = r"^    def update\(self, batch: Batch, now: Counters\)"
     algorithms = {path.stem for path in folder.glob("*.py") if re.search(signature, path.read_text(), re.M)}
-    assert algorithms <= set(AGENTS) | set(OFF_POLICY)
+    elsewhere = {"bandits"}  # they see nothing: tests/test_bandits.py
+    assert algorithms <= set(AGENTS) | set(OFF_POLICY) | elsewhere
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,13 @@ def spin_pendulum(obs: np.ndarray) -> np.ndarray:
     return np.where(obs[:, 2:] >= 0, np.float32(2), np.float32(-2))
 
 
+def pull_the_first_arm(obs: np.ndarray) -> np.ndarray:
+    return np.zeros_like(obs)
+
+
 POLICIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Acrobot-v1": swing_acrobot,
+    "BernoulliBandit-v0": pull_the_first_arm,
     "CartPole-v0": balance,
     "CartPole-v1": balance,
     "MountainCar-v0": push_along,
@@ -81,7 +86,7 @@ def compare(config: EnvConfig, num_envs: int, env_steps: int, *, seed: int) -> t
     expected, rng = np.stack([reset(row) for row in range(num_envs)]), np.random.default_rng(seed)
     step, terminations, truncations = vec.reset(), 0, 0
     for _ in range(env_steps):
-        assert step.obs["obs"].dtype == expected.dtype == np.float32
+        assert step.obs["obs"].dtype == expected.dtype
         assert step.obs["obs"].tobytes() == expected.tobytes()
         action = act(config.id, expected, rng)
         step = vec.step({"action": action})
@@ -97,7 +102,7 @@ def compare(config: EnvConfig, num_envs: int, env_steps: int, *, seed: int) -> t
         assert step.reward.tobytes() == reward.tobytes()
         assert (step.terminated == terminated).all()
         assert (step.truncated == truncated).all()
-        assert step.final_obs["obs"].tobytes() == np.array(final, np.float32).tobytes()
+        assert step.final_obs["obs"].tobytes() == np.array(final, expected.dtype).tobytes()
         terminations, truncations = terminations + int(terminated.sum()), truncations + int(truncated.sum())
     return terminations, truncations
 

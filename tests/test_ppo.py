@@ -14,6 +14,7 @@ from torch import Tensor
 from agents.a2c import A2C, A2CConfig
 from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import Group, LocalCollector
+from agents.on_policy import OnPolicyConfig
 from agents.ppo import PPO, PPOConfig
 from agents.reinforce import Reinforce, ReinforceConfig
 from agents.rollouts import Rollouts
@@ -338,4 +339,4 @@ def test_reset_transitions_of_a_next_step_env_are_left_out() -> None:
 
 def test_a_rollout_that_minibatches_do_not_divide_is_named() -> None:
     with pytest.raises(UserError, match=r"minibatch_size = 100: it takes a divisor .* 256 samples"):
-        PPOConfig(horizon=32, minibatch_size=100).check_num_envs(8)
+        OnPolicyConfig(env=EnvConfig("CartPole-v1"), agent=PPOConfig(horizon=32, minibatch_size=100), num_envs=8)

@@ -404,7 +404,8 @@ def test_impossible_shapes_are_named() -> None:
     with pytest.raises(UserError, match="shared_memory = True: it takes False, or shared_encoder = True"):
         RecurrentActorCriticConfig(shared_memory=True, shared_encoder=False)
     with pytest.raises(UserError, match=r"minibatch_size = 16: it takes a divisor .* 8 steps of 3 environments"):
-        RecurrentPPOConfig(horizon=8, minibatch_size=16).check_num_envs(3)
+        agent = RecurrentPPOConfig(horizon=8, minibatch_size=16)
+        OnPolicyConfig(env=EnvConfig("CartPole-v1"), agent=agent, policy=RecurrentActorCriticConfig(), num_envs=3)
 
 
 def test_a_policy_that_the_algorithm_cannot_learn_with_is_named() -> None:

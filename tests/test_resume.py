@@ -36,6 +36,10 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "ppo_acrobot": ["--agent.horizon", "32", "--groups", "2"],
     # Worker processes, continuous actions.
     "ppo_pendulum": ["--agent.horizon", "64", "--agent.epochs", "2", "--env.backend", "subprocess"],
+    # Statistics of observations twice and of two rewards, a frozen network, two optimizers.
+    "rnd_mountain_car": ["--agent.horizon", "32", "--agent.epochs", "2", "--agent.warmup-env-steps", "600"],
+    # Counts instead of weights, one environment.
+    "bandit_bernoulli": [],
     # A fresh instance for every episode.
     "ppo_bipedal_walker": ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--num-envs", "8"],
     # Replay: many minibatches an update, priorities with noisy networks, and target networks that follow.

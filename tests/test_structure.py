@@ -18,6 +18,9 @@ FLOORS = ["training", "envs", "agents", "experiments", "benchmarks"]
 """From the ground up: each may import from itself and from below."""
 EXPERIMENTS = {
     "a2c_cartpole",
+    "bandit_bernoulli",
+    "bandit_bernoulli_epsilon_greedy",
+    "bandit_bernoulli_ucb1",
     "c51_cartpole",
     "ddpg_pendulum",
     "dqn_cartpole",
@@ -34,6 +37,8 @@ EXPERIMENTS = {
     "rainbow_cartpole",
     "recurrent_ppo_cartpole",
     "reinforce_cartpole",
+    "rnd_mountain_car",
+    "rnd_mountain_car_plain",
     "sac_discrete_cartpole",
     "sac_pendulum",
     "sac_reach",

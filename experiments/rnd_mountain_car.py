@@ -1,0 +1,60 @@
+"""Random network distillation drives a weak car up a hill before it was ever paid for it: MountainCar-v0.
+
+Each of 16 cars makes 192 steps, so that not one episode has reached its limit of 200, and all that was paid is -1 a
+step. Plain PPO with the same settings learns next to nothing from that (`rnd_mountain_car_plain`). Later it arrives
+too: its critic has seen what is often visited to be bad, so that the rest looks better. From 15,000 env steps on there
+was no difference left: the bonus finds the hill earlier, it does not drive better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents import on_policy
+from agents.actor_critic import ActorCriticConfig
+from agents.evaluation import EvaluationConfig
+from agents.rnd import RND, RNDConfig
+from envs.config import EnvConfig
+from training.claims import Claim
+from training.core import Every
+from training.optimizer_config import OptimizerConfig
+from training.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(on_policy.OnPolicyConfig):
+    """The settings of `rnd_mountain_car_plain`, which are tuned without the bonus, and few env steps.
+
+    The coefficients of the bonus were chosen of five on other seeds than those of the claim.
+    """
+
+    env: EnvConfig = EnvConfig("MountainCar-v0")
+    num_envs: int = 16
+    env_steps: int = 3_072
+    policy: ActorCriticConfig = ActorCriticConfig(normalize_observation=True)
+    scale_reward: bool = True
+    agent: RNDConfig = RNDConfig(
+        horizon=64,
+        minibatch_size=64,
+        epochs=4,
+        gamma=0.99,
+        gae_lambda=0.98,
+        clip_range=0.2,
+        entropy_coefficient=0.01,
+        extrinsic_coefficient=2.0,
+        intrinsic_coefficient=4.0,
+        warmup_env_steps=1_024,
+        predictor_fraction=1.0,
+        optimizer=OptimizerConfig(learning_rate=1e-3, eps=1e-5, max_grad_norm=0.5),
+    )
+    log_every: Every = Every(1_024)
+    evaluation: EvaluationConfig = EvaluationConfig(every=Every(1_024))
+
+
+# Never arriving is -200. With the settings that suit so few steps best, of 18, plain PPO has -171 on other seeds.
+CLAIMS = (Claim("evaluation/return_mean", ">=", baseline="rnd_mountain_car_plain", margin=10.0),)
+
+
+def train(config: Config, run: Run) -> None:
+    """`on_policy.train` makes environments and policy; `training.fit` is the loop."""
+    on_policy.train(config, run, RND)
