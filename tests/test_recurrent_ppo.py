@@ -403,8 +403,8 @@ def test_impossible_shapes_are_named() -> None:
         RecurrentActorCriticConfig(memory_size=0)
     with pytest.raises(UserError, match="shared_memory = True: it takes False, or shared_encoder = True"):
         RecurrentActorCriticConfig(shared_memory=True, shared_encoder=False)
+    agent = RecurrentPPOConfig(horizon=8, minibatch_size=16)
     with pytest.raises(UserError, match=r"minibatch_size = 16: it takes a divisor .* 8 steps of 3 environments"):
-        agent = RecurrentPPOConfig(horizon=8, minibatch_size=16)
         OnPolicyConfig(env=EnvConfig("CartPole-v1"), agent=agent, policy=RecurrentActorCriticConfig(), num_envs=3)
 
 
