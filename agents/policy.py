@@ -107,6 +107,10 @@ class NetworkPolicy(nn.Module, ABC):
     def env_action(self, action: Arrays) -> Arrays:
         return action | {key: to_bounds(action[key]) for key, to_bounds in self._to_bounds.items()}
 
+    def learned_action(self, action: Arrays) -> Arrays:
+        """The inverse of `env_action`: what the policy learns from where a dataset holds the environment's actions."""
+        return action | {key: to_bounds.inverse(action[key]) for key, to_bounds in self._to_bounds.items()}
+
     def outputs_of(self, rows: int, encoder: Encoder, network: nn.Module) -> Callable[[Arrays], NDArray[Any]]:
         """`network(encoder(obs))` with the present weights, from arrays to an array.
 
