@@ -167,15 +167,15 @@ def record_run(
         "mode": mode,
         "seed": seed,
     }
-    return save(name, played, env, seeds=seeds, algorithm=algorithm, told=told), played
+    return save(name, played, seeds, env, algorithm=algorithm, told=told), played
 
 
 def save(
     name: str,
     episodes: Episodes,
+    seeds: list[int],
     env: EnvConfig,
     *,
-    seeds: list[int],
     algorithm: str,
     told: dict[str, Any],
     root: Path | None = None,

@@ -6,6 +6,7 @@ working folder; there ours are written. Minari's own `~/.minari/datasets/` is re
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -92,6 +93,20 @@ def roots() -> list[Path]:
     """The folders in which datasets are found by their names; new ones are written into the first."""
     own = os.environ.get("MINARI_DATASETS_PATH")
     return [Path(own)] if own else [Path("datasets"), Path.home() / ".minari" / "datasets"]
+
+
+def has_dataset(name: str, root: Path) -> bool:
+    """Whether there is a dataset of this name."""
+    return _is_dataset(root / name)
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """In the block this process is the only one that makes datasets there; it waits for its turn."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _is_dataset(folder: Path) -> bool:

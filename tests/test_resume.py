@@ -11,16 +11,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from agents.recording import save
+from envs.config import EnvConfig
 from experiments.__main__ import main
+from tests.recorded import record_random
 
 SHORT = ["--env-steps", "4096", "--log-every.count", "256", "--checkpoint.every.count", "700", "--tracker", "none"]
 SHORT += ["--evaluation.every.count", "1500", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
 SHORT += ["--evaluation.final-episodes", "2"]
+OFFLINE = ["--epochs", "12", "--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
+OFFLINE += ["--evaluation.every.count", "3", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
+OFFLINE += ["--evaluation.final-episodes", "2", "--dataset", "tiny/pendulum-v0"]
 
 RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is special about it
     "ppo_cartpole": ["--agent.epochs", "2"],
@@ -34,7 +40,19 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "ppo_pendulum": ["--agent.horizon", "64", "--agent.epochs", "2", "--env.backend", "subprocess"],
     # A fresh instance for every episode.
     "ppo_bipedal_walker": ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--num-envs", "8"],
+    # Learns from a dataset; an epoch ends with a smaller minibatch.
+    "bc_pendulum": ["--agent.batch-size", "48"],
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A small dataset for those that learn from one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("datasets")))
+        env = EnvConfig("Pendulum-v1")
+        save("tiny/pendulum-v0", *record_random(env, 10), env, algorithm="none", told={})
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +66,14 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def _train(name: str, folder: Path) -> list[str]:
-    return ["train", name.partition("-")[0], *SHORT, *RUNS[name], "--run-dir", str(folder)]
+    return [
+        "train",
+        name.partition("-")[0],
+        *(OFFLINE if name.startswith("bc_") else SHORT),
+        *RUNS[name],
+        "--run-dir",
+        str(folder),
+    ]
 
 
 def _compiles(name: str) -> bool:
