@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from copy import copy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from agents.evaluation import play
 from agents.policy import Mode, Policy, policy_of
+from envs.actions import check_actions
 from envs.config import EnvConfig
 from envs.dataset_folders import require_free
 from envs.datasets import write_dataset
 from envs.episodes import Episodes
 from envs.making import make_vec
 from envs.single import make_env
+from envs.spaces import leaves
 from envs.vector import Arrays, Step, VectorEnv, episode_seed
 from training.checkpoint import read_state
 from training.core import State, UserError, require
@@ -52,6 +55,7 @@ class Recorder:
         self.num_envs = vec.num_envs
         self.observation_space, self.action_space = vec.observation_space, vec.action_space
         self.inexact = vec.inexact
+        self._action_leaves = leaves(vec.action_space)
 
     @property
     def episode_steps(self) -> NDArray[np.int64]:
@@ -68,7 +72,7 @@ class Recorder:
 
     def send(self, action: Arrays) -> None:
         self._seen.append({key: value.copy() for key, value in self._vec.current().obs.items()})
-        self._actions.append(action)
+        self._actions.append(check_actions(self._action_leaves, action, self.num_envs, None))
         self._vec.send(action)
 
     def receive(self) -> Step:
@@ -182,7 +186,9 @@ def save(
 ) -> Path:
     """Writes a dataset with all that is known of how it came to be: `told`, and with which code."""
     with closing(make_env(env)) as made:
-        spec = made.spec
+        spec = copy(made.spec)
+    if spec is not None:
+        spec.disable_env_checker = False  # which is our choice, not the environment's
     code = {key: value for key, value in describe_environment().items() if key in ("commit", "dirty")}
     description = f"{len(episodes)} episodes of {env.id} with a mean return of {episodes.returns.mean():.1f}."
     metadata = {"algorithm_name": algorithm, "description": description, "recorded": told | code}

@@ -51,7 +51,7 @@ def read_metadata(name: str) -> dict[str, Any]:
 def require_free(name: str, root: Path | None = None) -> Path:
     """The folder of a dataset that is to be made; raises UserError where the name is taken or is none for Minari."""
     if not NAME.fullmatch(name):
-        takes = "letters, digits, - and _, then -v and a number, such as regimen/pendulum/expert-v0"
+        takes = "letters, digits, - and _ (two or more before a /), then -v and a number, such as robots/walk-v0"
         raise UserError(f"dataset = {name!r}: it takes {takes}", key="dataset")
     folder = (root or roots()[0]) / name
     if folder.exists():

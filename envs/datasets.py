@@ -7,7 +7,7 @@ from the experiment's environment, and `env_spec` is never read. The arrays are 
 
 from __future__ import annotations
 
-import warnings
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -152,8 +152,11 @@ def _raw(name: str, folder: Path, metadata: Mapping[str, Any], own: Spaces, coun
 def _checked(name: str, index: int, raw: Mapping[str, Any], own: Spaces) -> Episodes:
     """One episode; raises UserError where it is not whole."""
     where = f"dataset {name}, episode {index}"
-    reward = np.asarray(raw["rewards"], np.float64)
-    terminated, truncated = (np.asarray(raw[key], bool) for key in ("terminations", "truncations"))
+    try:
+        reward = np.asarray(raw["rewards"], np.float64)
+        terminated, truncated = (np.asarray(raw[key], bool) for key in ("terminations", "truncations"))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: its rewards, terminations or truncations are no numbers ({error})") from None
     steps = len(reward) if reward.ndim == 1 else 0
     if not steps or not reward.shape == terminated.shape == truncated.shape:
         shapes = f"{list(reward.shape)}, {list(terminated.shape)} and {list(truncated.shape)}"
@@ -205,15 +208,17 @@ def _write(
     metadata: Mapping[str, Any],
 ) -> None:
     minari, (storage_class, _), _ = _minari()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of an env_spec that JSON cannot hold: it is left out
-        storage = storage_class.new(
-            data.absolute(),  # its own reckoning of sizes fails for a relative one
-            observation_space=episodes.observation_space,
-            action_space=episodes.action_space,
-            env_spec=env_spec,
-            jpeg_encoding=False,  # which loses what the policy saw
-        )
+    try:
+        json.dumps(env_spec and env_spec.to_json())
+    except (TypeError, ValueError):
+        env_spec = None  # registered with a class or with other arguments that JSON cannot hold: it is left out
+    storage = storage_class.new(
+        data.absolute(),  # its own reckoning of sizes fails for a relative one
+        observation_space=episodes.observation_space,
+        action_space=episodes.action_space,
+        env_spec=env_spec,
+        jpeg_encoding=False,  # which loses what the policy saw
+    )
     storage.update_metadata({"dataset_id": name, "minari_version": minari.__version__, **metadata})
     storage.update_episodes(_buffers(episodes, seeds))
 
