@@ -19,7 +19,7 @@ class Shuffled:
     def __init__(self, data: Batch, batch_size: int, *, seed: int) -> None:
         self.rows = len(next(iter(data.values())))
         assert all(len(value) == self.rows for value in data.values()), "a dataset has as many samples under every key"
-        takes = f"at most the samples of the dataset, here {self.rows}"
+        takes = f"1 to {self.rows}, the samples that there are"
         require(1 <= batch_size <= self.rows, "batch_size", batch_size, takes)
         self._data, self._batch_size, self._seed = data, batch_size, seed
         self._go_to(epoch=0, row=0)
