@@ -130,5 +130,5 @@ def play(
 
 def _seen(step: Step, is_first: np.ndarray) -> Arrays:
     """What the policy sees, [N, ...]."""
-    seen = {**step.obs, "is_first": is_first}
+    seen = {**step.obs, "is_first": is_first, "reward": step.reward}
     return seen if step.action_mask is None else {**seen, "action_mask": step.action_mask}

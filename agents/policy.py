@@ -27,7 +27,10 @@ from training.run_folder import find_checkpoint
 from training.seeding import generator
 
 Mode = Literal["explore", "greedy", "random"]
-KINDS = {"ActorCritic": "agents.actor_critic"}
+KINDS = {
+    "ActorCritic": "agents.actor_critic",
+    "DecisionTransformerPolicy": "agents.decision_transformer_policy",
+}
 """The classes that a saved policy may be of, and where they are."""
 
 
@@ -36,6 +39,9 @@ class Acting(Protocol):
 
     def __call__(self, step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
         """One action for each row of `step` (obs, is_first, action_mask, all [N, ...]), and the next state.
+
+        Where it is measured or recorded, `step` also has the `reward` [N] of the step before; it means nothing on a
+        first step.
 
         The state of a policy with a memory starts as {} and is named [N, ...] arrays from then on. `noise` [N, ...]
         makes the actions random; greedy ones need none. The actions are what the algorithm learns from; `env_action`

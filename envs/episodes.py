@@ -68,6 +68,13 @@ class Episodes:
         return np.add.reduceat(self.reward, self.starts)
 
     @property
+    def returns_to_go(self) -> NDArray[np.float64]:
+        """[S] the undiscounted sum of the rewards of each step and of those after it in its episode."""
+        total = np.cumsum(self.reward)
+        ends = self.starts + self.lengths - 1
+        return np.repeat(total[ends], self.lengths) - total + self.reward
+
+    @property
     def measures(self) -> dict[str, float]:
         """How many there are, and what they are worth."""
         returns = self.returns

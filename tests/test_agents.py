@@ -52,6 +52,8 @@ REINFORCE_SMALL = ReinforceConfig(
     baseline_optimizer=OptimizerConfig(learning_rate=1e-2),
 )
 
+OFFLINE = {"bc", "decision_transformer"}
+"""They learn from datasets: tests/test_offline.py and tests/test_decision_transformer.py."""
 AGENTS: dict[str, tuple[Any, Any, int]] = {  # class, config, env steps until it has learned the identity
     "ppo": (PPO, PPO_SMALL, 8_192),
     "a2c": (A2C, A2C_SMALL, 16_000),
@@ -94,7 +96,7 @@ class Training:
 def test_every_algorithm_is_in_these_suites() -> None:
     folder = Path(on_policy.__file__).parent
     algorithms = {path.stem for path in folder.glob("*.py") if re.search(r"^    def update\(", path.read_text(), re.M)}
-    assert algorithms == set(AGENTS) | {"bc"}, "bc, which learns from datasets, is in tests/test_offline.py"
+    assert algorithms == set(AGENTS) | OFFLINE
 
 
 @pytest.mark.parametrize(

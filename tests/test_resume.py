@@ -24,8 +24,17 @@ from tests.recorded import record_random
 SHORT = ["--env-steps", "4096", "--log-every.count", "256", "--checkpoint.every.count", "700", "--tracker", "none"]
 SHORT += ["--evaluation.every.count", "1500", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
 SHORT += ["--evaluation.final-episodes", "2"]
-OFFLINE = ["--epochs", "12", "--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
-OFFLINE += ["--evaluation.every.count", "3", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
+OFFLINE = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
+OFFLINE += [
+    "--evaluation.every.unit",
+    "updates",
+    "--evaluation.every.count",
+    "50",
+    "--evaluation.episodes",
+    "2",
+    "--evaluation.num-envs",
+    "2",
+]
 OFFLINE += ["--evaluation.final-episodes", "2", "--dataset", "tiny/pendulum-v0"]
 
 RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is special about it
@@ -41,8 +50,11 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     # A fresh instance for every episode.
     "ppo_bipedal_walker": ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--num-envs", "8"],
     # Learns from a dataset; an epoch ends with a smaller minibatch.
-    "bc_pendulum": ["--agent.batch-size", "48"],
+    "bc_pendulum": ["--epochs", "12", "--agent.batch-size", "48"],
+    # Sequences; a policy with a memory.
+    "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
 }
+OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,7 +81,7 @@ def _train(name: str, folder: Path) -> list[str]:
     return [
         "train",
         name.partition("-")[0],
-        *(OFFLINE if name.startswith("bc_") else SHORT),
+        *(OFFLINE if name in OFFLINE_RUNS else SHORT),
         *RUNS[name],
         "--run-dir",
         str(folder),

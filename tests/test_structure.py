@@ -19,6 +19,7 @@ FLOORS = ["training", "envs", "agents", "experiments", "benchmarks"]
 EXPERIMENTS = {
     "a2c_cartpole",
     "bc_pendulum",
+    "decision_transformer_pendulum",
     "ppo_acrobot",
     "ppo_bipedal_walker",
     "ppo_cartpole",
