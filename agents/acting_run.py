@@ -1,4 +1,4 @@
-"""What every experiment that acts shares: its config, its environments, and training from begin to end."""
+"""What every experiment that trains a policy shares: its config, its environments, training from begin to end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
 from agents.collector import Group, LocalCollector
 from agents.evaluation import Evaluation, EvaluationConfig
@@ -14,7 +14,7 @@ from agents.policy import NetworkPolicy, load_policy, policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from training.checkpoint import CheckpointConfig, DamagedError
-from training.core import Algorithm, Budget, Every, Stream, require
+from training.core import Algorithm, Budget, Every, Stream, Unit, require
 from training.execution import choose_compile, choose_device, choose_threads
 from training.fit import fit
 from training.optimizer_config import all_can_compile, optimizers_of, with_compile
@@ -32,9 +32,11 @@ class AgentConfig(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActingConfig:
-    """Where to act and for how long. An experiment sets the algorithm's config."""
+class PolicyRunConfig:
+    """How a policy is trained and measured, wherever its data come from. An experiment sets the algorithm's config."""
 
+    unknown_unit: ClassVar[Unit]
+    """What its counters never count."""
     agent: Any
     seed: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -42,12 +44,6 @@ class ActingConfig:
     """CPU threads of torch; auto: one for small networks, which more would slow down."""
     compile: bool | Literal["auto"] = "auto"
     """Compile the update (loss, gradient, clipping, optimizer); auto: where the run is long enough to pay for it."""
-    env_steps: int = 100_000
-    """The budget, over all environments together."""
-    num_envs: int = 8
-    """All environments together."""
-    groups: int = 1
-    """Inference groups: the environments of one group share a policy call."""
     env: EnvConfig
     evaluation: EvaluationConfig = EvaluationConfig()
     log_every: Every = Every(2_000, "env_steps")
@@ -56,22 +52,41 @@ class ActingConfig:
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
         require(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "at least 1, or 'auto'")
-        require(self.env_steps >= 1, "env_steps", self.env_steps, "at least 1")
-        require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
-        takes = f"a divisor of num_envs = {self.num_envs}"
-        require(self.groups >= 1 and self.num_envs % self.groups == 0, "groups", self.groups, takes)
+        known = [unit for unit in get_args(Unit) if unit != self.unknown_unit]
         for part, every in (
             ("log_every", self.log_every),
             ("checkpoint.every", self.checkpoint.every),
             ("evaluation.every", self.evaluation.every),
         ):
-            # Acting knows no epochs: such a cadence would never be due.
-            require(every.unit != "epochs", f"{part}.unit", every.unit, "'env_steps', 'updates' or 'samples'")
+            # A cadence in the unit that is never counted would never be due.
+            require(
+                every.unit in known, f"{part}.unit", every.unit, f"{', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
+            )
         for name, optimizer in optimizers_of(self.agent).items():
             takes = "False; set the run's --compile"
             require(not optimizer.compile, f"agent.{name}.compile", optimizer.compile, takes)
         if self.compile is True:
             with_compile(self.agent, True)  # noqa: FBT003 - it raises where the algorithm cannot be compiled
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActingConfig(PolicyRunConfig):
+    """Where to act and for how long."""
+
+    unknown_unit: ClassVar[Unit] = "epochs"
+    env_steps: int = 100_000
+    """The budget, over all environments together."""
+    num_envs: int = 8
+    """All environments together."""
+    groups: int = 1
+    """Inference groups: the environments of one group share a policy call."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.env_steps >= 1, "env_steps", self.env_steps, "at least 1")
+        require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
+        takes = f"a divisor of num_envs = {self.num_envs}"
+        require(self.groups >= 1 and self.num_envs % self.groups == 0, "groups", self.groups, takes)
 
 
 def make_collector(config: ActingConfig) -> LocalCollector:
@@ -111,20 +126,34 @@ def train(
     with ExitStack() as stack:
         collector = stack.enter_context(closing(make_collector(config)))
         policy = make_policy(collector).to(choose_device(run, config.device))
-        agent_config = _choose_execution(config, run, policy, gradient_steps, samples_per_step)
+        agent_config = choose_execution(config, run, policy, gradient_steps, samples_per_step)
         agent, stream = make_parts(collector, policy, agent_config, until)
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
-        log = run.open_log(every=config.log_every, until=until)
-        checkpoint = run.checkpoint({"agent": agent, "stream": stream}, config.checkpoint)
-        now = fit(agent, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
-        final = evaluate.final(policy_of(agent.state_dict()))
-        if measure is not None:
-            final |= measure(policy)
-        run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
+        learn(config, run, agent, stream, evaluate, until, measure)
 
 
-def _choose_execution(
-    config: ActingConfig, run: Run, policy: NetworkPolicy, gradient_steps: int, samples_per_step: int
+def learn(
+    config: PolicyRunConfig,
+    run: Run,
+    agent: Algorithm,
+    stream: Stream,
+    evaluate: Evaluation,
+    until: Budget,
+    measure: Callable[[Any], Mapping[str, float]] | None = None,
+) -> None:
+    """`fit`, then the last measurements: of the policy at the end, and of the best checkpoint's."""
+    log = run.open_log(every=config.log_every, until=until)
+    checkpoint = run.checkpoint({"agent": agent, "stream": stream}, config.checkpoint)
+    now = fit(agent, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
+    policy = policy_of(agent.state_dict())
+    final = evaluate.final(policy)
+    if measure is not None:
+        final |= measure(policy)
+    run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
+
+
+def choose_execution(
+    config: PolicyRunConfig, run: Run, policy: NetworkPolicy, gradient_steps: int, samples_per_step: int
 ) -> Any:
     """Chooses threads and whether to compile; returns the agent's config with that choice in its optimizers."""
     weights = sum(parameter.numel() for parameter in policy.parameters())

@@ -45,13 +45,16 @@ class Evaluation:
     """Plays the same episodes each time, with a copy of the agent's policy as `load_policy` would give it.
 
     So a score depends on the agent's state and the seed and on nothing before, and training cannot notice.
+    `behaviour_return`, the mean return of the data that a policy learns from, is what it is compared with.
     """
 
     score = "evaluation/return_mean"
 
-    def __init__(self, env: EnvConfig, config: EvaluationConfig, *, seed: int) -> None:
+    def __init__(
+        self, env: EnvConfig, config: EvaluationConfig, *, seed: int, behaviour_return: float | None = None
+    ) -> None:
         self.every = config.every
-        self._env, self._config, self._seed = env, config, seed
+        self._env, self._config, self._seed, self._behaviour_return = env, config, seed, behaviour_return
         self._vec: VectorEnv | None = None
 
     def __call__(self, algorithm: Algorithm) -> Metrics:
@@ -77,12 +80,15 @@ class Evaluation:
             rng=rng,
             max_episode_steps=self._config.max_episode_steps,
         )
-        return {
+        measured = {
             "evaluation/return_mean": float(returns.mean()),
             "evaluation/return_std": float(returns.std()),
             "evaluation/return_min": float(returns.min()),
             "evaluation/length_mean": float(lengths.mean()),
         }
+        if self._behaviour_return is not None:
+            measured["evaluation/return_over_behaviour"] = measured["evaluation/return_mean"] - self._behaviour_return
+        return measured
 
     def close(self) -> None:
         if self._vec is not None:
@@ -124,5 +130,5 @@ def play(
 
 def _seen(step: Step, is_first: np.ndarray) -> Arrays:
     """What the policy sees, [N, ...]."""
-    seen = {**step.obs, "is_first": is_first}
+    seen = {**step.obs, "is_first": is_first, "reward": step.reward}
     return seen if step.action_mask is None else {**seen, "action_mask": step.action_mask}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agents import acting_run
-from agents.acting_run import ActingConfig
+from agents.acting_run import ActingConfig, AgentConfig
 from agents.actor import Actor, ActorConfig
 from agents.collector import LocalCollector
 from agents.policy import NetworkPolicy
@@ -29,6 +29,7 @@ class MakeAgent(Protocol):
 class OffPolicyConfig(ActingConfig):
     """What to act in, with what policy, from how much memory. An experiment sets the algorithm's config."""
 
+    agent: AgentConfig
     policy: QNetworkConfig | ActorConfig
     replay: ReplayConfig = ReplayConfig()
     num_envs: int = 1

@@ -32,6 +32,7 @@ KINDS = {
     "Actor": "agents.actor",
     "ActorCritic": "agents.actor_critic",
     "BanditPolicy": "agents.bandits",
+    "DecisionTransformerPolicy": "agents.decision_transformer_policy",
     "QNetwork": "agents.q_network",
     "RecurrentActorCritic": "agents.recurrent_actor_critic",
 }
@@ -43,6 +44,9 @@ class Acting(Protocol):
 
     def __call__(self, step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
         """One action for each row of `step` (obs, is_first, action_mask, all [N, ...]), and the next state.
+
+        Where it is measured or recorded, `step` also has the `reward` [N] of the step before; it means nothing on a
+        first step.
 
         The state of a policy with a memory starts as {} and is named [N, ...] arrays from then on, new ones in each
         step; rows at which an episode begins are taken for zero, as all are in {}. `noise` [N, ...] makes the actions
@@ -118,6 +122,10 @@ class NetworkPolicy(nn.Module, ABC):
     def env_action(self, action: Arrays) -> Arrays:
         return action | {key: to_bounds(action[key]) for key, to_bounds in self._to_bounds.items()}
 
+    def learned_action(self, action: Arrays) -> Arrays:
+        """The inverse of `env_action`: what the policy learns from where a dataset holds the environment's actions."""
+        return action | {key: to_bounds.inverse(action[key]) for key, to_bounds in self._to_bounds.items()}
+
     def outputs_of(self, rows: int, encoder: Encoder, network: nn.Module) -> Callable[[Arrays], NDArray[Any]]:
         """`network(encoder(obs))` with the present weights, from arrays to an array.
 
@@ -164,8 +172,9 @@ class NetworkPolicy(nn.Module, ABC):
         return self.predictor(greedy=greedy)(obs, action_mask=action_mask)
 
     def predictor(self, *, greedy: bool = True) -> Callable[..., Any]:
-        """`predict(obs, *, action_mask=None)` for one episode, called with each of its observations from the first on.
+        """`predict(obs, *, action_mask=None, reward=0.0)` for one episode, called with its observations in turn.
 
+        `reward` is that of the step that led to the observation; only a policy that is asked for a return heeds it.
         It acts with the weights that the policy has now and keeps what a memory remembers; another episode needs
         another predictor.
         """
@@ -174,10 +183,10 @@ class NetworkPolicy(nn.Module, ABC):
         state: Arrays = {}
         is_first = True
 
-        def predict(obs: Any, *, action_mask: Any = None) -> Any:
+        def predict(obs: Any, *, action_mask: Any = None, reward: float = 0.0) -> Any:
             nonlocal state, is_first
             step = {named("obs", name): value[None] for name, value in flatten(seen, obs).items()}
-            step["is_first"] = np.array([is_first])
+            step |= {"is_first": np.array([is_first]), "reward": np.array([reward])}
             if action_mask is not None:
                 step["action_mask"] = np.asarray(action_mask, bool)[None]
             action, state = act(step, state, {} if greedy else self.noise((1,), torch.default_generator))

@@ -33,6 +33,12 @@ class ToBounds:
         inside: NDArray[Any] = np.clip(action * self._scale + self._middle, self._low, self._high)
         return inside
 
+    def inverse(self, action: NDArray[Any]) -> NDArray[np.float32]:
+        """The agent's actions that give those of the environment; 0 for an entry that can have one value only."""
+        scale = np.where(self._scale > 0, self._scale, 1)
+        agents: NDArray[np.float32] = ((action - self._middle) / scale).astype(np.float32)
+        return agents
+
 
 def check_actions(
     action_leaves: tuple[Leaf, ...], action: Arrays, num_envs: int, mask: NDArray[np.bool_] | None

@@ -25,7 +25,7 @@ MAX_FRAMES = 10_000
 class Predict(Protocol):
     """A policy: from what `env.reset` and `env.step` give to what `env.step` takes."""
 
-    def __call__(self, obs: Any, *, action_mask: Any) -> Any: ...
+    def __call__(self, obs: Any, *, action_mask: Any, reward: float) -> Any: ...
 
 
 def record_video(config: EnvConfig, predict: Predict, folder: Path, *, seed: int) -> Path:
@@ -58,9 +58,10 @@ def _open_writer(path: Path, *, fps: int) -> Any:
 def _play(config: EnvConfig, env: gym.Env[Any, Any], predict: Predict, seed: int) -> Iterator[NDArray[np.uint8]]:
     obs, info = env.reset(seed=episode_seed(seed, 0, 0))
     yield _picture(config, env)
+    reward: Any = 0.0
     for _ in range(1, MAX_FRAMES):
-        action = predict(obs, action_mask=info.get("action_mask"))
-        obs, _reward, terminated, truncated, info = env.step(action)
+        action = predict(obs, action_mask=info.get("action_mask"), reward=float(reward))
+        obs, reward, terminated, truncated, info = env.step(action)
         yield _picture(config, env)
         if terminated or truncated:
             return

@@ -23,6 +23,7 @@ usage: python -m experiments COMMAND
   train NAME           train one seed; options change the config: --seed 2 --agent.horizon 64
   resume RUN           continue a run that was stopped; --env-steps M extends a finished one
   evaluate RUN         measure a run's policy
+  record RUN           play episodes with a run's policy into a dataset: --episodes 500 --dataset robots/walk-v0
   verify NAME          train several seeds and judge the experiment's claims; --seeds 5 --jobs 2
   results              write the tables in the docs anew from docs/results/
   sync RUN             send a whole run to Weights & Biases; --tracker online|offline
@@ -46,6 +47,7 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
         "train": _train,
         "resume": _resume,
         "evaluate": _evaluate,
+        "record": _record,
         "verify": _verify,
         "results": _results,
         "sync": _sync,
@@ -208,6 +210,51 @@ def _evaluate(argv: Sequence[str], package: str) -> int:
     if options.video:
         predict = policy.predictor(greedy=how.greedy)
         print(f"video: {record_video(config.env, predict, folder / 'videos', seed=seed)}")
+    return 0
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """What is recorded, and under which name."""
+
+    dataset: str = ""
+    """The name of the new dataset, such as robots/walk-v0."""
+    episodes: int = 100
+    checkpoint: Literal["last", "best"] = "last"
+    seed: int | None = None
+    """Of the episodes and the actions; by default the run's own. The episodes are others than those of training."""
+    stochastic: bool = False
+    """Draw the actions, as in training, instead of taking the most likely ones."""
+
+
+def _record(argv: Sequence[str], package: str) -> int:
+    """Plays episodes with the policy of a run into a Minari dataset on this machine (extra `offline`)."""
+    from agents.recording import record_run
+    from training.commands import print_measured, read_config
+    from training.config import parse_options
+    from training.core import require
+    from training.run_folder import read_settings
+
+    if _wants_help(argv):
+        return _help("record RUN", _record.__doc__, RecordOptions())
+    folder = Path(_first(argv, "record", "RUN"))
+    (options,) = parse_options(argv[1:], RecordOptions())
+    require(options.episodes >= 1, "episodes", options.episodes, "at least 1")
+    require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")
+    settings = read_settings(folder)
+    config = read_config(folder, settings, _load(settings["experiment"], package))
+    where, episodes = record_run(
+        folder,
+        config.env,
+        type(config.agent).__name__.removesuffix("Config"),
+        name=options.dataset,
+        episodes=options.episodes,
+        which=options.checkpoint,
+        stochastic=options.stochastic,
+        seed=options.seed,
+    )
+    print_measured(episodes.measures)
+    print(f"dataset: {options.dataset} in {where}")
     return 0
 
 

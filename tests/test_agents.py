@@ -75,6 +75,8 @@ RND_SMALL = RNDConfig(
     optimizer=OptimizerConfig(learning_rate=1e-2, schedule=LINEAR, max_grad_norm=0.5),
 )
 
+OFFLINE = {"bc", "decision_transformer"}
+"""They learn from datasets: tests/test_offline.py and tests/test_decision_transformer.py."""
 AGENTS: dict[str, tuple[Any, Any, int]] = {  # class, config, env steps until it has learned the identity
     "ppo": (PPO, PPO_SMALL, 8_192),
     "a2c": (A2C, A2C_SMALL, 16_000),
@@ -139,7 +141,7 @@ def test_every_algorithm_is_in_these_suites() -> None:
     signature = r"^    def update\(self, batch: Batch, now: Counters\)"
     algorithms = {path.stem for path in folder.glob("*.py") if re.search(signature, path.read_text(), re.M)}
     elsewhere = {"bandits"}  # they see nothing: tests/test_bandits.py
-    assert algorithms <= set(AGENTS) | set(OFF_POLICY) | elsewhere
+    assert algorithms <= set(AGENTS) | set(OFF_POLICY) | OFFLINE | elsewhere
 
 
 @pytest.mark.parametrize(

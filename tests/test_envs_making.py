@@ -67,7 +67,7 @@ def test_impossible_configs_are_refused_in_one_line(values: dict[str, Any], mess
 
 def test_what_cannot_be_made_is_refused_in_one_line() -> None:
     wrong: list[tuple[EnvConfig, str]] = [
-        (EnvConfig("FrozenLake-v1", backend="batched"), "env.backend = 'batched': it takes one of Acrobot-v1, Cart"),
+        (EnvConfig("FrozenLake-v1", backend="batched"), "env.backend = 'batched': it takes one of Acrobot-v1, Bern"),
         (replace(CARTPOLE, frame_stack=2, backend="batched"), "env.backend = 'batched'"),
         (
             EnvConfig("Pendulum-v1", kwargs={"gravity": 1}),
@@ -246,7 +246,7 @@ def test_a_video_shows_the_policy_the_action_mask(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*render_mode")
 def test_an_environment_without_pictures_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"{name} cannot be re(corded|ndered)") as error:
-        record_video(EnvConfig(f"tests.toy_envs:{name}"), lambda obs, *, action_mask: 0, tmp_path, seed=0)
+        record_video(EnvConfig(f"tests.toy_envs:{name}"), lambda obs, *, action_mask, reward: 0, tmp_path, seed=0)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.glob("*.mp4"))
 
@@ -259,7 +259,7 @@ def test_a_missing_video_package_is_one_line_with_the_command_that_installs_it(
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError) as error:
-        record_video(CARTPOLE, lambda obs, *, action_mask: 0, tmp_path, seed=0)
+        record_video(CARTPOLE, lambda obs, *, action_mask, reward: 0, tmp_path, seed=0)
     assert str(error.value).endswith('; install it: .venv/bin/pip install -c constraints.txt -e ".[video]"')
     assert "\n" not in str(error.value)
 

@@ -11,16 +11,31 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from agents.recording import save
+from envs.config import EnvConfig
 from experiments.__main__ import main
+from tests.recorded import record_random
 
 SHORT = ["--env-steps", "4096", "--log-every.count", "256", "--checkpoint.every.count", "700", "--tracker", "none"]
 SHORT += ["--evaluation.every.count", "1500", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
 SHORT += ["--evaluation.final-episodes", "2"]
+OFFLINE = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
+OFFLINE += [
+    "--evaluation.every.unit",
+    "updates",
+    "--evaluation.every.count",
+    "50",
+    "--evaluation.episodes",
+    "2",
+    "--evaluation.num-envs",
+    "2",
+]
+OFFLINE += ["--evaluation.final-episodes", "2", "--dataset", "tiny/pendulum-v0"]
 
 RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is special about it
     "ppo_cartpole": ["--agent.epochs", "2"],
@@ -56,7 +71,22 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "ddpg_pendulum": ["--replay.horizon", "16", "--replay.minibatch-size", "32"],
     "her_reach": ["--replay.horizon", "8", "--replay.minibatch-size", "32"],
     "td3_pendulum": ["--replay.horizon", "16", "--replay.minibatch-size", "32"],
+    # Learns from a dataset; an epoch ends with a smaller minibatch.
+    "bc_pendulum": ["--epochs", "12", "--agent.batch-size", "48"],
+    # Sequences; a policy with a memory.
+    "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
 }
+OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A small dataset for those that learn from one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("datasets")))
+        env = EnvConfig("Pendulum-v1")
+        save("tiny/pendulum-v0", *record_random(env, 10), env, algorithm="none", told={})
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +100,14 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def _train(name: str, folder: Path) -> list[str]:
-    return ["train", name.partition("-")[0], *SHORT, *RUNS[name], "--run-dir", str(folder)]
+    return [
+        "train",
+        name.partition("-")[0],
+        *(OFFLINE if name in OFFLINE_RUNS else SHORT),
+        *RUNS[name],
+        "--run-dir",
+        str(folder),
+    ]
 
 
 def _compiles(name: str) -> bool:

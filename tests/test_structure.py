@@ -21,8 +21,10 @@ EXPERIMENTS = {
     "bandit_bernoulli",
     "bandit_bernoulli_epsilon_greedy",
     "bandit_bernoulli_ucb1",
+    "bc_pendulum",
     "c51_cartpole",
     "ddpg_pendulum",
+    "decision_transformer_pendulum",
     "dqn_cartpole",
     "her_reach",
     "ppo_acrobot",
@@ -35,6 +37,7 @@ EXPERIMENTS = {
     "ppo_pendulum",
     "qr_dqn_cartpole",
     "rainbow_cartpole",
+    "record_pendulum",
     "recurrent_ppo_cartpole",
     "reinforce_cartpole",
     "rnd_mountain_car",
@@ -70,17 +73,20 @@ def test_imports_go_down() -> None:
         assert not imported(tree) & set(above), path
 
 
-def test_wandb_ray_and_pickle_stay_where_they_belong() -> None:
+def test_wandb_ray_minari_and_pickle_stay_where_they_belong() -> None:
     for path, tree in sources():
         libraries = imported(tree)
         assert "wandb" not in libraries or path == Path("training/wandb_process.py"), path
+        assert not libraries & {"minari", "h5py"} or path == Path("envs/datasets.py"), path
         assert "ray" not in libraries or "ray" in path.name, path
         assert not libraries & {"pickle", "cloudpickle", "joblib", "shelve", "marshal", "dill"}, path
 
 
-@pytest.mark.parametrize("module", ["experiments.ppo_cartpole", "envs.making"])
+@pytest.mark.parametrize("module", ["experiments.ppo_cartpole", "experiments.bc_pendulum", "envs.making"])
 def test_importing_loads_nothing_that_is_not_needed_yet(module: str) -> None:
-    heavy = "{'wandb', 'ray', 'stable_baselines3', 'matplotlib', 'mujoco', 'Box2D', 'scipy', 'pandas'}"
+    heavy = (
+        "{'wandb', 'ray', 'minari', 'h5py', 'stable_baselines3', 'matplotlib', 'mujoco', 'Box2D', 'scipy', 'pandas'}"
+    )
     torch = "" if module.startswith("experiments") else " | {'torch'}"
     code = f"import sys, {module}; print(sorted(({heavy}{torch}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -98,7 +104,8 @@ def test_every_experiment_has_a_claim_and_the_common_options(name: str) -> None:
     assert len((module.__doc__ or "").splitlines()[0]) > 20
     config = module.Config()
     names = {field.name for field in fields(config)}
-    assert {"seed", "device", "env_steps", "num_envs", "env", "agent", "policy", "evaluation", "checkpoint"} <= names
+    assert {"seed", "device", "env", "agent", "policy", "evaluation", "checkpoint"} <= names
+    assert {"env_steps", "num_envs"} <= names or {"epochs", "dataset"} <= names
     assert is_dataclass(config.agent)
     assert config.seed == 1
 

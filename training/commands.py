@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -36,6 +36,8 @@ class ResumeOptions:
 
     env_steps: int | None = None
     """Extends a finished run to this budget, as a new run whose parent it is."""
+    epochs: int | None = None
+    """The same for a run that learns from a dataset."""
 
 
 def train(name: str, module: ModuleType, argv: Sequence[str]) -> None:
@@ -52,8 +54,11 @@ def train(name: str, module: ModuleType, argv: Sequence[str]) -> None:
 def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
     """Continues a run that was stopped, or extends a finished one."""
     (options,) = parse_options(argv, ResumeOptions())
-    if options.env_steps is not None:
-        _extend(folder, load, options.env_steps)
+    budgets = {unit: count for unit, count in asdict(options).items() if count is not None}
+    if len(budgets) > 1:
+        raise UserError("a run has one budget: extend it with --env-steps or with --epochs")
+    for unit, count in budgets.items():
+        _extend(folder, load, unit, count)
         return
     settings = read_settings(folder)
     module = load(settings["experiment"])
@@ -68,22 +73,22 @@ def read_config(folder: Path, settings: Mapping[str, Any], module: ModuleType) -
     return config_from_tree(settings["config"], module.Config(), source=str(folder / "config.json"))
 
 
-def _extend(folder: Path, load: LoadExperiment, env_steps: int) -> None:
+def _extend(folder: Path, load: LoadExperiment, unit: str, count: int) -> None:
     """Trains on from the last checkpoint of a finished run, in a folder of its own."""
     settings = read_settings(folder)
     module = load(settings["experiment"])
     config = read_config(folder, settings, module)
-    if not hasattr(config, "env_steps"):
-        raise UserError(f"{settings['experiment']} has no budget of env_steps to extend")
+    if not hasattr(config, unit):
+        raise UserError(f"{settings['experiment']} has no budget of {unit} to extend")
     result = read_result(folder)
     if result.get("status") != "completed":
-        raise UserError(f"{folder} is not finished: resume it without --env-steps first")
-    done = result["counters"]["env_steps"]
-    if env_steps <= done:
-        raise UserError(f"env_steps = {env_steps}: it takes more than the {done} that {folder} has done")
+        raise UserError(f"{folder} is not finished: resume it without --{unit.replace('_', '-')} first")
+    done = result["counters"][unit]
+    if count <= done:
+        raise UserError(f"{unit} = {count}: it takes more than the {done} that {folder} has done")
     if not (folder / "checkpoints").is_dir():
         raise UserError(f"{folder} cannot be extended: it has no checkpoints of its own")
-    config = replace(config, env_steps=env_steps)
+    config = replace(config, **{unit: count})
     with (
         interruption.catch(),
         Run.create(

@@ -121,7 +121,9 @@ def write_docs(root: Path) -> list[Path]:
 
 
 def learning_curve(folder: Path) -> list[tuple[int, float]]:
-    """The training return of a run as (env_steps, return), thinned out; nothing where it has none."""
+    """The training return of a run as (env_steps, return), thinned out; nothing where it has none, as with stages."""
+    if not (folder / "metrics.jsonl").exists():
+        return []
     points = [(int(row["env_steps"]), row[CURVE]) for row in read_rows(folder / "metrics.jsonl") if CURVE in row]
     every = -(-len(points) // CURVE_POINTS)
     return [(env_steps, float(f"{value:.6g}")) for env_steps, value in points[::-1][:: max(1, every)][::-1]]

@@ -1,0 +1,95 @@
+"""Behaviour cloning: do what the data do (Pomerleau 1991, "Efficient training of artificial neural networks for
+autonomous navigation"), by the likelihood of their actions.
+
+With `top_fraction` below 1 only the episodes with the highest returns are cloned, the "%BC" of Chen et al. 2021
+(https://arxiv.org/abs/2106.01345, section 5.1). Batch size and step size are those of BC in Fujimoto and Gu 2021
+(https://arxiv.org/abs/2106.06860, appendix C).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gymnasium import Space
+
+from agents import offline
+from agents.actor_critic import ActorCritic, ActorCriticConfig
+from agents.offline import OfflineConfig
+from envs.episodes import Episodes
+from training.core import Batch, Budget, Counters, State, Stream, require
+from training.metrics import Mean, Metrics
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.run import Run
+from training.seeding import generator
+from training.shuffled import Shuffled
+
+
+@dataclass(frozen=True)
+class BCConfig:
+    """Behaviour cloning's numbers."""
+
+    batch_size: int = 256
+    top_fraction: float = 1.0
+    """Of the episodes, those with the highest returns."""
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(0 < self.top_fraction <= 1, "top_fraction", self.top_fraction, "a number above 0, up to 1")
+
+
+class BC:
+    """Learns from samples [B]: makes the policy's actor more likely to do what they did. Its critic learns nothing."""
+
+    def __init__(self, policy: ActorCritic, config: BCConfig, *, until: Budget) -> None:
+        self.policy = policy
+        actor = {name: weight for name, weight in policy.named_parameters() if not name.startswith("critic")}
+        self._optimizer = Optimizer(actor, config.optimizer, until=until)
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        batch = {key: value.to(self.policy.device) for key, value in batch.items()}
+        return self._optimizer.step(self._loss, batch, now), {}
+
+    def _loss(self, batch: Batch) -> Loss:
+        return bc_loss(self.policy, batch)
+
+    def state_dict(self) -> State:
+        return {"policy": self.policy.save(), "optimizer": self._optimizer.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.policy.load_state_dict(state["policy"]["weights"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+def bc_loss(policy: ActorCritic, batch: Batch) -> Loss:
+    """The negative log-likelihood of the actions of samples [B, ...], which hold observations and actions."""
+    log_prob = policy.log_prob(batch)
+    return Loss(-log_prob.sum(), len(log_prob), {"policy/log_prob": Mean(log_prob.detach().mean(), len(log_prob))})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloningConfig(OfflineConfig):
+    """What to clone, with what policy."""
+
+    agent: BCConfig = BCConfig()
+    policy: ActorCriticConfig = ActorCriticConfig()
+
+
+def train(config: CloningConfig, run: Run) -> None:
+    """One run of behaviour cloning."""
+
+    def make_policy(observation_space: Space[Any], action_space: Space[Any]) -> ActorCritic:
+        return ActorCritic(observation_space, action_space, config.policy, generator(config.seed, "weights"))
+
+    def make_parts(episodes: Episodes, policy: ActorCritic, agent: BCConfig, until: Budget) -> tuple[BC, Stream]:
+        return BC(policy, agent, until=until), Shuffled(samples(episodes, policy), agent.batch_size, seed=config.seed)
+
+    offline.train(config, run, make_policy, make_parts, select=lambda episodes: episodes.top(config.agent.top_fraction))
+
+
+def samples(episodes: Episodes, policy: ActorCritic) -> Batch:
+    """Every step [S, ...]: what was seen, and what was done in the terms of the policy."""
+    learned = replace(episodes, action=policy.learned_action(episodes.action))
+    return {key: value for key, value in learned.samples().items() if key.split("/")[0] in ("obs", "action")}

@@ -1,0 +1,132 @@
+"""The Decision Transformer (Chen et al. 2021, https://arxiv.org/abs/2106.01345).
+
+`Windows` draws the sequences of algorithm 1 and the loss is its loss, but for continuous actions a likelihood whose
+deviation is learned (Zheng et al. 2022, https://arxiv.org/abs/2202.05607, section 4) in place of the squared error,
+which is the case of a fixed one. The defaults are those of its table 9 for Gym.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import Space
+from torch import Tensor
+
+from agents import offline
+from agents.decision_transformer_policy import DecisionTransformerPolicy, DecisionTransformerPolicyConfig
+from agents.offline import OfflineConfig
+from envs.episodes import Episodes
+from training.core import Batch, Budget, Counters, State, Stream, require
+from training.metrics import Mean, Metrics
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.run import Run
+from training.schedules import Schedule
+from training.seeding import generator
+from training.shuffled import Shuffled
+
+
+@dataclass(frozen=True)
+class DecisionTransformerConfig:
+    """The Decision Transformer's numbers."""
+
+    batch_size: int = 64
+    """Sequences in one gradient step."""
+    optimizer: OptimizerConfig = OptimizerConfig(
+        kind="adamw", learning_rate=1e-4, weight_decay=1e-4, max_grad_norm=0.25, schedule=Schedule(warmup=0.1)
+    )
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+
+
+class Windows:
+    """Sequences [B, context, ...] from episodes; in each epoch every step begins one.
+
+    They hold what the policy reads (see `DecisionTransformerPolicy.outputs`) and `valid` [B, context], which is False
+    behind the end of an episode.
+    """
+
+    def __init__(self, episodes: Episodes, config: DecisionTransformerPolicyConfig, batch_size: int, seed: int) -> None:
+        starts, lengths = episodes.starts, episodes.lengths
+        self._data = episodes.samples()
+        self._data["return_to_go"] = torch.from_numpy((episodes.returns_to_go / config.return_scale).astype(np.float32))
+        self._data["episode_step"] = torch.from_numpy(np.arange(episodes.steps) - np.repeat(starts, lengths))
+        self._last = torch.from_numpy(np.repeat(starts + lengths - 1, lengths))  # [S] the last step of its episode
+        self._offsets = torch.arange(config.context)
+        self._begins = Shuffled({"step": torch.arange(episodes.steps)}, batch_size, seed=seed)
+
+    def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
+        begins, after, metrics = self._begins.next(now)
+        steps = begins["step"].unsqueeze(1) + self._offsets
+        last = self._last[begins["step"]].unsqueeze(1)
+        rows = torch.minimum(steps, last)
+        return {**{key: value[rows] for key, value in self._data.items()}, "valid": steps <= last}, after, metrics
+
+    def learned(self, feedback: Batch) -> None:
+        """Nothing comes back: no sequence is preferred."""
+
+    def state_dict(self) -> State:
+        return self._begins.state_dict()
+
+    def load_state_dict(self, state: State) -> None:
+        self._begins.load_state_dict(state)
+
+
+class DecisionTransformer:
+    """Learns from sequences [B, K]: makes each action more likely after what led to it and the return that came."""
+
+    def __init__(self, policy: DecisionTransformerPolicy, config: DecisionTransformerConfig, *, until: Budget) -> None:
+        self.policy = policy
+        self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        batch = {key: value.to(self.policy.device) for key, value in batch.items()}
+        return self._optimizer.step(self._loss, batch, now), {}
+
+    def _loss(self, batch: Batch) -> Loss:
+        return decision_transformer_loss(self.policy, batch)
+
+    def state_dict(self) -> State:
+        return {"policy": self.policy.save(), "optimizer": self._optimizer.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.policy.load_state_dict(state["policy"]["weights"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+def decision_transformer_loss(policy: DecisionTransformerPolicy, batch: Batch) -> Loss:
+    """The negative log-likelihood of every valid action of sequences [B, K, ...]."""
+    valid = batch["valid"].float()
+    total: Tensor = (policy.log_prob(batch) * valid).sum()
+    count = valid.sum()
+    return Loss(-total, count, {"policy/log_prob": Mean(total.detach() / count)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionTransformerRunConfig(OfflineConfig):
+    """What to learn from, with what policy."""
+
+    agent: DecisionTransformerConfig = DecisionTransformerConfig()
+    policy: DecisionTransformerPolicyConfig = DecisionTransformerPolicyConfig()
+
+
+def train(config: DecisionTransformerRunConfig, run: Run) -> None:
+    """One run of the Decision Transformer."""
+
+    def make_policy(observation_space: Space[Any], action_space: Space[Any]) -> DecisionTransformerPolicy:
+        return DecisionTransformerPolicy(
+            observation_space, action_space, config.policy, generator(config.seed, "weights")
+        )
+
+    def make_parts(
+        episodes: Episodes, policy: DecisionTransformerPolicy, agent: DecisionTransformerConfig, until: Budget
+    ) -> tuple[DecisionTransformer, Stream]:
+        learned = replace(episodes, action=policy.learned_action(episodes.action))
+        stream = Windows(learned, config.policy, agent.batch_size, config.seed)
+        return DecisionTransformer(policy, agent, until=until), stream
+
+    offline.train(config, run, make_policy, make_parts)

@@ -1,0 +1,88 @@
+"""What every experiment shares that learns from a dataset: its config, and training from begin to end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from gymnasium import Space
+
+from agents import acting_run
+from agents.acting_run import PolicyRunConfig
+from agents.evaluation import Evaluation, EvaluationConfig
+from agents.policy import NetworkPolicy
+from envs.datasets import read_dataset
+from envs.episodes import Episodes
+from envs.single import make_env
+from training.checkpoint import CheckpointConfig
+from training.core import Algorithm, Budget, Every, Stream, Unit, UserError, require
+from training.execution import choose_device
+from training.run import Run
+
+P = TypeVar("P", bound=NetworkPolicy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineConfig(PolicyRunConfig):
+    """From which data to learn, and for how long; `env` is where the policy is measured."""
+
+    unknown_unit: ClassVar[Unit] = "env_steps"
+    dataset: str
+    """The name of a Minari dataset on this machine, or its folder."""
+    epochs: int = 50
+    """The budget in passes over the data; a stream that draws with replacement draws as many samples."""
+    evaluation: EvaluationConfig = EvaluationConfig(every=Every(5, "epochs"))
+    log_every: Every = Every(200, "updates")
+    checkpoint: CheckpointConfig = CheckpointConfig(every=Every(2_000, "updates"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+
+
+def train(
+    config: OfflineConfig,
+    run: Run,
+    make_policy: Callable[[Space[Any], Space[Any]], P],
+    make_parts: Callable[[Episodes, P, Any, Budget], tuple[Algorithm, Stream]],
+    *,
+    select: Callable[[Episodes], Episodes] = lambda episodes: episodes,
+) -> None:
+    """One run: dataset, policy, agent and stream, then `fit`, then the last measurements.
+
+    Args:
+        config: of the experiment; its agent's `batch_size` is the samples of one update.
+        run: its folder.
+        make_policy: for an observation and an action space.
+        make_parts: the algorithm and its stream, for the episodes, a policy on its device and the algorithm's config,
+            in which it stands whether to compile. The policy's `learned_action` makes its actions of the dataset's.
+        select: which of the dataset's episodes to learn from.
+    """
+    until = Budget(config.epochs, "epochs")
+    with closing(make_env(config.env)) as env:
+        spaces = env.observation_space, env.action_space
+    dataset = read_dataset(config.dataset, spaces, expected_of=config.env.id)
+    _require_same(config, run, dataset)
+    behaviour_return = float(dataset.returns.mean())
+    episodes = select(dataset)
+    policy = make_policy(*spaces).to(choose_device(run, config.device))
+    policy.update_normalizers(episodes.samples())  # once: the data never change
+    batch_size = config.agent.batch_size
+    gradient_steps = config.epochs * -(-episodes.steps // batch_size)
+    agent_config = acting_run.choose_execution(config, run, policy, gradient_steps, batch_size)
+    agent, stream = make_parts(episodes, policy, agent_config, until)
+    told = f"{len(episodes):,} of {len(dataset):,} episodes, {episodes.steps:,} env steps"
+    print(f"learning from {config.dataset}: {told}; its mean return is {behaviour_return:.1f}", file=sys.stderr)
+    evaluation = Evaluation(config.env, config.evaluation, seed=config.seed, behaviour_return=behaviour_return)
+    with closing(evaluation) as evaluate:
+        acting_run.learn(config, run, agent, stream, evaluate, until)
+
+
+def _require_same(config: OfflineConfig, run: Run, dataset: Episodes) -> None:
+    """A run goes on with the data that it began with, whatever lies under their name now."""
+    sha256 = dataset.sha256
+    if run.choose("dataset_sha256", lambda: sha256) != sha256:
+        raise UserError(f"dataset {config.dataset} is another than the one that {run.folder} began with: bring it back")

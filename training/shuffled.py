@@ -1,0 +1,47 @@
+"""The stream of learning from data: minibatches of a dataset in random order."""
+
+from __future__ import annotations
+
+import torch
+
+from training.core import Batch, Counters, State, require
+from training.metrics import Metrics
+from training.seeding import generator
+
+
+class Shuffled:
+    """Minibatches [B, ...] of the samples `data` [S, ...]; in each epoch every sample comes once, in a new order.
+
+    The last minibatch of an epoch is smaller where the others leave less. An order depends on the seed and the epoch
+    only, so the position is all that is saved. Raises UserError when there are fewer samples than one minibatch takes.
+    """
+
+    def __init__(self, data: Batch, batch_size: int, *, seed: int) -> None:
+        self.rows = len(next(iter(data.values())))
+        assert all(len(value) == self.rows for value in data.values()), "a dataset has as many samples under every key"
+        takes = f"1 to {self.rows}, the samples that there are"
+        require(1 <= batch_size <= self.rows, "batch_size", batch_size, takes)
+        self._data, self._batch_size, self._seed = data, batch_size, seed
+        self._go_to(epoch=0, row=0)
+
+    def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
+        rows = self._order[self._row : self._row + self._batch_size]
+        batch = {key: value[rows] for key, value in self._data.items()}
+        self._row += len(rows)
+        ended = self._row == self.rows
+        if ended:
+            self._go_to(epoch=self._epoch + 1, row=0)
+        return batch, now.advance(samples=len(rows), epochs=int(ended)), {}
+
+    def learned(self, feedback: Batch) -> None:
+        """Nothing comes back: no sample is preferred."""
+
+    def state_dict(self) -> State:
+        return {"epoch": self._epoch, "row": self._row}
+
+    def load_state_dict(self, state: State) -> None:
+        self._go_to(**state)
+
+    def _go_to(self, *, epoch: int, row: int) -> None:
+        self._epoch, self._row = epoch, row
+        self._order = torch.randperm(self.rows, generator=generator(self._seed, "shuffled", epoch))
