@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from agents.actor import Actor
 from training.core import Batch
-from training.networks import Encoder, EnsembleMLP, NetworkConfig
+from training.networks import MLP, Encoder, EnsembleMLP, NetworkConfig
 
 
 class Critics(nn.Module):
@@ -42,6 +42,20 @@ class DiscreteCritics(nn.Module):
     def forward(self, obs: Batch) -> Tensor:
         values: Tensor = self.ensemble(self.encoder(obs)).float()
         return values
+
+
+class StateValue(nn.Module):
+    """What an observation is worth, whatever is done: [B]."""
+
+    def __init__(self, policy: Actor, network: NetworkConfig, rng: torch.Generator) -> None:
+        super().__init__()
+        self.encoder = Encoder(policy.obs_spaces, network, rng)
+        self.mlp = MLP(self.encoder.out_features, network, rng, outputs=1)
+
+    def forward(self, obs: Batch) -> Tensor:
+        """Of normalized observations [B, ...]."""
+        value: Tensor = self.mlp(self.encoder(obs)).squeeze(-1).float()
+        return value
 
 
 def seen(policy: Actor, batch: Batch, prefix: str = "") -> Batch:

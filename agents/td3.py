@@ -6,6 +6,7 @@ Fujimoto et al. 2018, https://arxiv.org/abs/1802.09477, algorithm 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,6 +21,16 @@ from training.networks import NetworkConfig
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
+
+
+class Smoothing(Protocol):
+    """What `smoothed_target` must know of a config."""
+
+    @property
+    def smoothing_std(self) -> float: ...
+
+    @property
+    def smoothing_clip(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ class TD3:
 
 
 @torch.no_grad()
-def smoothed_target(policy: Actor, target_policy: Actor, target: Critics, config: TD3Config, batch: Batch) -> Tensor:
+def smoothed_target(policy: Actor, target_policy: Actor, target: Critics, config: Smoothing, batch: Batch) -> Tensor:
     """reward + discount * min_i Q_i'(next_obs, pi'(next_obs) + clipped noise), [B] (equations 10 and 14).
 
     The normalization is that of `policy`: the target has none of its own.

@@ -26,11 +26,11 @@ class Config(off_policy.OffPolicyConfig):
     """SAC's settings with small networks; the target entropy is 30 % of a uniform policy's, as 98 % cannot balance."""
 
     env: EnvConfig = EnvConfig("CartPole-v1")
-    env_steps: int = 30_000
+    env_steps: int = 50_000
     policy: ActorConfig = ActorConfig(network=NETWORK)
-    replay: ReplayConfig = ReplayConfig(capacity=100_000, warmup_env_steps=1_000, horizon=2, minibatch_size=64)
+    replay: ReplayConfig = ReplayConfig(capacity=100_000, warmup_env_steps=1_000, minibatch_size=64)
     agent: SACDiscreteConfig = SACDiscreteConfig(
-        critic_network=NETWORK, target_entropy_fraction=0.3, actor_optimizer=FAST, critic_optimizer=FAST
+        tau=0.01, critic_network=NETWORK, target_entropy_fraction=0.3, actor_optimizer=FAST, critic_optimizer=FAST
     )
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(5_000))
     checkpoint: CheckpointConfig = CheckpointConfig(every=Every(5_000))

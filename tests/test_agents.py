@@ -75,8 +75,8 @@ RND_SMALL = RNDConfig(
     optimizer=OptimizerConfig(learning_rate=1e-2, schedule=LINEAR, max_grad_norm=0.5),
 )
 
-OFFLINE = {"bc", "decision_transformer"}
-"""They learn from datasets: tests/test_offline.py and tests/test_decision_transformer.py."""
+OFFLINE = {"bc", "cql", "decision_transformer", "iql", "td3_bc"}
+"""They learn from datasets: test_offline.py, test_offline_control.py and test_decision_transformer.py."""
 AGENTS: dict[str, tuple[Any, Any, int]] = {  # class, config, env steps until it has learned the identity
     "ppo": (PPO, PPO_SMALL, 8_192),
     "a2c": (A2C, A2C_SMALL, 16_000),

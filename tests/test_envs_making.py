@@ -215,7 +215,7 @@ def test_a_video_holds_one_whole_episode_from_its_first_observation(tmp_path: Pa
 
     seen: list[Any] = []
 
-    def push_right(obs: Any, *, action_mask: Any) -> int:
+    def push_right(obs: Any, *, action_mask: Any, reward: float) -> int:
         assert action_mask is None
         seen.append(obs)
         return 1
@@ -234,7 +234,7 @@ def test_a_video_holds_one_whole_episode_from_its_first_observation(tmp_path: Pa
 def test_a_video_shows_the_policy_the_action_mask(tmp_path: Path) -> None:
     masks: list[Any] = []
 
-    def first_allowed(obs: Any, *, action_mask: Any) -> int:
+    def first_allowed(obs: Any, *, action_mask: Any, reward: float) -> int:
         masks.append(action_mask)
         return int(np.argmax(action_mask)) + 1
 

@@ -73,10 +73,13 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "td3_pendulum": ["--replay.horizon", "16", "--replay.minibatch-size", "32"],
     # Learns from a dataset; an epoch ends with a smaller minibatch.
     "bc_pendulum": ["--epochs", "12", "--agent.batch-size", "48"],
+    "td3_bc_pendulum": ["--epochs", "20", "--agent.batch-size", "48"],
+    "cql_pendulum": ["--epochs", "8", "--agent.batch-size", "48"],
+    "iql_pendulum": ["--epochs", "15", "--agent.batch-size", "48"],
     # Sequences; a policy with a memory.
     "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
 }
-OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum")
+OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum", "td3_bc_pendulum", "cql_pendulum", "iql_pendulum")
 
 
 @pytest.fixture(scope="module", autouse=True)

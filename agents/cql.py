@@ -1,0 +1,162 @@
+"""Conservative Q-learning, CQL(H) (Kumar et al. 2020, https://arxiv.org/abs/2006.04779, algorithm 1), on SAC.
+
+Beside their error the critics make small what actions are worth that the data do not have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import torch
+from torch import Tensor, nn
+
+from agents.actor import Actor, require_continuous
+from agents.critics import Critics, seen
+from agents.heads import SquashedGaussian
+from agents.sac import soft_target
+from agents.targets import follow, frozen_copy
+from training.core import Batch, Budget, Counters, State, require
+from training.metrics import Mean, Metrics, merge_metrics
+from training.networks import NetworkConfig
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.seeding import generator
+
+
+@dataclass(frozen=True)
+class CQLConfig:
+    """CQL's numbers; the defaults are those for MuJoCo (the paper's appendix F), with SAC's networks."""
+
+    batch_size: int = 256
+    conservative_weight: float = 10.0
+    """Of the penalty beside the error: alpha."""
+    sampled_actions: int = 10
+    """From each of three distributions, to estimate the penalty."""
+    gamma: float = 0.99
+    tau: float = 0.005
+    """How far the target critics move after each gradient step."""
+    critics: int = 2
+    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
+    initial_temperature: float = 1.0
+    target_entropy: float | None = None
+    """In nats; None: minus the number of action dimensions (the paper's appendix D)."""
+    actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-5)
+    """Also of the temperature."""
+    critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        weight = self.conservative_weight
+        require(weight >= 0, "conservative_weight", weight, "a number of at least 0")
+        require(self.sampled_actions >= 1, "sampled_actions", self.sampled_actions, "at least 1")
+        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
+        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
+        require(self.critics >= 1, "critics", self.critics, "at least 1")
+        start = self.initial_temperature
+        require(start > 0, "initial_temperature", start, "a number above 0")
+
+
+class CQL:
+    """Learns from transitions [B, ...] of a dataset."""
+
+    def __init__(self, policy: Actor, config: CQLConfig, *, until: Budget, seed: int) -> None:
+        require_continuous(policy, "CQL", ("gaussian",))
+        self.policy, self._config = policy, config
+        weights = generator(seed, "critics")
+        self._critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self._target = frozen_copy(self._critics)
+        self._log_temperature = nn.Parameter(torch.full((), log(config.initial_temperature), device=policy.device))
+        entropy = config.target_entropy
+        self._target_entropy = -float(policy.head.size) if entropy is None else entropy
+        acting = {**dict(policy.named_parameters()), "log_temperature": self._log_temperature}
+        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
+        judging = dict(self._critics.named_parameters())
+        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self._rng = generator(seed, "learning")
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        size, actions, device = len(data["reward"]), self.policy.head.size, self.policy.device
+        noise = torch.randn(2, size, actions, generator=self._rng)
+        data["noise"], data["next_noise"] = noise.to(device)
+        shape = (size, self._config.sampled_actions, actions)
+        data["uniform"] = (2 * torch.rand(shape, generator=self._rng) - 1).to(device)
+        samples = torch.randn(2, *shape, generator=self._rng)
+        data["sample_noise"], data["next_sample_noise"] = samples.to(device)
+        measured = [
+            self._critic_optimizer.step(self._critic_loss, data, now),
+            self._actor_optimizer.step(self._actor_loss, data, now),
+        ]
+        follow(self._target, self._critics, self._config.tau)
+        return merge_metrics(measured), {}
+
+    def _critic_loss(self, batch: Batch) -> Loss:
+        # The target has no entropy, as in the published code.
+        goal = soft_target(self.policy, self._target, torch.zeros(()), batch)
+        obs = seen(self.policy, batch)
+        values = self._critics(obs, batch["action"].flatten(1)).squeeze(-1)
+        error = 0.5 * (values - goal).square().sum(0)
+        penalty = (self._soft_maximum(obs, batch) - values).sum(0)  # equation 4
+        loss = error + self._config.conservative_weight * penalty
+        measured: Metrics = {
+            "value/mean": Mean(values.detach().mean()),
+            "value/penalty": Mean(penalty.detach().mean()),
+        }
+        return Loss(loss.sum(), len(loss), measured)
+
+    def _soft_maximum(self, obs: Batch, batch: Batch) -> Tensor:
+        """log sum_a exp Q(obs, a), [critics, B], from actions of three distributions, each weighed by its density.
+
+        They are the uniform one and the policy's on `obs` and on `next_obs` (the paper's appendix F).
+        """
+        samples, actions = self._config.sampled_actions, self.policy.head.size
+        with torch.no_grad():
+            own, own_log_prob = self._drawn(batch, batch["sample_noise"])
+            later, later_log_prob = self._drawn(batch, batch["next_sample_noise"], "next_")
+        uniform_log_prob = torch.full_like(own_log_prob, -actions * log(2.0))
+        action = torch.cat([batch["uniform"], own, later], 1)
+        log_prob = torch.cat([uniform_log_prob, own_log_prob, later_log_prob], 1)
+        repeated = {key: value.repeat_interleave(3 * samples, 0) for key, value in obs.items()}
+        values = self._critics(repeated, action.flatten(0, 1)).squeeze(-1)
+        maximum: Tensor = (values.unflatten(-1, (-1, 3 * samples)) - log_prob).logsumexp(-1) - log(3.0 * samples)
+        return maximum
+
+    def _drawn(self, batch: Batch, noise: Tensor, prefix: str = "") -> tuple[Tensor, Tensor]:
+        """Actions [B, samples, n] that `noise` makes, with their log-probabilities [B, samples]."""
+        assert isinstance(self.policy.head, SquashedGaussian)
+        return self.policy.head.reparametrized(self.policy.params(batch, prefix).unsqueeze(1), noise)
+
+    def _actor_loss(self, batch: Batch) -> Loss:
+        action, log_prob = self.policy.reparametrized(batch, batch["noise"])
+        value = self._critics(seen(self.policy, batch), action).squeeze(-1).amin(0)
+        temperature = self._log_temperature.exp()
+        # SAC's equations 9 and 18; each is differentiated by its own parameters only.
+        actor_loss = temperature.detach() * log_prob - value
+        temperature_loss = -temperature * (log_prob.detach() + self._target_entropy)
+        measured: Metrics = {
+            "policy/entropy": Mean(-log_prob.detach().mean()),
+            "policy/temperature": Mean(temperature.detach()),
+        }
+        return Loss((actor_loss + temperature_loss).sum(), len(log_prob), measured)
+
+    def state_dict(self) -> State:
+        return {
+            "policy": self.policy.save(),
+            "critics": self._critics.state_dict(),
+            "target": self._target.state_dict(),
+            "log_temperature": self._log_temperature,
+            "actor_optimizer": self._actor_optimizer.state_dict(),
+            "critic_optimizer": self._critic_optimizer.state_dict(),
+            "rng": self._rng.get_state(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.policy.load_state_dict(state["policy"]["weights"])
+        self._critics.load_state_dict(state["critics"])
+        self._target.load_state_dict(state["target"])
+        with torch.no_grad():
+            self._log_temperature.copy_(state["log_temperature"])
+        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
+        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self._rng.set_state(state["rng"])

@@ -1,0 +1,136 @@
+"""Implicit Q-learning (Kostrikov et al. 2022, https://arxiv.org/abs/2110.06169, algorithm 1).
+
+Values are learned from the actions of the data alone: how good the better ones of them are is an expectile of their
+values. The policy then does what was better than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from agents.actor import Actor, require_continuous
+from agents.critics import Critics, StateValue, seen
+from agents.targets import follow, frozen_copy
+from training.core import Batch, Budget, Counters, State, require
+from training.metrics import Mean, Metrics, merge_metrics
+from training.networks import NetworkConfig
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.schedules import Schedule
+from training.seeding import generator
+
+LARGEST_WEIGHT = 100.0
+"""Of a sample in the policy's loss, as in the published code."""
+LARGEST_ACTION = 0.995
+"""Actions at the very bound of their range would need an infinite mean before tanh."""
+
+
+@dataclass(frozen=True)
+class IQLConfig:
+    """IQL's numbers; the defaults are the paper's for locomotion (its appendix B)."""
+
+    batch_size: int = 256
+    gamma: float = 0.99
+    tau: float = 0.005
+    """How far the target critics move after each gradient step."""
+    expectile: float = 0.7
+    """0.5 is the mean of the data's actions; near 1 it is the best of them."""
+    inverse_temperature: float = 3.0
+    """How much more the policy does what was better: beta."""
+    critics: int = 2
+    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
+    actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4, schedule=Schedule("cosine"))
+    critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+    """Of the critics and of the values."""
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
+        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
+        require(0 < self.expectile < 1, "expectile", self.expectile, "a number between 0 and 1")
+        beta = self.inverse_temperature
+        require(beta >= 0, "inverse_temperature", beta, "a number of at least 0")
+        require(self.critics >= 1, "critics", self.critics, "at least 1")
+
+
+class IQL:
+    """Learns from transitions [B, ...] of a dataset."""
+
+    def __init__(self, policy: Actor, config: IQLConfig, *, until: Budget, seed: int) -> None:
+        require_continuous(policy, "IQL", ("gaussian",))
+        self.policy, self._config = policy, config
+        weights = generator(seed, "critics")
+        self._critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self._target = frozen_copy(self._critics)
+        self._value = StateValue(policy, config.critic_network, weights).to(policy.device)
+        acting = dict(policy.named_parameters())
+        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
+        judging = dict(self._critics.named_parameters())
+        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        valuing = dict(self._value.named_parameters())
+        self._value_optimizer = Optimizer(valuing, config.critic_optimizer, until=until, name="value")
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        measured = [
+            self._value_optimizer.step(self._value_loss, data, now),
+            self._actor_optimizer.step(self._actor_loss, data, now),
+            self._critic_optimizer.step(self._critic_loss, data, now),
+        ]
+        follow(self._target, self._critics, self._config.tau)
+        return merge_metrics(measured), {}
+
+    def _value_loss(self, batch: Batch) -> Loss:
+        value = self._value(seen(self.policy, batch))
+        loss = expectile_loss(self._target_value(batch) - value, self._config.expectile)
+        return Loss(loss.sum(), len(loss), {"value/mean": Mean(value.detach().mean())})
+
+    def _critic_loss(self, batch: Batch) -> Loss:
+        with torch.no_grad():
+            goal = batch["reward"] + batch["discount"] * self._value(seen(self.policy, batch, "next_"))
+        values = self._critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+        loss = (values - goal).square().sum(0)  # equation 6, for each critic
+        return Loss(loss.sum(), len(loss), {})
+
+    def _actor_loss(self, batch: Batch) -> Loss:
+        with torch.no_grad():
+            advantage = self._target_value(batch) - self._value(seen(self.policy, batch))
+            weight = (self._config.inverse_temperature * advantage).exp().clamp(max=LARGEST_WEIGHT)
+        action = batch["action"].clamp(-LARGEST_ACTION, LARGEST_ACTION)
+        log_prob = self.policy.log_prob(batch | {"action": action})
+        loss = -weight * log_prob  # equation 7
+        return Loss(loss.sum(), len(loss), {"policy/advantage": Mean(advantage.mean())})
+
+    @torch.no_grad()
+    def _target_value(self, batch: Batch) -> Tensor:
+        """What the action of the data is worth, [B]."""
+        value: Tensor = self._target(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1).amin(0)
+        return value
+
+    def state_dict(self) -> State:
+        return {
+            "policy": self.policy.save(),
+            "critics": self._critics.state_dict(),
+            "target": self._target.state_dict(),
+            "value": self._value.state_dict(),
+            "actor_optimizer": self._actor_optimizer.state_dict(),
+            "critic_optimizer": self._critic_optimizer.state_dict(),
+            "value_optimizer": self._value_optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.policy.load_state_dict(state["policy"]["weights"])
+        self._critics.load_state_dict(state["critics"])
+        self._target.load_state_dict(state["target"])
+        self._value.load_state_dict(state["value"])
+        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
+        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self._value_optimizer.load_state_dict(state["value_optimizer"])
+
+
+def expectile_loss(error: Tensor, expectile: float) -> Tensor:
+    """|expectile - 1(error < 0)| * error^2, [...] (equation 5)."""
+    return (expectile - (error < 0).float()).abs() * error.square()

@@ -1,0 +1,116 @@
+"""TD3 with behaviour cloning, for datasets (Fujimoto and Gu 2021, https://arxiv.org/abs/2106.06860).
+
+The critics are TD3's; the actor seeks value and stays near the actions of the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from agents.actor import Actor, require_continuous
+from agents.critics import Critics, seen
+from agents.targets import follow, frozen_copy
+from agents.td3 import smoothed_target
+from training.core import Batch, Budget, Counters, State, require
+from training.metrics import Mean, Metrics, merge_metrics
+from training.networks import NetworkConfig
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.seeding import generator
+
+
+@dataclass(frozen=True)
+class TD3BCConfig:
+    """Its numbers; the defaults are the paper's (table 3)."""
+
+    batch_size: int = 256
+    gamma: float = 0.99
+    tau: float = 0.005
+    """How far the targets move after each step of the actor."""
+    critics: int = 2
+    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
+    actor_gradient_steps: int = 2
+    """Gradient steps of the critics for each one of the actor and the targets."""
+    smoothing_std: float = 0.2
+    """Of the noise on the target's actions, which lie in [-1, 1]."""
+    smoothing_clip: float = 0.5
+    value_weight: float = 2.5
+    """Of the value, relative to its mean size, beside the squared distance from the data's actions: alpha."""
+    actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+    critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.value_weight >= 0, "value_weight", self.value_weight, "a number of at least 0")
+        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
+        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
+        require(self.critics >= 1, "critics", self.critics, "at least 1")
+        delay = self.actor_gradient_steps
+        require(delay >= 1, "actor_gradient_steps", delay, "at least 1")
+        for key in ("smoothing_std", "smoothing_clip"):
+            require(getattr(self, key) >= 0, key, getattr(self, key), "a number of at least 0")
+
+
+class TD3BC:
+    """Learns from transitions [B, ...] of a dataset."""
+
+    def __init__(self, policy: Actor, config: TD3BCConfig, *, until: Budget, seed: int) -> None:
+        require_continuous(policy, "TD3+BC", ("deterministic",))
+        self.policy, self._config = policy, config
+        weights = generator(seed, "critics")
+        self._critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self._target_policy, self._target = frozen_copy(policy), frozen_copy(self._critics)
+        acting, judging = dict(policy.named_parameters()), dict(self._critics.named_parameters())
+        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
+        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self._rng = generator(seed, "learning")
+        self._gradient_steps = 0
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        noise = torch.randn(len(data["reward"]), self.policy.head.size, generator=self._rng)
+        data["next_noise"] = noise.to(self.policy.device)
+        measured = [self._critic_optimizer.step(self._critic_loss, data, now)]
+        self._gradient_steps += 1
+        if self._gradient_steps % self._config.actor_gradient_steps == 0:
+            measured.append(self._actor_optimizer.step(self._actor_loss, data, now))
+            follow(self._target_policy, self.policy, self._config.tau)
+            follow(self._target, self._critics, self._config.tau)
+        return merge_metrics(measured), {}
+
+    def _critic_loss(self, batch: Batch) -> Loss:
+        goal = smoothed_target(self.policy, self._target_policy, self._target, self._config, batch)
+        values = self._critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+        loss = (values - goal).square().sum(0)
+        return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
+
+    def _actor_loss(self, batch: Batch) -> Loss:
+        action = self.policy.action(batch)
+        value = self._critics(seen(self.policy, batch), action)[0].squeeze(-1)
+        distance = (action - batch["action"].flatten(1)).square().mean(-1)
+        loss = distance - self._config.value_weight / value.detach().abs().mean() * value  # equations 3 and 5
+        return Loss(loss.sum(), len(loss), {"policy/distance": Mean(distance.detach().mean())})
+
+    def state_dict(self) -> State:
+        return {
+            "policy": self.policy.save(),
+            "critics": self._critics.state_dict(),
+            "target_policy": self._target_policy.state_dict(),
+            "target": self._target.state_dict(),
+            "actor_optimizer": self._actor_optimizer.state_dict(),
+            "critic_optimizer": self._critic_optimizer.state_dict(),
+            "rng": self._rng.get_state(),
+            "gradient_steps": self._gradient_steps,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.policy.load_state_dict(state["policy"]["weights"])
+        self._critics.load_state_dict(state["critics"])
+        self._target_policy.load_state_dict(state["target_policy"])
+        self._target.load_state_dict(state["target"])
+        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
+        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self._rng.set_state(state["rng"])
+        self._gradient_steps = state["gradient_steps"]
