@@ -64,7 +64,7 @@ def test_impossible_configs_are_refused_in_one_line(values: dict[str, Any], mess
 
 def test_what_cannot_be_made_is_refused_in_one_line() -> None:
     wrong: list[tuple[EnvConfig, str]] = [
-        (EnvConfig("FrozenLake-v1", backend="batched"), "env.backend = 'batched': it takes one of Acrobot-v1, Cart"),
+        (EnvConfig("FrozenLake-v1", backend="batched"), "env.backend = 'batched': it takes one of Acrobot-v1, Bern"),
         (replace(CARTPOLE, frame_stack=2, backend="batched"), "env.backend = 'batched'"),
         (
             EnvConfig("Pendulum-v1", kwargs={"gravity": 1}),
