@@ -25,7 +25,8 @@ from training.run import Run
 class Config(on_policy.OnPolicyConfig):
     """The settings of `rnd_mountain_car_plain`, which are tuned without the bonus, and few env steps.
 
-    The coefficients of the bonus were chosen of five on other seeds than those of the claim.
+    The numbers of the bonus and the budget, which is where it helps most, were chosen on the seeds 11 to 18: about 40
+    settings with the bonus and 30 without were tried there at up to 10,000 env steps.
     """
 
     env: EnvConfig = EnvConfig("MountainCar-v0")
@@ -51,7 +52,8 @@ class Config(on_policy.OnPolicyConfig):
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(1_024))
 
 
-# Never arriving is -200. With the settings that suit so few steps best, of 18, plain PPO has -171 on other seeds.
+# Never arriving is -200. On the seeds 11 to 18 the bonus has -141 +- 16, and plain PPO -195 +- 9; with the settings
+# that suit so few steps best, of 18, plain PPO has -171 +- 33, from which five seeds would not tell the bonus apart.
 CLAIMS = (Claim("evaluation/return_mean", ">=", baseline="rnd_mountain_car_plain", margin=10.0),)
 
 
