@@ -6,20 +6,35 @@ from dataclasses import dataclass
 
 from agents import on_policy
 from agents.actor_critic import ActorCriticConfig
-from agents.ppo import PPO
+from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
-from experiments import ppo_cartpole
 from training.claims import Claim
+from training.optimizer_config import OptimizerConfig
 from training.run import Run
+from training.schedules import Schedule
+
+LINEAR = Schedule("linear")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ppo_cartpole.Config):
-    """The settings of `recurrent_ppo_cartpole`, which are those of `ppo_cartpole` with normalization."""
+class Config(on_policy.OnPolicyConfig):
+    """The settings of `recurrent_ppo_cartpole`, all of those that PPO has."""
 
     env: EnvConfig = EnvConfig("CartPole-v1", observation_indices=(0, 2))
+    num_envs: int = 8
+    env_steps: int = 100_000
     policy: ActorCriticConfig = ActorCriticConfig(normalize_observation=True)
     scale_reward: bool = True
+    agent: PPOConfig = PPOConfig(
+        horizon=128,
+        minibatch_size=256,
+        epochs=10,
+        gamma=0.99,
+        gae_lambda=0.95,
+        clip_range=0.2,
+        clip_schedule=LINEAR,
+        optimizer=OptimizerConfig(learning_rate=1e-3, schedule=LINEAR, eps=1e-5, max_grad_norm=0.5),
+    )
 
 
 # A return of 475 counts as solved.

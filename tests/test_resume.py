@@ -45,7 +45,18 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "reinforce_cartpole-compiled": ["--agent.horizon", "64", "--agent.baseline-steps", "9", "--compile"],
     # What is remembered, selected observations, two inference groups.
     "recurrent_ppo_cartpole": [
-        *("--agent.epochs", "2", "--agent.sequence-length", "16", "--agent.minibatch-size", "64", "--groups", "2"),
+        *(
+            "--agent.epochs",
+            "2",
+            "--agent.horizon",
+            "32",
+            "--agent.sequence-length",
+            "16",
+            "--agent.minibatch-size",
+            "64",
+            "--groups",
+            "2",
+        ),
     ],
     # Normalized observations, scaled rewards, environments restored by replay, two inference groups.
     "ppo_acrobot": ["--agent.horizon", "32", "--groups", "2"],
