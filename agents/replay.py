@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -25,7 +25,9 @@ class ReplayConfig:
     capacity: int = 1_000_000
     """Observations kept, over all environments together; each episode's last one counts too."""
     warmup_env_steps: int = 1_000
-    """Steps with random actions before the first update."""
+    """Steps before the first update."""
+    warmup_mode: Literal["random", "explore"] = "random"
+    """How to act in them: at random, or, with a policy that has learned before, as later."""
     horizon: int = 1
     """Steps of each environment between two updates."""
     gradient_steps: int = 1
@@ -105,7 +107,7 @@ class Replay:
         metrics: Metrics = {}
         if now.env_steps == 0 and config.warmup_env_steps:
             warmup_horizon = -(-config.warmup_env_steps // self._collector.num_envs)
-            rollout, _ = self._collector.collect(warmup_horizon, "random")
+            rollout, _ = self._collector.collect(warmup_horizon, config.warmup_mode)
             env_steps += self._add(rollout)
         rollout, metrics = self._collector.collect(config.horizon)
         env_steps += self._add(rollout)

@@ -52,14 +52,14 @@ class SAC:
         require_continuous(policy, "SAC", ("gaussian", "state_dependent"))
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         weights = generator(seed, "critics")
-        self._critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self._target = frozen_copy(self._critics)
+        self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self.target = frozen_copy(self.critics)
         self._log_temperature = nn.Parameter(torch.full((), log(config.initial_temperature), device=policy.device))
         entropy = config.target_entropy
         self._target_entropy = -float(policy.head.size) if entropy is None else entropy
         acting = {**dict(policy.named_parameters()), "log_temperature": self._log_temperature}
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = dict(self._critics.named_parameters())
+        judging = dict(self.critics.named_parameters())
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._rng = generator(seed, "learning")
 
@@ -71,21 +71,21 @@ class SAC:
         for rows in minibatches(data, self._minibatch_size):
             measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
             measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
-            follow(self._target, self._critics, self._config.tau)
+            follow(self.target, self.critics, self._config.tau)
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
         temperature = self._log_temperature.detach().exp()
-        goal = soft_target(self.policy, self._target, temperature, batch)
-        values = self._critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+        goal = soft_target(self.policy, self.target, temperature, batch)
+        values = self.critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
         # Half the squared error, summed over the critics (equation 5).
         loss = 0.5 * (values - goal).square().sum(0)
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
         action, log_prob = self.policy.reparametrized(batch, batch["noise"])
-        value = self._critics(seen(self.policy, batch), action).squeeze(-1).amin(0)
+        value = self.critics(seen(self.policy, batch), action).squeeze(-1).amin(0)
         temperature = self._log_temperature.exp()
         # Equations 9 and 18; each is differentiated by its own parameters only.
         actor_loss = temperature.detach() * log_prob - value
@@ -99,8 +99,8 @@ class SAC:
     def state_dict(self) -> State:
         return {
             "policy": self.policy.save(),
-            "critics": self._critics.state_dict(),
-            "target": self._target.state_dict(),
+            "critics": self.critics.state_dict(),
+            "target": self.target.state_dict(),
             "log_temperature": self._log_temperature,
             "actor_optimizer": self._actor_optimizer.state_dict(),
             "critic_optimizer": self._critic_optimizer.state_dict(),
@@ -109,8 +109,8 @@ class SAC:
 
     def load_state_dict(self, state: State) -> None:
         self.policy.load_state_dict(state["policy"]["weights"])
-        self._critics.load_state_dict(state["critics"])
-        self._target.load_state_dict(state["target"])
+        self.critics.load_state_dict(state["critics"])
+        self.target.load_state_dict(state["target"])
         with torch.no_grad():
             self._log_temperature.copy_(state["log_temperature"])
         self._actor_optimizer.load_state_dict(state["actor_optimizer"])

@@ -218,7 +218,12 @@ def test_compiled_it_learns_the_same(name: str) -> None:
 def test_each_of_its_parameters_is_trained_and_only_by_its_own_loss(name: str) -> None:
     training = Training(name, env_for(name, "gym"))
     agent = training.agent
-    modules = {"policy": training.policy, "critics": getattr(agent, "_critics", getattr(agent, "_critic", None))}
+    modules = {
+        "policy": training.policy,
+        "critics": next(
+            (getattr(agent, name) for name in ("critics", "_critics", "_critic") if hasattr(agent, name)), None
+        ),
+    }
     learning = getattr(agent, "_learning", agent)
     optimizers = [value for key, value in vars(learning).items() if key.endswith("optimizer")]
     before = {

@@ -1,0 +1,60 @@
+"""IQL on a mixed dataset, then SAC in the environment: a pendulum that begins with what the data taught it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from agents import off_policy, offline_control
+from agents.actor import ActorConfig
+from agents.iql import IQL, IQLConfig
+from agents.replay import ReplayConfig
+from agents.sac import SAC, SACConfig
+from experiments import iql_pendulum, record_pendulum, sac_pendulum
+from training.checkpoint import read_state
+from training.claims import Claim
+from training.core import Counters
+from training.optimizer_config import OptimizerConfig
+from training.run import Run
+from training.run_folder import find_checkpoint
+
+FAST = OptimizerConfig(learning_rate=1e-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(sac_pendulum.Config):
+    """`sac_pendulum` for a tenth of its env steps, of which the first 500 are acted by what IQL has learned."""
+
+    env_steps: int = 2_000
+    offline: offline_control.OfflineControlConfig = iql_pendulum.Config(
+        epochs=10,
+        policy=ActorConfig(),
+        agent=IQLConfig(gamma=0.98, expectile=0.9, actor_optimizer=FAST, critic_optimizer=FAST),
+    )
+    replay: ReplayConfig = ReplayConfig(capacity=30_000, warmup_env_steps=500, warmup_mode="explore")
+    agent: SACConfig = SACConfig(gamma=0.98, initial_temperature=0.1, actor_optimizer=FAST, critic_optimizer=FAST)
+
+
+# SAC alone has about -1000 after as many env steps.
+CLAIMS = (
+    Claim("evaluation/return_mean", ">=", -200.0),
+    Claim("evaluation/return_mean", ">=", baseline="sac_pendulum_short", margin=50.0),
+)
+
+
+def train(config: Config, run: Run) -> None:
+    """Two stages: the second begins with the actor and the critics of the first."""
+    learned, acting = run.stage("offline"), run.stage("online")
+    if not learned.finished:
+        record_pendulum.provide(config.offline.dataset)
+        offline_control.train(replace(config.offline, seed=config.seed), learned, IQL)
+
+    def begin(agent: SAC) -> None:
+        state = read_state(find_checkpoint(learned.folder, "last"), "agent")
+        agent.policy.load_state_dict(state["policy"]["weights"])
+        agent.critics.load_state_dict(state["critics"])
+        agent.target.load_state_dict(state["target"])
+
+    if not acting.finished:
+        off_policy.train(config, acting, SAC, begin)
+    result = acting.result
+    run.finish(Counters(**result["counters"]), metrics=result["metrics"], best=result["best"])
