@@ -69,7 +69,8 @@ def train(
     behaviour_return = float(dataset.returns.mean())
     episodes = select(dataset)
     policy = make_policy(*spaces).to(choose_device(run, config.device))
-    policy.update_normalizers(episodes.samples())  # once: the data never change
+    if len(policy.normalizers):
+        policy.update_normalizers(episodes.samples())  # once: the data never change
     batch_size = config.agent.batch_size
     gradient_steps = config.epochs * -(-episodes.steps // batch_size)
     agent_config = acting_run.choose_execution(config, run, policy, gradient_steps, batch_size)

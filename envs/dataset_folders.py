@@ -28,7 +28,8 @@ def find_dataset(name: str) -> Path:
 
     Raises UserError, with the nearest name, when there is none.
     """
-    for folder in (*(root / name for root in roots()), Path(name), Path(name).parent):
+    path = Path(name)
+    for folder in (*(root / name for root in roots()), path.parent if path.name == "data" else path):
         if _is_dataset(folder):
             return folder
     known = [known for root in roots() for known in _names(root, root)]

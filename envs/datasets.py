@@ -8,9 +8,10 @@ from the experiment's environment, and `env_spec` is never read. The arrays are 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -79,29 +80,54 @@ def write_dataset(
         root: where; by default where datasets lie.
 
     Raises:
-        UserError: the name is taken or is none for Minari, or the folder cannot be written.
+        UserError: the name is taken or is none for Minari, the folder cannot be written, or a part of a space has a
+            name with a slash, which Minari's files do not take.
     """
+    for leaf in (*leaves(episodes.observation_space), *leaves(episodes.action_space)):
+        if slashed := [key for key in leaf.path if "/" in str(key)]:
+            raise UserError(
+                f"dataset = {name!r}: the part {slashed[0]!r} of a space has a slash in its name; rename it"
+            )
     with making(name, root) as folder:
         _write(folder / "data", name, episodes, env_spec, seeds, metadata)
     return (root or roots()[0]) / name
 
 
-def _minari() -> tuple[Any, Any, Any]:
-    """The parts of Minari that are used: its storages, how it writes spaces, and its episodes."""
-    try:
+class _Minari(NamedTuple):
+    """The parts of Minari that are used."""
+
+    version: str
+    Storage: Any
+    formats: Sequence[str]
+    storage_of: Callable[[str], Any]
+    deserialize_space: Callable[[Any], gym.Space[Any]]
+    EpisodeBuffer: Any
+
+
+def _minari() -> _Minari:
+    with _missing_told():
         import h5py  # noqa: F401
-        import minari
-        from minari import serialization
-        from minari.dataset import _storages, minari_storage
+        from minari import __version__
+        from minari.data_collector import EpisodeBuffer
+        from minari.dataset._storages import get_minari_storage, get_storage_keys
+        from minari.dataset.minari_storage import MinariStorage
+        from minari.serialization import deserialize_space
+    return _Minari(__version__, MinariStorage, get_storage_keys(), get_minari_storage, deserialize_space, EpisodeBuffer)
+
+
+@contextmanager
+def _missing_told() -> Iterator[None]:
+    """In the block a package that is missing is a UserError."""
+    try:
+        yield
     except ImportError as error:
         line = str(error).split("\n", 1)[0]
         raise UserError(f'datasets need a package ({line}); install it: {INSTALL} -e ".[offline]"') from error
-    return minari, (minari_storage.MinariStorage, _storages), serialization
 
 
 def _spaces(name: str, metadata: Mapping[str, Any], expected: Spaces | None) -> Spaces:
     """The spaces that the dataset says it has; those that are expected where it says nothing."""
-    *_, serialization = _minari()
+    deserialize_space = _minari().deserialize_space
     found = []
     for position, key in enumerate(("observation_space", "action_space")):
         if key not in metadata:
@@ -110,7 +136,7 @@ def _spaces(name: str, metadata: Mapping[str, Any], expected: Spaces | None) -> 
             found.append(expected[position])
             continue
         try:
-            found.append(serialization.deserialize_space(metadata[key]))
+            found.append(deserialize_space(metadata[key]))
         except (*_UNREADABLE, NotImplementedError) as error:
             raise UserError(f"dataset {name} cannot be read: its {key} is {metadata[key]!r} ({error})") from None
         leaves(found[-1])  # raises for a space that has no arrays
@@ -119,12 +145,12 @@ def _spaces(name: str, metadata: Mapping[str, Any], expected: Spaces | None) -> 
 
 def _compatible(mine: gym.Space[Any], theirs: gym.Space[Any], *, bounds: bool) -> bool:
     """Whether both have the same arrays. Bounds matter to actions only, which are rescaled from them."""
-    pairs = list(zip(leaves(mine), leaves(theirs), strict=False))
-    return len(leaves(mine)) == len(leaves(theirs)) and all(_same(*pair, bounds=bounds) for pair in pairs)
+    own, others = ({leaf.name: leaf for leaf in leaves(space)} for space in (mine, theirs))
+    return own.keys() == others.keys() and all(_same(own[name], others[name], bounds=bounds) for name in own)
 
 
 def _same(mine: Leaf, theirs: Leaf, *, bounds: bool) -> bool:
-    if (mine.name, mine.shape, mine.dtype) != (theirs.name, theirs.shape, theirs.dtype):
+    if (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
         return False
     counts = np.array_equal(mine.counts, theirs.counts) if mine.counts is not None else theirs.counts is None  # type: ignore[arg-type]
     same_bounds = not bounds or not isinstance(mine.space, spaces.Box) or mine.space == theirs.space
@@ -133,17 +159,17 @@ def _same(mine: Leaf, theirs: Leaf, *, bounds: bool) -> bool:
 
 def _raw(name: str, folder: Path, metadata: Mapping[str, Any], own: Spaces, count: int) -> Iterator[Mapping[str, Any]]:
     """The episodes as Minari reads them. Its storages only decode arrays; `MinariStorage.read` may do more."""
-    _, (_, storages), _ = _minari()
+    minari = _minari()
     data_format = metadata.get("data_format", "hdf5")
-    if data_format not in storages.get_storage_keys():
-        takes = ", ".join(storages.get_storage_keys())
+    if data_format not in minari.formats:
+        takes = ", ".join(minari.formats)
         raise UserError(f"dataset {name}: its data_format is {data_format!r}: it takes {takes}")
+    with _missing_told():  # Arrow's package is another one
+        storage_class = minari.storage_of(data_format)
     encoded = bool(metadata.get("jpeg_encoding", True))
     try:
-        storage = storages.get_minari_storage(data_format)(folder / "data", *own, jpeg_encoding=encoded)
+        storage = storage_class(folder / "data", *own, jpeg_encoding=encoded)
         yield from storage.get_episodes(range(count))
-    except UserError:
-        raise
     except _UNREADABLE as error:
         told = " ".join(str(error).split())[:200]
         raise UserError(f"dataset {name} cannot be read: is a file in {folder} cut off? ({told})") from None
@@ -207,29 +233,28 @@ def _write(
     seeds: Sequence[int] | None,
     metadata: Mapping[str, Any],
 ) -> None:
-    minari, (storage_class, _), _ = _minari()
+    minari = _minari()
     try:
         json.dumps(env_spec and env_spec.to_json())
     except (TypeError, ValueError):
         env_spec = None  # registered with a class or with other arguments that JSON cannot hold: it is left out
-    storage = storage_class.new(
+    storage = minari.Storage.new(
         data.absolute(),  # its own reckoning of sizes fails for a relative one
         observation_space=episodes.observation_space,
         action_space=episodes.action_space,
         env_spec=env_spec,
         jpeg_encoding=False,  # which loses what the policy saw
     )
-    storage.update_metadata({"dataset_id": name, "minari_version": minari.__version__, **metadata})
+    storage.update_metadata({"dataset_id": name, "minari_version": minari.version, **metadata})
     storage.update_episodes(_buffers(episodes, seeds))
 
 
 def _buffers(episodes: Episodes, seeds: Sequence[int] | None) -> Iterable[Any]:
     """The episodes as Minari takes them; its own way to make them needs jax."""
-    from minari.data_collector import EpisodeBuffer
-
+    make = _minari().EpisodeBuffer
     for e in range(len(episodes)):
         one = episodes.select([e])
-        yield EpisodeBuffer(
+        yield make(
             seed=None if seeds is None else seeds[e],
             observations=_values(one.observation_space, "obs", one.obs),
             actions=_values(one.action_space, "action", one.action),

@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from minari.dataset.minari_storage import MinariStorage
 
 from agents.recording import save
 from envs.config import EnvConfig, find_spec
-from envs.dataset_folders import copy_dataset, find_dataset
+from envs.dataset_folders import alone, copy_dataset, find_dataset
 from envs.datasets import read_dataset
 from envs.episodes import Episodes, join
 from envs.spaces import flatten, leaves
@@ -200,6 +202,52 @@ def error_of(act: Callable[[], object]) -> str:
         act()
     assert "\n" not in str(told.value)
     return str(told.value)
+
+
+def test_an_unknown_name_is_not_the_dataset_that_we_are_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("some/where-v0", buffer())
+    monkeypatch.chdir(root / "some" / "where-v0")
+    assert len(read_dataset(".")) == 1
+    assert error_of(lambda: read_dataset("else-v0")).startswith("unknown dataset else-v0: there are some/where-v0")
+
+
+def test_a_part_with_a_slash_in_its_name_is_told() -> None:
+    """HDF5 would make two parts of it."""
+    episodes, _ = record_random(COUNTING, 1)
+    slashed = replace(
+        episodes,
+        observation_space=spaces.Dict({"a/b": episodes.observation_space}),
+        obs={"obs/a/b": episodes.obs["obs"]},
+    )
+    assert error_of(lambda: save("a-v0", slashed, [1], COUNTING, algorithm="none", told={})) == (
+        "dataset = 'a-v0': the part 'a/b' of a space has a slash in its name; rename it"
+    )
+
+
+def test_parts_in_another_order_are_the_same_space() -> None:
+    parts = {"a": SPACES[0], "b": spaces.Discrete(3)}
+    values = {"a": np.zeros((4, 2), np.float32), "b": np.array([0, 1, 2, 0])}
+    write("dict-v0", buffer(observations=values), own=(spaces.Dict(parts), SPACES[1]))
+    other = spaces.Dict([("b", parts["b"]), ("a", parts["a"])])
+    assert list(other.spaces) == ["b", "a"]
+    assert read_dataset("dict-v0", (other, SPACES[1])).obs["obs/b"].tolist() == [0, 1, 2, 0]
+    with pytest.raises(UserError, match="its observation space is"):
+        read_dataset("dict-v0", (spaces.Dict(parts | {"b": spaces.Discrete(4)}), SPACES[1]))
+
+
+def test_one_process_at_a_time_makes_datasets(root: Path) -> None:
+    entered = threading.Event()
+
+    def other() -> None:
+        with alone(root):
+            entered.set()
+
+    thread = threading.Thread(target=other)
+    with alone(root):
+        thread.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(10)
+    thread.join()
 
 
 def test_an_unknown_dataset_is_told_with_the_nearest_name(root: Path) -> None:
