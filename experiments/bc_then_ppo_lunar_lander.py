@@ -1,0 +1,84 @@
+"""Behaviour cloning, then PPO: a lander that begins with landings of another needs at most half the env steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from agents import bc, on_policy
+from agents.actor_critic import ActorCritic
+from agents.bc import BCConfig, CloningConfig
+from agents.evaluation import EvaluationConfig
+from agents.policy import load_policy
+from agents.ppo import PPO
+from agents.recording import record, save
+from envs.config import EnvConfig
+from envs.dataset_folders import has_dataset
+from experiments import ppo_lunar_lander
+from training.claims import Claim
+from training.core import Counters, Every
+from training.logger import read_rows
+from training.optimizer_config import OptimizerConfig
+from training.run import Run
+
+DATASET = "lunar-lander/landings-v0"
+LANDED = 200.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ppo_lunar_lander.Config):
+    """`ppo_lunar_lander` for up to 600,000 env steps, its best policy's episodes cloned, and PPO again from there."""
+
+    env_steps: int = 600_000
+    evaluation: EvaluationConfig = EvaluationConfig(every=Every(16_384))
+    demonstrations: int = 50
+    """Episodes that are cloned."""
+    clone: CloningConfig = field(
+        default_factory=lambda: CloningConfig(
+            env=EnvConfig("LunarLander-v3"),
+            dataset=DATASET,
+            epochs=30,
+            agent=BCConfig(optimizer=OptimizerConfig(learning_rate=1e-3)),
+        )
+    )
+
+
+# How many env steps each needs to the first evaluation of twenty episodes whose mean return is 200 or more.
+CLAIMS = (Claim("comparison/env_steps_fraction", "<=", 0.5),)
+
+
+def train(config: Config, run: Run) -> None:
+    """Three stages: PPO from nothing, cloning of what it learned, and PPO from the clone, with half the budget."""
+    alone, cloning, tuning = run.stage("ppo"), run.stage("clone"), run.stage("fine-tune")
+    if not alone.finished:
+        on_policy.train(config, alone, PPO)
+    datasets = run.folder / "datasets"
+    if not has_dataset(DATASET, datasets):
+        shown = record(
+            load_policy(alone.folder, "best"), config.env, config.demonstrations, mode="greedy", seed=run.seed
+        )
+        save(DATASET, *shown, config.env, algorithm="PPO", told={"run": run.folder.name}, root=datasets)
+    if not cloning.finished:
+        clone = replace(config.clone, seed=config.seed, policy=config.policy, dataset=str(datasets / DATASET))
+        bc.train(clone, cloning)
+    if not tuning.finished:
+        cloned: ActorCritic = load_policy(cloning.folder)
+        half = replace(config, env_steps=config.env_steps // 2)
+        on_policy.train(half, tuning, PPO, lambda agent: agent.policy.load_state_dict(cloned.state_dict()))
+    needed = [_env_steps_to_land(stage.folder, config.env_steps) for stage in (alone, tuning)]
+    compared = {
+        "comparison/ppo_env_steps": needed[0],
+        "comparison/fine_tune_env_steps": needed[1],
+        "comparison/env_steps_fraction": needed[1] / needed[0],
+    }
+    result: Mapping[str, Any] = tuning.result
+    run.finish(Counters(**result["counters"]), metrics=result["metrics"] | compared, best=result["best"])
+
+
+def _env_steps_to_land(stage: Path, budget: int) -> float:
+    """A stage that never gets there counts with the whole budget."""
+    rows = read_rows(stage / "metrics.jsonl")
+    landed = (row["env_steps"] for row in rows if row.get("evaluation/return_mean", -LANDED) >= LANDED)
+    return float(next(landed, budget))
