@@ -25,17 +25,11 @@ SHORT = ["--env-steps", "4096", "--log-every.count", "256", "--checkpoint.every.
 SHORT += ["--evaluation.every.count", "1500", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
 SHORT += ["--evaluation.final-episodes", "2"]
 OFFLINE = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
-OFFLINE += [
-    "--evaluation.every.unit",
-    "updates",
-    "--evaluation.every.count",
-    "50",
-    "--evaluation.episodes",
-    "2",
-    "--evaluation.num-envs",
-    "2",
-]
+OFFLINE += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50"]
+OFFLINE += ["--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
 OFFLINE += ["--evaluation.final-episodes", "2", "--dataset", "tiny/pendulum-v0"]
+
+REPLAY = ["--replay.horizon", "16", "--replay.minibatch-size", "32"]
 
 RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is special about it
     "ppo_cartpole": ["--agent.epochs", "2"],
@@ -70,18 +64,17 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "ppo_bipedal_walker": ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--num-envs", "8"],
     # Replay: many minibatches an update, priorities with noisy networks, and target networks that follow.
     "dqn_cartpole": ["--replay.gradient-steps", "8", "--replay.capacity", "2000"],
-    "rainbow_cartpole": ["--replay.horizon", "16", "--replay.minibatch-size", "16", "--replay.capacity", "2000"],
-    "sac_pendulum": [
-        "--replay.horizon",
-        "16",
-        "--replay.minibatch-size",
-        "32",
-        "--policy.distribution",
-        "state_dependent",
-    ],
-    "ddpg_pendulum": ["--replay.horizon", "16", "--replay.minibatch-size", "32"],
-    "her_reach": ["--replay.horizon", "8", "--replay.minibatch-size", "32"],
-    "td3_pendulum": ["--replay.horizon", "16", "--replay.minibatch-size", "32"],
+    "rainbow_cartpole": [*REPLAY, "--replay.capacity", "2000"],
+    "c51_cartpole": ["--replay.gradient-steps", "8"],
+    "qr_dqn_cartpole": ["--replay.gradient-steps", "8"],
+    "sac_pendulum": [*REPLAY, "--policy.distribution", "state_dependent"],
+    "tqc_pendulum": REPLAY,
+    "sac_discrete_cartpole": REPLAY,
+    "ddpg_pendulum": REPLAY,
+    "td3_pendulum": REPLAY,
+    "her_reach": REPLAY,
+    # Two stages: a dataset, then acting.
+    "iql_then_sac_pendulum": [*REPLAY, "--offline.epochs", "4", "--offline.dataset", "tiny/pendulum-v0"],
     # Learns from a dataset; an epoch ends with a smaller minibatch.
     "bc_pendulum": ["--epochs", "12", "--agent.batch-size", "48"],
     "td3_bc_pendulum": ["--epochs", "20", "--agent.batch-size", "48"],
@@ -153,10 +146,10 @@ def _wait(child: int) -> int:
 def _fingerprint(folder: Path) -> dict[str, str]:
     """The log, the last state of every part but the times, and the result."""
     result = json.loads((folder / "result.json").read_text())
-    files = [folder / "metrics.jsonl"]
+    files = sorted(folder.rglob("metrics.jsonl"))
     last = folder / result["checkpoint"]
     files += [last / f"{part}{suffix}" for part in ("agent", "stream") for suffix in (".json", ".safetensors")]
-    prints = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    prints = {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     same = ("status", "exact", "inexact", "counters", "metrics", "best", "claims")
     return prints | {"result": json.dumps({key: result[key] for key in same})}
 
