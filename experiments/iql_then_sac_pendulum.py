@@ -28,7 +28,9 @@ class Config(sac_pendulum.Config):
     offline: offline_control.OfflineControlConfig = iql_pendulum.Config(
         epochs=10,
         policy=ActorConfig(),
-        agent=IQLConfig(gamma=0.98, expectile=0.9, actor_optimizer=FAST, critic_optimizer=FAST),
+        agent=IQLConfig(
+            gamma=0.98, expectile=0.8, inverse_temperature=0.3, actor_optimizer=FAST, critic_optimizer=FAST
+        ),
     )
     replay: ReplayConfig = ReplayConfig(capacity=30_000, warmup_env_steps=500, warmup_mode="explore")
     agent: SACConfig = SACConfig(gamma=0.98, initial_temperature=0.1, actor_optimizer=FAST, critic_optimizer=FAST)
