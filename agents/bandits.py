@@ -18,10 +18,10 @@ from gymnasium import Space, spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents import acting_run
-from agents.acting_run import ActingConfig
+from agents import policy_run
 from agents.collector import LocalCollector
 from agents.policy import Acting, Mode, NetworkPolicy
+from agents.policy_run import ActingConfig
 from agents.rollouts import Rollouts, to_samples
 from envs.bandits import BernoulliBandit
 from envs.config import EnvConfig
@@ -187,7 +187,7 @@ def train(config: BanditRunConfig, run: Run) -> None:
         env = make_env(config.env).unwrapped
         return {"training/regret": regret(policy, env.probabilities)} if isinstance(env, BernoulliBandit) else {}
 
-    acting_run.train(config, run, make_policy, make_parts, gradient_steps=0, samples_per_step=0, measure=measure)
+    policy_run.train(config, run, make_policy, make_parts, gradient_steps=0, samples_per_step=0, measure=measure)
 
 
 def regret(policy: BanditPolicy, probabilities: Array) -> float:

@@ -7,11 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agents import acting_run
-from agents.acting_run import ActingConfig, AgentConfig
+from agents import policy_run
 from agents.actor import Actor, ActorConfig
 from agents.collector import LocalCollector
 from agents.policy import NetworkPolicy
+from agents.policy_run import ActingConfig, AgentConfig
 from agents.q_network import QNetwork, QNetworkConfig
 from agents.replay import ComputeReward, Replay, ReplayConfig, goal_reward
 from envs.single import make_env
@@ -67,7 +67,7 @@ def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent, begin: Calla
         )
 
     updates = (config.env_steps - replay.warmup_env_steps) // (replay.horizon * config.num_envs)
-    acting_run.train(
+    policy_run.train(
         config,
         run,
         make_policy,

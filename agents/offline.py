@@ -10,10 +10,10 @@ from typing import Any, ClassVar, TypeVar
 
 from gymnasium import Space
 
-from agents import acting_run
-from agents.acting_run import PolicyRunConfig
+from agents import policy_run
 from agents.evaluation import Evaluation, EvaluationConfig
 from agents.policy import NetworkPolicy
+from agents.policy_run import PolicyRunConfig
 from envs.datasets import read_dataset
 from envs.episodes import Episodes
 from envs.single import make_env
@@ -73,13 +73,13 @@ def train(
         policy.update_normalizers(episodes.samples())  # once: the data never change
     batch_size = config.agent.batch_size
     gradient_steps = config.epochs * -(-episodes.steps // batch_size)
-    agent_config = acting_run.choose_execution(config, run, policy, gradient_steps, batch_size)
+    agent_config = policy_run.choose_execution(config, run, policy, gradient_steps, batch_size)
     agent, stream = make_parts(episodes, policy, agent_config, until)
     told = f"{len(episodes):,} of {len(dataset):,} episodes, {episodes.steps:,} env steps"
     print(f"learning from {config.dataset}: {told}; its mean return is {behaviour_return:.1f}", file=sys.stderr)
     evaluation = Evaluation(config.env, config.evaluation, seed=config.seed, behaviour_return=behaviour_return)
     with closing(evaluation) as evaluate:
-        acting_run.learn(config, run, agent, stream, evaluate, until)
+        policy_run.learn(config, run, agent, stream, evaluate, until)
 
 
 def _require_same(config: OfflineConfig, run: Run, dataset: Episodes) -> None:

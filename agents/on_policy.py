@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agents import acting_run
-from agents.acting_run import ActingConfig
+from agents import policy_run
 from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import LocalCollector
 from agents.policy import NetworkPolicy
+from agents.policy_run import ActingConfig
 from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.rollouts import Rollouts
 from envs.reward_scale import RewardScale
@@ -19,7 +19,7 @@ from training.run import Run
 from training.seeding import generator
 
 
-class AgentConfig(acting_run.AgentConfig, Protocol):
+class AgentConfig(policy_run.AgentConfig, Protocol):
     """What the stream must know of an on-policy algorithm's config."""
 
     @property
@@ -75,4 +75,4 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent, begin: Callab
     # An algorithm without minibatches takes one gradient step on each whole rollout.
     samples = getattr(config.agent, "minibatch_size", config.agent.horizon * config.num_envs)
     gradient_steps = config.env_steps * getattr(config.agent, "epochs", 1) // samples
-    acting_run.train(config, run, make_policy, make_parts, gradient_steps=gradient_steps, samples_per_step=samples)
+    policy_run.train(config, run, make_policy, make_parts, gradient_steps=gradient_steps, samples_per_step=samples)

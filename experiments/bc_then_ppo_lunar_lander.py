@@ -1,4 +1,4 @@
-"""Behaviour cloning, then PPO: a lander that begins with landings of another needs at most half the env steps."""
+"""Behaviour cloning, then PPO: a lander that begins with landings of another run needs at most half the env steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ LANDED = 200.0
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ppo_lunar_lander.Config):
-    """`ppo_lunar_lander` for up to 600,000 env steps, its best policy's episodes cloned, and PPO again from there."""
+    """`ppo_lunar_lander` for 600,000 env steps, fifty episodes of its best policy cloned, and PPO again from there.
+
+    The env steps of the first stage, which the demonstrations come from, are those of the comparison; what is compared
+    is what a learner needs that is given demonstrations.
+    """
 
     env_steps: int = 600_000
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(16_384))

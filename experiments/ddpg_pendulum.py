@@ -21,7 +21,7 @@ FAST = OptimizerConfig(learning_rate=1e-3)
 
 @dataclass(frozen=True, kw_only=True)
 class Config(off_policy.OffPolicyConfig):
-    """TD3's settings of RL Zoo, with the paper's Ornstein-Uhlenbeck noise and a network of 256 x 256."""
+    """TD3's settings of RL Zoo, with Ornstein-Uhlenbeck noise, of half the paper's size, and networks of 256 x 256."""
 
     env: EnvConfig = EnvConfig("Pendulum-v1")
     env_steps: int = 20_000

@@ -8,8 +8,8 @@ from agents import off_policy, offline_control
 from agents.actor import ActorConfig
 from agents.iql import IQL, IQLConfig
 from agents.replay import ReplayConfig
-from agents.sac import SAC, SACConfig
-from experiments import iql_pendulum, record_pendulum, sac_pendulum
+from agents.sac import SAC
+from experiments import iql_pendulum, record_pendulum, sac_pendulum_short
 from training.checkpoint import read_state
 from training.claims import Claim
 from training.core import Counters
@@ -21,19 +21,18 @@ FAST = OptimizerConfig(learning_rate=1e-3)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(sac_pendulum.Config):
-    """`sac_pendulum` for a tenth of its env steps, of which the first 500 are acted by what IQL has learned."""
+class Config(sac_pendulum_short.Config):
+    """`sac_pendulum_short`, but it begins with what IQL has learned, which also acts until the first update.
 
-    env_steps: int = 2_000
+    IQL is that of `iql_pendulum` for half as long, with SAC's networks.
+    """
+
     offline: offline_control.OfflineControlConfig = iql_pendulum.Config(
         epochs=10,
         policy=ActorConfig(),
-        agent=IQLConfig(
-            gamma=0.98, expectile=0.8, inverse_temperature=0.3, actor_optimizer=FAST, critic_optimizer=FAST
-        ),
+        agent=IQLConfig(expectile=0.8, inverse_temperature=0.3, actor_optimizer=FAST, critic_optimizer=FAST),
     )
-    replay: ReplayConfig = ReplayConfig(capacity=30_000, warmup_env_steps=500, warmup_mode="explore")
-    agent: SACConfig = SACConfig(gamma=0.98, initial_temperature=0.1, actor_optimizer=FAST, critic_optimizer=FAST)
+    replay: ReplayConfig = replace(sac_pendulum_short.Config.replay, warmup_mode="explore")
 
 
 # SAC alone has about -1000 after as many env steps.

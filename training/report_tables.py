@@ -32,7 +32,7 @@ CURVE = "rollout/return_mean"
 CURVE_POINTS = 60
 MARKERS = re.compile(r"(<!-- (results|benchmarks):(\S+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 HEADER = """\
-| experiment | claim | measured | 95 % interval | seeds | holds | env steps | minutes a seed |
+| experiment | claim | measured | 95 % interval | seeds | holds | env steps | env steps/s |
 |---|---|---|---|---|---|---|---|
 """
 
@@ -146,7 +146,7 @@ def _table(reports: Sequence[Mapping[str, Any]], pattern: str) -> str:
 def _rows(report: Mapping[str, Any]) -> list[str]:
     runs = report["runs"][report["experiment"]]
     env_steps = fmean(figures["env_steps"] for figures in runs)
-    minutes = fmean(figures["training_time_s"] for figures in runs) / 60
+    env_steps_per_s = env_steps / fmean(figures["training_time_s"] for figures in runs)
     rows = []
     for verdict in report["claims"]:
         low, high = verdict["interval"]
@@ -154,15 +154,22 @@ def _rows(report: Mapping[str, Any]) -> list[str]:
         cells = [
             f"`{report['experiment']}`",
             str(claim_of(verdict)),
-            f"{verdict['measured']:.6g}",
+            f"{verdict['measured']:.6g}{_final_beside(verdict, runs)}",
             f"{low:.6g} to {high:.6g}",
             str(len(verdict["seeds"])),
             holds,
-            f"{env_steps:,.0f}",
-            f"{minutes:.1f}",
+            f"{env_steps:,.0f}" if env_steps else "none: from data",
+            f"{env_steps_per_s:,.0f}" if env_steps else "",
         ]
         rows.append(f"| {' | '.join(cells)} |\n")
     return rows
+
+
+def _final_beside(verdict: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
+    """The best and the final policy are kept apart: a claim about the best one is shown with the final one's mean."""
+    if verdict["at"] == "final" or verdict["baseline"] is not None:
+        return ""
+    return f" (final: {fmean(figures['final'][verdict['metric']] for figures in runs):.4g})"
 
 
 def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
