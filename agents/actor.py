@@ -112,14 +112,14 @@ class Actor(NetworkPolicy):
             if "action_mask" in step:
                 params = np.where(step["action_mask"], params, np.float32(MASKED_LOGIT))
             if mode == "random":
-                return {"action": self.head.uniform(self._padded(params), noise["action"])}, state
+                return {"action": self.head.uniform(params, noise["action"])}, state
             if mode == "greedy":
-                return {"action": self.head.mode(self._padded(params))}, state
+                return {"action": self.head.mode(params)}, state
             if self.deterministic:
-                added, state = self._added_noise(step, state, noise)
+                added, state = self._independent_noise(step, state, noise)
                 return {"action": self._shaped(np.clip(np.tanh(params) + added, -1.0, 1.0))}, state
             if self._state_dependent:
-                added, state = self._noise_of(features, step, state, noise)
+                added, state = self._state_dependent_noise(features, step, state, noise)
                 return {"action": self._shaped(np.tanh(params + added))}, state
             return {"action": self.head.sample(params, noise["action"])}, state
 
@@ -131,7 +131,7 @@ class Actor(NetworkPolicy):
             noise["function"] = torch.randn(*leading, self.features, self.head.size, generator=rng).numpy()
         return noise
 
-    def _added_noise(self, step: Arrays, state: Arrays, noise: Arrays) -> tuple[NDArray[Any], Arrays]:
+    def _independent_noise(self, step: Arrays, state: Arrays, noise: Arrays) -> tuple[NDArray[Any], Arrays]:
         drawn = np.float32(self.config.noise_std) * noise["action"]
         if self.config.noise_kind == "normal":
             return drawn, state
@@ -139,7 +139,7 @@ class Actor(NetworkPolicy):
         remembered = np.where(step["is_first"][:, None], np.float32(0), left) + drawn
         return remembered, {"noise": remembered}
 
-    def _noise_of(
+    def _state_dependent_noise(
         self, features: NDArray[Any], step: Arrays, state: Arrays, noise: Arrays
     ) -> tuple[NDArray[Any], Arrays]:
         """gSDE: noise [N, n] as a linear function of the features, which stays the same for some steps."""
@@ -149,11 +149,6 @@ class Actor(NetworkPolicy):
         function = np.where(renews[:, None, None], noise["function"], state.get("function", noise["function"]))
         std = self.log_std.detach().cpu().clamp(*LOG_STD_RANGE).exp().numpy()
         return (features[:, None] @ (std * function))[:, 0], {"age": age + 1, "function": function}
-
-    def _padded(self, params: NDArray[Any]) -> NDArray[Any]:
-        """The head takes deviations too, though it does not use them here."""
-        missing = self.continuous and params.shape[-1] == self.head.size
-        return np.concatenate([params, np.zeros_like(params)], -1) if missing else params
 
     def _shaped(self, action: NDArray[Any]) -> NDArray[Any]:
         return action.reshape(-1, *(self.action_space.shape or ()))

@@ -8,7 +8,7 @@ With `top_fraction` below 1 only the episodes with the highest returns are clone
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from gymnasium import Space
@@ -30,13 +30,13 @@ from training.shuffled import Shuffled
 class BCConfig:
     """Behaviour cloning's numbers."""
 
-    batch_size: int = 256
+    minibatch_size: int = 256
     top_fraction: float = 1.0
     """Of the episodes, those with the highest returns."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.minibatch_size >= 1, "minibatch_size", self.minibatch_size, "at least 1")
         require(0 < self.top_fraction <= 1, "top_fraction", self.top_fraction, "a number above 0, up to 1")
 
 
@@ -70,26 +70,25 @@ def bc_loss(policy: ActorCritic, batch: Batch) -> Loss:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloningConfig(OfflineConfig):
+class BCRunConfig(OfflineConfig):
     """What to clone, with what policy."""
 
     agent: BCConfig = BCConfig()
     policy: ActorCriticConfig = ActorCriticConfig()
 
 
-def train(config: CloningConfig, run: Run) -> None:
+def train(config: BCRunConfig, run: Run) -> None:
     """One run of behaviour cloning."""
 
     def make_policy(observation_space: Space[Any], action_space: Space[Any]) -> ActorCritic:
         return ActorCritic(observation_space, action_space, config.policy, generator(config.seed, "weights"))
 
     def make_parts(episodes: Episodes, policy: ActorCritic, agent: BCConfig, until: Budget) -> tuple[BC, Stream]:
-        return BC(policy, agent, until=until), Shuffled(samples(episodes, policy), agent.batch_size, seed=config.seed)
+        return BC(policy, agent, until=until), Shuffled(samples(episodes), agent.minibatch_size, seed=config.seed)
 
     offline.train(config, run, make_policy, make_parts, select=lambda episodes: episodes.top(config.agent.top_fraction))
 
 
-def samples(episodes: Episodes, policy: ActorCritic) -> Batch:
-    """Every step [S, ...]: what was seen, and what was done in the terms of the policy."""
-    learned = replace(episodes, action=policy.learned_action(episodes.action))
-    return {key: value for key, value in learned.samples().items() if key.split("/")[0] in ("obs", "action")}
+def samples(episodes: Episodes) -> Batch:
+    """Every step [S, ...]: what was seen, and what was done."""
+    return {key: value for key, value in episodes.samples().items() if key.split("/")[0] in ("obs", "action")}

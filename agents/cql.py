@@ -28,7 +28,7 @@ from training.seeding import generator
 class CQLConfig:
     """CQL's numbers; the defaults are those for MuJoCo (the paper's appendix F), with SAC's networks."""
 
-    batch_size: int = 256
+    minibatch_size: int = 256
     conservative_weight: float = 10.0
     """Of the penalty beside the error: alpha."""
     sampled_actions: int = 10
@@ -46,7 +46,7 @@ class CQLConfig:
     critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.minibatch_size >= 1, "minibatch_size", self.minibatch_size, "at least 1")
         weight = self.conservative_weight
         require(weight >= 0, "conservative_weight", weight, "a number of at least 0")
         require(self.sampled_actions >= 1, "sampled_actions", self.sampled_actions, "at least 1")

@@ -7,7 +7,7 @@ which is the case of a fixed one. The defaults are those of its table 9 for Gym.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,14 +33,14 @@ from training.shuffled import Shuffled
 class DecisionTransformerConfig:
     """The Decision Transformer's numbers."""
 
-    batch_size: int = 64
+    minibatch_size: int = 64
     """Sequences in one gradient step."""
     optimizer: OptimizerConfig = OptimizerConfig(
         kind="adamw", learning_rate=1e-4, weight_decay=1e-4, max_grad_norm=0.25, schedule=Schedule(warmup=0.1)
     )
 
     def __post_init__(self) -> None:
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.minibatch_size >= 1, "minibatch_size", self.minibatch_size, "at least 1")
 
 
 class Windows:
@@ -50,14 +50,16 @@ class Windows:
     behind the end of an episode.
     """
 
-    def __init__(self, episodes: Episodes, config: DecisionTransformerPolicyConfig, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, episodes: Episodes, config: DecisionTransformerPolicyConfig, minibatch_size: int, seed: int
+    ) -> None:
         starts, lengths = episodes.starts, episodes.lengths
         self._data = episodes.samples()
         self._data["return_to_go"] = torch.from_numpy((episodes.returns_to_go / config.return_scale).astype(np.float32))
         self._data["episode_step"] = torch.from_numpy(np.arange(episodes.steps) - np.repeat(starts, lengths))
         self._last = torch.from_numpy(np.repeat(starts + lengths - 1, lengths))  # [S] the last step of its episode
         self._offsets = torch.arange(config.context)
-        self._begins = Shuffled({"step": torch.arange(episodes.steps)}, batch_size, seed=seed)
+        self._begins = Shuffled({"step": torch.arange(episodes.steps)}, minibatch_size, seed=seed)
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
         begins, after, metrics = self._begins.next(now)
@@ -125,8 +127,7 @@ def train(config: DecisionTransformerRunConfig, run: Run) -> None:
     def make_parts(
         episodes: Episodes, policy: DecisionTransformerPolicy, agent: DecisionTransformerConfig, until: Budget
     ) -> tuple[DecisionTransformer, Stream]:
-        learned = replace(episodes, action=policy.learned_action(episodes.action))
-        stream = Windows(learned, config.policy, agent.batch_size, config.seed)
+        stream = Windows(episodes, config.policy, agent.minibatch_size, config.seed)
         return DecisionTransformer(policy, agent, until=until), stream
 
     offline.train(config, run, make_policy, make_parts)

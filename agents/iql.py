@@ -32,7 +32,7 @@ LARGEST_ACTION = 0.995
 class IQLConfig:
     """IQL's numbers; the defaults are the paper's for locomotion (its appendix B)."""
 
-    batch_size: int = 256
+    minibatch_size: int = 256
     gamma: float = 0.99
     tau: float = 0.005
     """How far the target critics move after each gradient step."""
@@ -47,7 +47,7 @@ class IQLConfig:
     """Of the critics and of the values."""
 
     def __post_init__(self) -> None:
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.minibatch_size >= 1, "minibatch_size", self.minibatch_size, "at least 1")
         require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
         require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
         require(0 < self.expectile < 1, "expectile", self.expectile, "a number between 0 and 1")

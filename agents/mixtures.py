@@ -18,7 +18,7 @@ import numpy as np
 from agents.policy import policy_of
 from agents.recording import record, save
 from envs.config import EnvConfig
-from envs.dataset_folders import alone, copy_dataset, has_dataset, roots
+from envs.dataset_folders import copy_dataset, has_dataset, locked, roots
 from envs.episodes import Episodes, join
 from training import interruption
 from training.checkpoint import newest_first, read_state
@@ -105,7 +105,7 @@ def provide(
     """Runs the experiment `recipe` where `name` is one of its datasets and missing; other processes wait meanwhile."""
     if name not in config.names.values() or any(has_dataset(name, root) for root in roots()):
         return
-    with alone(roots()[0]):
+    with locked(roots()[0]):
         if has_dataset(name, roots()[0]):
             return
         print(f"dataset {name} is missing: {recipe} records it first", file=sys.stderr)

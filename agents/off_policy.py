@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -43,8 +42,8 @@ class OffPolicyConfig(ActingConfig):
         require(warmup < self.env_steps, "replay.warmup_env_steps", warmup, takes)
 
 
-def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent, begin: Callable[[Any], None] | None = None) -> None:
-    """One run of an off-policy algorithm; `begin` gives the new agent what it is to begin with."""
+def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
+    """One run of an off-policy algorithm."""
     replay = config.replay
     compute_reward = _goal_reward(config) if replay.hindsight_fraction else None
 
@@ -59,8 +58,6 @@ def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent, begin: Calla
     ) -> tuple[Algorithm, Stream]:
         minibatch_size = replay.minibatch_size
         agent = make_agent(policy, agent_config, until=until, seed=config.seed, minibatch_size=minibatch_size)
-        if begin is not None:
-            begin(agent)
         gamma, seed = config.agent.gamma, config.seed
         return agent, Replay(
             collector, policy, replay, gamma=gamma, until=until, seed=seed, compute_reward=compute_reward

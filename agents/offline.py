@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
 from gymnasium import Space
@@ -54,11 +54,11 @@ def train(
     """One run: dataset, policy, agent and stream, then `fit`, then the last measurements.
 
     Args:
-        config: of the experiment; its agent's `batch_size` is the samples of one update.
+        config: of the experiment; its agent's `minibatch_size` is the samples of one update.
         run: its folder.
         make_policy: for an observation and an action space.
         make_parts: the algorithm and its stream, for the episodes, a policy on its device and the algorithm's config,
-            in which it stands whether to compile. The policy's `learned_action` makes its actions of the dataset's.
+            in which it stands whether to compile. The actions are in the terms of the policy.
         select: which of the dataset's episodes to learn from.
     """
     until = Budget(config.epochs, "epochs")
@@ -71,10 +71,11 @@ def train(
     policy = make_policy(*spaces).to(choose_device(run, config.device))
     if len(policy.normalizers):
         policy.update_normalizers(episodes.samples())  # once: the data never change
-    batch_size = config.agent.batch_size
-    gradient_steps = config.epochs * -(-episodes.steps // batch_size)
-    agent_config = policy_run.choose_execution(config, run, policy, gradient_steps, batch_size)
-    agent, stream = make_parts(episodes, policy, agent_config, until)
+    minibatch_size = config.agent.minibatch_size
+    gradient_steps = config.epochs * -(-episodes.steps // minibatch_size)
+    agent_config = policy_run.choose_execution(config, run, policy, gradient_steps, minibatch_size)
+    learned = replace(episodes, action=policy.learned_action(episodes.action))
+    agent, stream = make_parts(learned, policy, agent_config, until)
     told = f"{len(episodes):,} of {len(dataset):,} episodes, {episodes.steps:,} env steps"
     print(f"learning from {config.dataset}: {told}; its mean return is {behaviour_return:.1f}", file=sys.stderr)
     evaluation = Evaluation(config.env, config.evaluation, seed=config.seed, behaviour_return=behaviour_return)

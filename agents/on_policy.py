@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,8 +52,8 @@ class OnPolicyConfig(ActingConfig):
         require(samples % minibatch == 0, "agent.minibatch_size", minibatch, f"{takes} samples")
 
 
-def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent, begin: Callable[[Any], None] | None = None) -> None:
-    """One run of an on-policy algorithm; `begin` gives the new agent what it is to begin with."""
+def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
+    """One run of an on-policy algorithm."""
 
     def make_policy(collector: LocalCollector) -> NetworkPolicy:
         kind: Any = RecurrentActorCritic if isinstance(config.policy, RecurrentActorCriticConfig) else ActorCritic
@@ -67,8 +66,6 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent, begin: Callab
         collector: LocalCollector, policy: NetworkPolicy, agent_config: Any, until: Budget
     ) -> tuple[Algorithm, Stream]:
         agent = make_agent(policy, agent_config, until=until, seed=config.seed)
-        if begin is not None:
-            begin(agent)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
         return agent, Rollouts(collector, policy, config.agent.horizon, reward_scale)
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from agents.collector import Collector
 from agents.policy import NetworkPolicy
-from agents.replay_buffer import ReplayBuffer, Rows
+from agents.replay_buffer import ReplayBuffer
+from agents.sum_tree import Rows
 from training.core import Batch, Budget, Counters, State, UserError, require
 from training.metrics import Last, Metrics
 from training.seeding import generator
@@ -104,7 +105,6 @@ class Replay:
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
         self._collector.publish(self._policy, version=now.updates)
         config, env_steps = self._config, 0
-        metrics: Metrics = {}
         if now.env_steps == 0 and config.warmup_env_steps:
             warmup_horizon = -(-config.warmup_env_steps // self._collector.num_envs)
             rollout, _ = self._collector.collect(warmup_horizon, config.warmup_mode)
@@ -143,7 +143,7 @@ class Replay:
         chance, fraction = torch.rand(2, len(rows), generator=self._rng).numpy()
         later = self._buffer.column("obs/achieved_goal", self._buffer.later_rows(rows, fraction))
         changes = chance < self._config.hindsight_fraction
-        goal = np.where(_column(changes, later), later, batch["obs/desired_goal"].numpy())
+        goal = np.where(_broadcast(changes, later), later, batch["obs/desired_goal"].numpy())
         reward = self._compute_reward(batch["next_obs/achieved_goal"].numpy(), goal, {})
         return batch | {
             "obs/desired_goal": torch.from_numpy(goal),
@@ -178,7 +178,7 @@ def minibatches(data: Batch, size: int) -> list[Tensor | None]:
     return list(torch.arange(samples, device=data["reward"].device).split(size))
 
 
-def _column(mask: NDArray[np.bool_], like: NDArray[Any]) -> NDArray[np.bool_]:
+def _broadcast(mask: NDArray[np.bool_], like: NDArray[Any]) -> NDArray[np.bool_]:
     """A mask [B], shaped to choose rows of an array [B, ...]."""
     return mask.reshape(-1, *(1,) * (like.ndim - 1))
 

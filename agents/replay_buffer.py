@@ -14,12 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agents.sum_tree import SumTree
+from agents.sum_tree import Rows, SumTree
 from envs.vector import Arrays
 from training.core import Batch, State, UserError
 from training.serialization import Segment
-
-Rows = NDArray[np.int64]
 
 SEGMENT_ROWS = 65_536
 """Of the parts in which a buffer is saved: one that is full is written once, however often the run is saved."""
@@ -74,14 +72,14 @@ class ReplayBuffer:
             )
         place = self._written + np.cumsum(used, 0) - used
         t, n = taken.nonzero()
-        rows = (place[t, n] % self.places) * num_envs + n
+        rows = self._row(place[t, n], n)
         for key in seen + done:
             self._columns[key][rows] = arrays[key][t, n]
         self._columns["acted"][rows] = True
         self._columns["episode_end"][rows] = -1
         t, n = arrays["final_index"].T
         final_place = place[t, n] + 1
-        final_rows = (final_place % self.places) * num_envs + n
+        final_rows = self._row(final_place, n)
         self._written += used.sum(0)
         open_rows = self._open_rows
         for key in seen:
@@ -92,7 +90,7 @@ class ReplayBuffer:
         self._columns["acted"][open_rows] = False
         for env, end in zip(n, final_place, strict=True):
             places = np.arange(max(self._episode_start[env], end + 1 - self.places), end)
-            self._columns["episode_end"][(places % self.places) * num_envs + env] = end
+            self._columns["episode_end"][self._row(places, env)] = end
             self._episode_start[env] = end + 1
         if self._priorities is not None:
             self._priorities.set(rows, self._max_priority)
@@ -101,7 +99,7 @@ class ReplayBuffer:
     def draw(self, count: int, rng: torch.Generator) -> Rows:
         """Rows of `count` transitions, each as likely as every other."""
         acted = self._columns["acted"]
-        filled = min(int(self._written.max()) + 1, self.places) * self.num_envs
+        filled = self._filled
 
         def uniform(size: int) -> Rows:
             drawn: Rows = torch.randint(filled, (size,), generator=rng).numpy()
@@ -169,13 +167,17 @@ class ReplayBuffer:
         end = self._columns["episode_end"][rows]
         end = np.where(end < 0, self._written[env], end)  # the episode goes on: up to the row that is still open
         later = place + 1 + (fraction * (end - place)).astype(np.int64)
-        found: Rows = (np.minimum(later, end) % self.places) * self.num_envs + env
-        return found
+        return self._row(np.minimum(later, end), env)
 
     def column(self, key: str, rows: Rows) -> NDArray[Any]:
         """What is stored under `key` at `rows` [B]."""
         found: NDArray[Any] = self._columns[key].take(rows, 0)
         return found
+
+    def _row(self, place: Rows, env: Any) -> Rows:
+        """Where the ring holds what environment `env` wrote as its row number `place`, both [B]."""
+        row: Rows = (place % self.places) * self.num_envs + env
+        return row
 
     def _next(self, rows: Rows) -> Rows:
         return (rows + self.num_envs) % self.rows
@@ -189,7 +191,7 @@ class ReplayBuffer:
     @property
     def _open_rows(self) -> Rows:
         """[N] what has been seen last and not been acted on."""
-        return (self._written % self.places) * self.num_envs + np.arange(self.num_envs)
+        return self._row(self._written, np.arange(self.num_envs))
 
     def _allocate(self, like: Arrays) -> None:
         """`like`: arrays [T, N, ...] of the same types, by the names of the columns."""

@@ -25,7 +25,7 @@ from training.seeding import generator
 class TD3BCConfig:
     """Its numbers; the defaults are the paper's (table 3)."""
 
-    batch_size: int = 256
+    minibatch_size: int = 256
     gamma: float = 0.99
     tau: float = 0.005
     """How far the targets move after each step of the actor."""
@@ -42,7 +42,7 @@ class TD3BCConfig:
     critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.minibatch_size >= 1, "minibatch_size", self.minibatch_size, "at least 1")
         require(self.value_weight >= 0, "value_weight", self.value_weight, "a number of at least 0")
         require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
         require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")

@@ -102,7 +102,7 @@ def has_dataset(name: str, root: Path) -> bool:
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
+def locked(root: Path) -> Iterator[None]:
     """In the block this process is the only one that makes datasets there; it waits for its turn."""
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("a") as file:

@@ -17,7 +17,7 @@ from training.schedules import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(bc.CloningConfig):
+class Config(bc.BCRunConfig):
     """A small network, and the half of the episodes with the highest returns.
 
     Cloning all of them gives about -440 and a tenth -290: on this task the best returns belong to the luckiest starts,
@@ -25,7 +25,7 @@ class Config(bc.CloningConfig):
     """
 
     env: EnvConfig = EnvConfig("Pendulum-v1")
-    dataset: str = record_pendulum.Config().mixture.names["mixed"]
+    dataset: str = record_pendulum.MIXED
     epochs: int = 50
     policy: ActorCriticConfig = ActorCriticConfig(network=NetworkConfig(hidden=(64, 64), activation="relu"))
     agent: BCConfig = BCConfig(

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from agents import bc, on_policy
 from agents.actor_critic import ActorCritic
-from agents.bc import BCConfig, CloningConfig
+from agents.bc import BCConfig, BCRunConfig
 from agents.evaluation import EvaluationConfig
 from agents.policy import load_policy
-from agents.ppo import PPO
+from agents.ppo import PPO, PPOConfig
 from agents.recording import record, save
 from envs.config import EnvConfig
 from envs.dataset_folders import has_dataset
 from experiments import ppo_lunar_lander
 from training.claims import Claim
-from training.core import Counters, Every
+from training.core import Every
 from training.logger import read_rows
 from training.optimizer_config import OptimizerConfig
 from training.run import Run
@@ -39,8 +38,8 @@ class Config(ppo_lunar_lander.Config):
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(16_384))
     demonstrations: int = 50
     """Episodes that are cloned."""
-    clone: CloningConfig = field(
-        default_factory=lambda: CloningConfig(
+    clone: BCRunConfig = field(
+        default_factory=lambda: BCRunConfig(
             env=EnvConfig("LunarLander-v3"),
             dataset=DATASET,
             epochs=30,
@@ -67,18 +66,20 @@ def train(config: Config, run: Run) -> None:
     if not cloning.finished:
         clone = replace(config.clone, seed=config.seed, policy=config.policy, dataset=str(datasets / DATASET))
         bc.train(clone, cloning)
+
+    def begin(policy: ActorCritic, own: PPOConfig, /, **how: Any) -> PPO:
+        policy.load_state_dict(load_policy(cloning.folder).state_dict())
+        return PPO(policy, own, **how)
+
     if not tuning.finished:
-        cloned: ActorCritic = load_policy(cloning.folder)
-        half = replace(config, env_steps=config.env_steps // 2)
-        on_policy.train(half, tuning, PPO, lambda agent: agent.policy.load_state_dict(cloned.state_dict()))
+        on_policy.train(replace(config, env_steps=config.env_steps // 2), tuning, begin)
     needed = [_env_steps_to_land(stage.folder, config.env_steps) for stage in (alone, tuning)]
     compared = {
         "comparison/ppo_env_steps": needed[0],
         "comparison/fine_tune_env_steps": needed[1],
         "comparison/env_steps_fraction": needed[1] / needed[0],
     }
-    result: Mapping[str, Any] = tuning.result
-    run.finish(Counters(**result["counters"]), metrics=result["metrics"] | compared, best=result["best"])
+    run.finish_as(tuning, compared)
 
 
 def _env_steps_to_land(stage: Path, budget: int) -> float:

@@ -23,7 +23,7 @@ class Config(decision_transformer.DecisionTransformerRunConfig):
     """Half the paper's width, ten times its step size, and a fortieth of its updates."""
 
     env: EnvConfig = EnvConfig("Pendulum-v1")
-    dataset: str = record_pendulum.Config().mixture.names["mixed"]
+    dataset: str = record_pendulum.MIXED
     epochs: int = 2
     policy: DecisionTransformerPolicyConfig = DecisionTransformerPolicyConfig(
         transformer=TransformerConfig(width=64, layers=3, heads=1), target_return=-150.0, max_episode_steps=200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents import offline_control
+from agents import offline_actor_critic
 from agents.actor import ActorConfig
 from agents.iql import IQL, IQLConfig
 from envs.config import EnvConfig
@@ -19,11 +19,11 @@ FAST = OptimizerConfig(learning_rate=1e-3)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(offline_control.OfflineControlConfig):
+class Config(offline_actor_critic.OfflineActorCriticConfig):
     """Small networks; a tenth of the paper's inverse temperature, as its rewards are scaled and these are not."""
 
     env: EnvConfig = EnvConfig("Pendulum-v1")
-    dataset: str = record_pendulum.Config().mixture.names["mixed"]
+    dataset: str = record_pendulum.MIXED
     epochs: int = 20
     policy: ActorConfig = ActorConfig(network=NETWORK)
     agent: IQLConfig = IQLConfig(
@@ -41,6 +41,6 @@ CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 200.0),)
 
 
 def train(config: Config, run: Run) -> None:
-    """`offline_control.train` reads the dataset and makes policy and replay; `training.fit` is the loop."""
+    """`offline_actor_critic.train` reads the dataset and makes policy and replay; `training.fit` is the loop."""
     record_pendulum.provide(config.dataset)
-    offline_control.train(config, run, IQL)
+    offline_actor_critic.train(config, run, IQL)

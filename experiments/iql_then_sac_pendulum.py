@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-from agents import off_policy, offline_control
-from agents.actor import ActorConfig
+from agents import off_policy, offline_actor_critic
+from agents.actor import Actor, ActorConfig
 from agents.iql import IQL, IQLConfig
 from agents.replay import ReplayConfig
-from agents.sac import SAC
+from agents.sac import SAC, SACConfig
 from experiments import iql_pendulum, record_pendulum, sac_pendulum_short
 from training.checkpoint import read_state
 from training.claims import Claim
-from training.core import Counters
 from training.optimizer_config import OptimizerConfig
 from training.run import Run
 from training.run_folder import find_checkpoint
@@ -27,7 +27,7 @@ class Config(sac_pendulum_short.Config):
     IQL is that of `iql_pendulum` for half as long, with SAC's networks.
     """
 
-    offline: offline_control.OfflineControlConfig = iql_pendulum.Config(
+    offline: offline_actor_critic.OfflineActorCriticConfig = iql_pendulum.Config(
         epochs=10,
         policy=ActorConfig(),
         agent=IQLConfig(expectile=0.8, inverse_temperature=0.3, actor_optimizer=FAST, critic_optimizer=FAST),
@@ -47,15 +47,16 @@ def train(config: Config, run: Run) -> None:
     learned, acting = run.stage("offline"), run.stage("online")
     if not learned.finished:
         record_pendulum.provide(config.offline.dataset)
-        offline_control.train(replace(config.offline, seed=config.seed), learned, IQL)
+        offline_actor_critic.train(replace(config.offline, seed=config.seed), learned, IQL)
 
-    def begin(agent: SAC) -> None:
+    def begin(policy: Actor, own: SACConfig, /, **how: Any) -> SAC:
         state = read_state(find_checkpoint(learned.folder, "last"), "agent")
-        agent.policy.load_state_dict(state["policy"]["weights"])
+        policy.load_state_dict(state["policy"]["weights"])
+        agent = SAC(policy, own, **how)
         agent.critics.load_state_dict(state["critics"])
         agent.target.load_state_dict(state["target"])
+        return agent
 
     if not acting.finished:
-        off_policy.train(config, acting, SAC, begin)
-    result = acting.result
-    run.finish(Counters(**result["counters"]), metrics=result["metrics"], best=result["best"])
+        off_policy.train(config, acting, begin)
+    run.finish_as(acting)

@@ -17,6 +17,9 @@ from training.claims import Claim
 from training.core import Counters, Every
 from training.run import Run
 
+MIXED = "regimen/pendulum/mixed-v0"
+"""What the offline experiments learn from."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ppo_pendulum.Config):

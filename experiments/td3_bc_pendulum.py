@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents import offline_control
+from agents import offline_actor_critic
 from agents.actor import ActorConfig
 from agents.td3_bc import TD3BC, TD3BCConfig
 from envs.config import EnvConfig
@@ -19,11 +19,11 @@ FAST = OptimizerConfig(learning_rate=1e-3)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(offline_control.OfflineControlConfig):
+class Config(offline_actor_critic.OfflineActorCriticConfig):
     """The paper's settings with small networks and TD3's discount on this task."""
 
     env: EnvConfig = EnvConfig("Pendulum-v1")
-    dataset: str = record_pendulum.Config().mixture.names["mixed"]
+    dataset: str = record_pendulum.MIXED
     epochs: int = 50
     policy: ActorConfig = ActorConfig(network=NETWORK, distribution="deterministic")
     agent: TD3BCConfig = TD3BCConfig(gamma=0.98, critic_network=NETWORK, actor_optimizer=FAST, critic_optimizer=FAST)
@@ -34,6 +34,6 @@ CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 200.0),)
 
 
 def train(config: Config, run: Run) -> None:
-    """`offline_control.train` reads the dataset and makes policy and replay; `training.fit` is the loop."""
+    """`offline_actor_critic.train` reads the dataset and makes policy and replay; `training.fit` is the loop."""
     record_pendulum.provide(config.dataset)
-    offline_control.train(config, run, TD3BC)
+    offline_actor_critic.train(config, run, TD3BC)

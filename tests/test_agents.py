@@ -76,7 +76,7 @@ RND_SMALL = RNDConfig(
 )
 
 OFFLINE = {"bc", "cql", "decision_transformer", "iql", "td3_bc"}
-"""They learn from datasets: test_offline.py, test_offline_control.py and test_decision_transformer.py."""
+"""They learn from datasets: test_offline.py, test_offline_actor_critic.py and test_decision_transformer.py."""
 AGENTS: dict[str, tuple[Any, Any, int]] = {  # class, config, env steps until it has learned the identity
     "ppo": (PPO, PPO_SMALL, 8_192),
     "a2c": (A2C, A2C_SMALL, 16_000),

@@ -26,7 +26,7 @@ from minari.dataset.minari_storage import MinariStorage
 
 from agents.recording import save
 from envs.config import EnvConfig, find_spec
-from envs.dataset_folders import alone, copy_dataset, find_dataset
+from envs.dataset_folders import copy_dataset, find_dataset, locked
 from envs.datasets import read_dataset
 from envs.episodes import Episodes, join
 from envs.spaces import flatten, leaves
@@ -239,11 +239,11 @@ def test_one_process_at_a_time_makes_datasets(root: Path) -> None:
     entered = threading.Event()
 
     def other() -> None:
-        with alone(root):
+        with locked(root):
             entered.set()
 
     thread = threading.Thread(target=other)
-    with alone(root):
+    with locked(root):
         thread.start()
         assert not entered.wait(0.2)
     assert entered.wait(10)

@@ -81,8 +81,8 @@ def test_a_shape_that_cannot_be_is_told() -> None:
         TransformerConfig(width=8, heads=3)
 
 
-def windows(episodes: Episodes, batch_size: int, config: DecisionTransformerPolicyConfig = SMALL) -> Windows:
-    return Windows(episodes, config, batch_size, seed=1)
+def windows(episodes: Episodes, minibatch_size: int, config: DecisionTransformerPolicyConfig = SMALL) -> Windows:
+    return Windows(episodes, config, minibatch_size, seed=1)
 
 
 def test_sequences_are_pieces_of_episodes() -> None:

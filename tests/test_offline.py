@@ -76,8 +76,8 @@ def test_it_does_what_it_was_shown(kind: str, at_least: float, squash: bool) -> 
     )
     until, now = Budget(60, "epochs"), Counters()
     optimizer = OptimizerConfig(learning_rate=1e-2, schedule=Schedule("linear"))
-    agent = BC(policy, BCConfig(batch_size=64, optimizer=optimizer), until=until)
-    stream = Shuffled(samples(episodes, policy), 64, seed=1)
+    agent = BC(policy, BCConfig(minibatch_size=64, optimizer=optimizer), until=until)
+    stream = Shuffled(samples(replace(episodes, action=policy.learned_action(episodes.action))), 64, seed=1)
     critic = [weight.clone() for weight in policy.critic.parameters()]
     while not until.reached(now):
         batch, after, _ = stream.next(now)
@@ -94,7 +94,7 @@ def test_the_loss_is_the_negative_log_likelihood_of_the_rescaled_actions() -> No
     policy = ActorCritic(
         episodes.observation_space, episodes.action_space, replace(SMALL, initial_log_std=-0.5), generator(1)
     )
-    batch = samples(episodes, policy)
+    batch = samples(replace(episodes, action=policy.learned_action(episodes.action)))
     assert set(batch) == {"obs", "action"}
     assert torch.allclose(batch["action"], torch.from_numpy(episodes.action["action"]) / 2)
     loss = bc_loss(policy, batch)
@@ -159,7 +159,10 @@ def test_a_finished_run_is_extended_by_epochs(tiny: Episodes, capsys: pytest.Cap
     ("options", "told"),
     [
         ("--dataset tiny/pendulmu-v0", "unknown dataset tiny/pendulmu-v0: did you mean tiny/pendulum-v0?"),
-        ("--dataset tiny/pendulum-v0 --agent.batch-size 3000", "batch_size = 3000: it takes 1 to 1000, the samples"),
+        (
+            "--dataset tiny/pendulum-v0 --agent.minibatch-size 3000",
+            "minibatch_size = 3000: it takes 1 to 1000, the",
+        ),
         ("--dataset tiny/pendulum-v0 --agent.top-fraction 0", "agent.top_fraction = 0.0: it takes a number above 0"),
         ("--dataset tiny/pendulum-v0 --epochs 0", "epochs = 0: it takes at least 1"),
         (

@@ -76,10 +76,10 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     # Two stages: a dataset, then acting.
     "iql_then_sac_pendulum": [*REPLAY, "--offline.epochs", "4", "--offline.dataset", "tiny/pendulum-v0"],
     # Learns from a dataset; an epoch ends with a smaller minibatch.
-    "bc_pendulum": ["--epochs", "12", "--agent.batch-size", "48"],
-    "td3_bc_pendulum": ["--epochs", "20", "--agent.batch-size", "48"],
-    "cql_pendulum": ["--epochs", "8", "--agent.batch-size", "48"],
-    "iql_pendulum": ["--epochs", "15", "--agent.batch-size", "48"],
+    "bc_pendulum": ["--epochs", "12", "--agent.minibatch-size", "48"],
+    "td3_bc_pendulum": ["--epochs", "20", "--agent.minibatch-size", "48"],
+    "cql_pendulum": ["--epochs", "8", "--agent.minibatch-size", "48"],
+    "iql_pendulum": ["--epochs", "15", "--agent.minibatch-size", "48"],
     # Sequences; a policy with a memory.
     "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
 }

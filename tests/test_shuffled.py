@@ -57,5 +57,5 @@ def test_it_continues_where_it_was(taken: int) -> None:
 
 @pytest.mark.parametrize("size", [0, 11])
 def test_a_minibatch_that_cannot_be_filled_is_told(size: int) -> None:
-    with pytest.raises(UserError, match=f"batch_size = {size}: it takes 1 to 10, the samples that there are"):
+    with pytest.raises(UserError, match=f"minibatch_size = {size}: it takes 1 to 10, the samples that there are"):
         Shuffled(DATA, size, seed=1)

@@ -57,7 +57,8 @@ def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
     budgets = {unit: count for unit, count in asdict(options).items() if count is not None}
     if len(budgets) > 1:
         raise UserError("a run has one budget: extend it with --env-steps or with --epochs")
-    for unit, count in budgets.items():
+    if budgets:
+        ((unit, count),) = budgets.items()
         _extend(folder, load, unit, count)
         return
     settings = read_settings(folder)

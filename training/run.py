@@ -251,6 +251,11 @@ class Run:
         """
         self._write_result("completed", now, metrics, best)
 
+    def finish_as(self, stage: Run, more: Mapping[str, float] | None = None) -> None:
+        """Writes the result of a run of stages: what `stage`, the last of them, came to, and what else was measured."""
+        result = stage.result
+        self.finish(Counters(**result["counters"]), metrics={**result["metrics"], **(more or {})}, best=result["best"])
+
     def _fail(self, status: Status) -> None:
         """Writes what is known of a run that was stopped: how far the last checkpoint is."""
         if self.finished:

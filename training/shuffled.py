@@ -16,16 +16,16 @@ class Shuffled:
     only, so the position is all that is saved. Raises UserError when there are fewer samples than one minibatch takes.
     """
 
-    def __init__(self, data: Batch, batch_size: int, *, seed: int) -> None:
+    def __init__(self, data: Batch, minibatch_size: int, *, seed: int) -> None:
         self.rows = len(next(iter(data.values())))
         assert all(len(value) == self.rows for value in data.values()), "a dataset has as many samples under every key"
         takes = f"1 to {self.rows}, the samples that there are"
-        require(1 <= batch_size <= self.rows, "batch_size", batch_size, takes)
-        self._data, self._batch_size, self._seed = data, batch_size, seed
+        require(1 <= minibatch_size <= self.rows, "minibatch_size", minibatch_size, takes)
+        self._data, self._minibatch_size, self._seed = data, minibatch_size, seed
         self._go_to(epoch=0, row=0)
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
-        rows = self._order[self._row : self._row + self._batch_size]
+        rows = self._order[self._row : self._row + self._minibatch_size]
         batch = {key: value[rows] for key, value in self._data.items()}
         self._row += len(rows)
         ended = self._row == self.rows

@@ -12,9 +12,9 @@ import torch
 
 from agents.actor import Actor, ActorConfig
 from agents.cql import CQL, CQLConfig
-from agents.dataset_replay import DatasetReplay
 from agents.evaluation import play
 from agents.iql import IQL, IQLConfig, expectile_loss
+from agents.offline_actor_critic import DatasetReplay
 from agents.policy import policy_of
 from agents.td3_bc import TD3BC, TD3BCConfig
 from envs.config import EnvConfig
@@ -32,7 +32,7 @@ NETWORK = NetworkConfig(hidden=(32,), activation="relu")
 FAST = OptimizerConfig(learning_rate=5e-3)
 ACTOR = ActorConfig(network=NETWORK)
 SHARED: dict[str, Any] = {
-    "batch_size": 64,
+    "minibatch_size": 64,
     "gamma": 0.5,
     "tau": 0.05,
     "critic_network": NETWORK,
@@ -56,7 +56,8 @@ class Training:
         self.until, self.now = Budget(60, "epochs"), Counters()
         self.policy = Actor(*spaces, policy, generator(1, "weights"))
         self.agent = algorithm(self.policy, with_compile(config, compiled), until=self.until, seed=1)
-        self.stream = DatasetReplay(self.episodes, self.policy, 64, gamma=config.gamma, seed=1)
+        learned = replace(self.episodes, action=self.policy.learned_action(self.episodes.action))
+        self.stream = DatasetReplay(learned, 64, gamma=config.gamma, seed=1)
 
     def update(self) -> Metrics:
         batch, after, _ = self.stream.next(self.now)
@@ -134,7 +135,8 @@ def test_transitions_are_those_of_the_data_in_the_terms_of_the_policy() -> None:
     env = EnvConfig("Pendulum-v1", time_limit=7)
     episodes, _ = record_random(env, 4)
     policy = Actor(episodes.observation_space, episodes.action_space, ACTOR, generator(1))
-    batch, _, _ = DatasetReplay(episodes, policy, 28, gamma=0.9, seed=1).next(Counters())
+    learned = replace(episodes, action=policy.learned_action(episodes.action))
+    batch, _, _ = DatasetReplay(learned, 28, gamma=0.9, seed=1).next(Counters())
     rows = episodes.obs_rows
     for sample in range(28):
         (step,) = np.flatnonzero((episodes.obs["obs"][rows] == batch["obs"][sample].numpy()).all(1))
@@ -146,9 +148,8 @@ def test_transitions_are_those_of_the_data_in_the_terms_of_the_policy() -> None:
 
 def test_a_dataset_smaller_than_a_batch_is_one_line() -> None:
     episodes, _ = record_random(IDENTITY, 2)
-    policy = Actor(episodes.observation_space, episodes.action_space, ACTOR, generator(1))
-    with pytest.raises(UserError, match=r"agent\.batch_size = 64: it takes 1 to 20, the steps of the dataset"):
-        DatasetReplay(episodes, policy, 64, gamma=0.9, seed=1)
+    with pytest.raises(UserError, match=r"agent\.minibatch_size = 64: it takes 1 to 20, the steps of the dataset"):
+        DatasetReplay(episodes, 64, gamma=0.9, seed=1)
 
 
 def test_the_expectile_of_two_values_lies_between_them() -> None:
@@ -193,7 +194,7 @@ def test_the_conservative_penalty_is_the_soft_maximum_minus_the_datas_value() ->
         (IQLConfig, {"expectile": 1.0}, "expectile = 1.0: it takes a number between 0 and 1"),
         (TD3BCConfig, {"value_weight": -1.0}, "value_weight = -1.0"),
         (CQLConfig, {"sampled_actions": 0}, "sampled_actions = 0: it takes at least 1"),
-        (CQLConfig, {"batch_size": 0}, "batch_size = 0: it takes at least 1"),
+        (CQLConfig, {"minibatch_size": 0}, "minibatch_size = 0: it takes at least 1"),
     ],
 )
 def test_impossible_numbers_are_named(config: Any, changes: dict[str, Any], message: str) -> None:
