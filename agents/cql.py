@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from math import log
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, seen
 from agents.heads import SquashedGaussian
-from agents.sac import soft_target
+from agents.parts import Parts, load_parts, save_parts
+from agents.sac import sac_actor_loss, soft_target
 from agents.targets import follow, frozen_copy
+from agents.temperature import Temperature, require_positive_temperature
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
@@ -53,8 +55,7 @@ class CQLConfig:
         require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
         require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
         require(self.critics >= 1, "critics", self.critics, "at least 1")
-        start = self.initial_temperature
-        require(start > 0, "initial_temperature", start, "a number above 0")
+        require_positive_temperature(self.initial_temperature)
 
 
 class CQL:
@@ -64,16 +65,23 @@ class CQL:
         require_continuous(policy, "CQL", ("gaussian",))
         self.policy, self._config = policy, config
         weights = generator(seed, "critics")
-        self._critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self._target = frozen_copy(self._critics)
-        self._log_temperature = nn.Parameter(torch.full((), log(config.initial_temperature), device=policy.device))
-        entropy = config.target_entropy
-        self._target_entropy = -float(policy.head.size) if entropy is None else entropy
-        acting = {**dict(policy.named_parameters()), "log_temperature": self._log_temperature}
+        self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self.target = frozen_copy(self.critics)
+        entropy = -float(policy.head.size) if config.target_entropy is None else config.target_entropy
+        self._temperature = Temperature(config.initial_temperature, entropy).to(policy.device)
+        acting = {**dict(policy.named_parameters()), "log_temperature": self._temperature.log}
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = dict(self._critics.named_parameters())
+        judging = dict(self.critics.named_parameters())
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._rng = generator(seed, "learning")
+        self._parts: Parts = {
+            "critics": self.critics,
+            "target": self.target,
+            "temperature": self._temperature,
+            "actor_optimizer": self._actor_optimizer,
+            "critic_optimizer": self._critic_optimizer,
+            "rng": self._rng,
+        }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -88,14 +96,14 @@ class CQL:
             self._critic_optimizer.step(self._critic_loss, data, now),
             self._actor_optimizer.step(self._actor_loss, data, now),
         ]
-        follow(self._target, self._critics, self._config.tau)
+        follow(self.target, self.critics, self._config.tau)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
         # The target has no entropy, as in the published code.
-        goal = soft_target(self.policy, self._target, torch.zeros(()), batch)
+        goal = soft_target(self.policy, self.target, torch.zeros(()), batch)
         obs = seen(self.policy, batch)
-        values = self._critics(obs, batch["action"].flatten(1)).squeeze(-1)
+        values = self.critics(obs, batch["action"].flatten(1)).squeeze(-1)
         error = 0.5 * (values - goal).square().sum(0)
         penalty = (self._soft_maximum(obs, batch) - values).sum(0)  # equation 4
         loss = error + self._config.conservative_weight * penalty
@@ -118,7 +126,7 @@ class CQL:
         action = torch.cat([batch["uniform"], own, later], 1)
         log_prob = torch.cat([uniform_log_prob, own_log_prob, later_log_prob], 1)
         repeated = {key: value.repeat_interleave(3 * samples, 0) for key, value in obs.items()}
-        values = self._critics(repeated, action.flatten(0, 1)).squeeze(-1)
+        values = self.critics(repeated, action.flatten(0, 1)).squeeze(-1)
         maximum: Tensor = (values.unflatten(-1, (-1, 3 * samples)) - log_prob).logsumexp(-1) - log(3.0 * samples)
         return maximum
 
@@ -128,35 +136,10 @@ class CQL:
         return self.policy.head.reparametrized(self.policy.params(batch, prefix).unsqueeze(1), noise)
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        action, log_prob = self.policy.reparametrized(batch, batch["noise"])
-        value = self._critics(seen(self.policy, batch), action).squeeze(-1).amin(0)
-        temperature = self._log_temperature.exp()
-        # SAC's equations 9 and 18; each is differentiated by its own parameters only.
-        actor_loss = temperature.detach() * log_prob - value
-        temperature_loss = -temperature * (log_prob.detach() + self._target_entropy)
-        measured: Metrics = {
-            "policy/entropy": Mean(-log_prob.detach().mean()),
-            "policy/temperature": Mean(temperature.detach()),
-        }
-        return Loss((actor_loss + temperature_loss).sum(), len(log_prob), measured)
+        return sac_actor_loss(self.policy, self.critics.smallest, self._temperature, batch)
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "critics": self._critics.state_dict(),
-            "target": self._target.state_dict(),
-            "log_temperature": self._log_temperature,
-            "actor_optimizer": self._actor_optimizer.state_dict(),
-            "critic_optimizer": self._critic_optimizer.state_dict(),
-            "rng": self._rng.get_state(),
-        }
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._critics.load_state_dict(state["critics"])
-        self._target.load_state_dict(state["target"])
-        with torch.no_grad():
-            self._log_temperature.copy_(state["log_temperature"])
-        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
-        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
-        self._rng.set_state(state["rng"])
+        load_parts(self.policy, self._parts, state)

@@ -29,6 +29,11 @@ class Critics(nn.Module):
         values: Tensor = self.ensemble(torch.cat([self.encoder(obs), action], -1)).float()
         return values
 
+    def smallest(self, obs: Batch, action: Tensor) -> Tensor:
+        """The smallest of the members' values, [B], against overestimation (Fujimoto et al. 2018, equation 10)."""
+        value: Tensor = self(obs, action).squeeze(-1).amin(0)
+        return value
+
 
 class DiscreteCritics(nn.Module):
     """`members` critics of every discrete action: [members, B, actions]."""

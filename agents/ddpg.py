@@ -9,6 +9,7 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, seen
+from agents.parts import Parts, load_parts, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
 from training.core import Batch, Budget, Counters, State, require
@@ -41,11 +42,18 @@ class DDPG:
     def __init__(self, policy: Actor, config: DDPGConfig, *, until: Budget, seed: int, minibatch_size: int) -> None:
         require_continuous(policy, "DDPG", ("deterministic",))
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
-        self._critic = Critics(policy, config.critic_network, generator(seed, "critics"), members=1).to(policy.device)
-        self._target_policy, self._target = frozen_copy(policy), frozen_copy(self._critic)
-        acting, judging = dict(policy.named_parameters()), dict(self._critic.named_parameters())
+        self.critics = Critics(policy, config.critic_network, generator(seed, "critics"), members=1).to(policy.device)
+        self._target_policy, self.target = frozen_copy(policy), frozen_copy(self.critics)
+        acting, judging = dict(policy.named_parameters()), dict(self.critics.named_parameters())
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self._parts: Parts = {
+            "critics": self.critics,
+            "target_policy": self._target_policy,
+            "target": self.target,
+            "actor_optimizer": self._actor_optimizer,
+            "critic_optimizer": self._critic_optimizer,
+        }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -54,42 +62,30 @@ class DDPG:
             measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
             measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
             follow(self._target_policy, self.policy, self._config.tau)
-            follow(self._target, self._critic, self._config.tau)
+            follow(self.target, self.critics, self._config.tau)
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
         goal = self._goal(batch)
-        values = self._critic(seen(self.policy, batch), batch["action"].flatten(1))[0].squeeze(-1)
+        values = self.critics(seen(self.policy, batch), batch["action"].flatten(1))[0].squeeze(-1)
         loss = (values - goal).square()
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        value = self._critic(seen(self.policy, batch), self.policy.action(batch))[0].squeeze(-1)
+        value = self.critics(seen(self.policy, batch), self.policy.action(batch))[0].squeeze(-1)
         return Loss(-value.sum(), len(value), {})
 
     @torch.no_grad()
     def _goal(self, batch: Batch) -> Tensor:
         """reward + discount * Q'(next_obs, pi'(next_obs)), [B]."""
         obs = seen(self.policy, batch, "next_")
-        next_value = self._target(obs, self._target_policy.action_of(obs))[0].squeeze(-1)
+        next_value = self.target(obs, self._target_policy.action_of(obs))[0].squeeze(-1)
         goal: Tensor = batch["reward"] + batch["discount"] * next_value
         return goal
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "critic": self._critic.state_dict(),
-            "target_policy": self._target_policy.state_dict(),
-            "target": self._target.state_dict(),
-            "actor_optimizer": self._actor_optimizer.state_dict(),
-            "critic_optimizer": self._critic_optimizer.state_dict(),
-        }
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._critic.load_state_dict(state["critic"])
-        self._target_policy.load_state_dict(state["target_policy"])
-        self._target.load_state_dict(state["target"])
-        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
-        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
+        load_parts(self.policy, self._parts, state)

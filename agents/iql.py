@@ -13,6 +13,7 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, StateValue, seen
+from agents.parts import Parts, load_parts, save_parts
 from agents.targets import follow, frozen_copy
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics, merge_metrics
@@ -63,15 +64,23 @@ class IQL:
         require_continuous(policy, "IQL", ("gaussian",))
         self.policy, self._config = policy, config
         weights = generator(seed, "critics")
-        self._critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self._target = frozen_copy(self._critics)
+        self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self.target = frozen_copy(self.critics)
         self._value = StateValue(policy, config.critic_network, weights).to(policy.device)
         acting = dict(policy.named_parameters())
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = dict(self._critics.named_parameters())
+        judging = dict(self.critics.named_parameters())
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         valuing = dict(self._value.named_parameters())
         self._value_optimizer = Optimizer(valuing, config.critic_optimizer, until=until, name="value")
+        self._parts: Parts = {
+            "critics": self.critics,
+            "target": self.target,
+            "value": self._value,
+            "actor_optimizer": self._actor_optimizer,
+            "critic_optimizer": self._critic_optimizer,
+            "value_optimizer": self._value_optimizer,
+        }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -80,7 +89,7 @@ class IQL:
             self._actor_optimizer.step(self._actor_loss, data, now),
             self._critic_optimizer.step(self._critic_loss, data, now),
         ]
-        follow(self._target, self._critics, self._config.tau)
+        follow(self.target, self.critics, self._config.tau)
         return merge_metrics(measured), {}
 
     def _value_loss(self, batch: Batch) -> Loss:
@@ -91,7 +100,7 @@ class IQL:
     def _critic_loss(self, batch: Batch) -> Loss:
         with torch.no_grad():
             goal = batch["reward"] + batch["discount"] * self._value(seen(self.policy, batch, "next_"))
-        values = self._critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+        values = self.critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
         loss = (values - goal).square().sum(0)  # equation 6, for each critic
         return Loss(loss.sum(), len(loss), {})
 
@@ -107,28 +116,13 @@ class IQL:
     @torch.no_grad()
     def _target_value(self, batch: Batch) -> Tensor:
         """What the action of the data is worth, [B]."""
-        value: Tensor = self._target(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1).amin(0)
-        return value
+        return self.target.smallest(seen(self.policy, batch), batch["action"].flatten(1))
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "critics": self._critics.state_dict(),
-            "target": self._target.state_dict(),
-            "value": self._value.state_dict(),
-            "actor_optimizer": self._actor_optimizer.state_dict(),
-            "critic_optimizer": self._critic_optimizer.state_dict(),
-            "value_optimizer": self._value_optimizer.state_dict(),
-        }
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._critics.load_state_dict(state["critics"])
-        self._target.load_state_dict(state["target"])
-        self._value.load_state_dict(state["value"])
-        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
-        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
-        self._value_optimizer.load_state_dict(state["value_optimizer"])
+        load_parts(self.policy, self._parts, state)
 
 
 def expectile_loss(error: Tensor, expectile: float) -> Tensor:

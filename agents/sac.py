@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, seen
+from agents.parts import Parts, load_parts, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
+from agents.temperature import Temperature, require_positive_temperature
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
@@ -41,8 +43,7 @@ class SACConfig:
         require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
         require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
         require(self.critics >= 1, "critics", self.critics, "at least 1")
-        start = self.initial_temperature
-        require(start > 0, "initial_temperature", start, "a number above 0")
+        require_positive_temperature(self.initial_temperature)
 
 
 class SAC:
@@ -54,14 +55,21 @@ class SAC:
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
         self.target = frozen_copy(self.critics)
-        self._log_temperature = nn.Parameter(torch.full((), log(config.initial_temperature), device=policy.device))
-        entropy = config.target_entropy
-        self._target_entropy = -float(policy.head.size) if entropy is None else entropy
-        acting = {**dict(policy.named_parameters()), "log_temperature": self._log_temperature}
+        entropy = -float(policy.head.size) if config.target_entropy is None else config.target_entropy
+        self._temperature = Temperature(config.initial_temperature, entropy).to(policy.device)
+        acting = {**dict(policy.named_parameters()), "log_temperature": self._temperature.log}
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
         judging = dict(self.critics.named_parameters())
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._rng = generator(seed, "learning")
+        self._parts: Parts = {
+            "critics": self.critics,
+            "target": self.target,
+            "temperature": self._temperature,
+            "actor_optimizer": self._actor_optimizer,
+            "critic_optimizer": self._critic_optimizer,
+            "rng": self._rng,
+        }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -76,7 +84,7 @@ class SAC:
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
-        temperature = self._log_temperature.detach().exp()
+        temperature = self._temperature()
         goal = soft_target(self.policy, self.target, temperature, batch)
         values = self.critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
         # Half the squared error, summed over the critics (equation 5).
@@ -84,38 +92,33 @@ class SAC:
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        action, log_prob = self.policy.reparametrized(batch, batch["noise"])
-        value = self.critics(seen(self.policy, batch), action).squeeze(-1).amin(0)
-        temperature = self._log_temperature.exp()
-        # Equations 9 and 18; each is differentiated by its own parameters only.
-        actor_loss = temperature.detach() * log_prob - value
-        temperature_loss = -temperature * (log_prob.detach() + self._target_entropy)
-        measured: Metrics = {
-            "policy/entropy": Mean(-log_prob.detach().mean()),
-            "policy/temperature": Mean(temperature.detach()),
-        }
-        return Loss((actor_loss + temperature_loss).sum(), len(log_prob), measured)
+        return sac_actor_loss(self.policy, self.critics.smallest, self._temperature, batch)
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "critics": self.critics.state_dict(),
-            "target": self.target.state_dict(),
-            "log_temperature": self._log_temperature,
-            "actor_optimizer": self._actor_optimizer.state_dict(),
-            "critic_optimizer": self._critic_optimizer.state_dict(),
-            "rng": self._rng.get_state(),
-        }
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self.critics.load_state_dict(state["critics"])
-        self.target.load_state_dict(state["target"])
-        with torch.no_grad():
-            self._log_temperature.copy_(state["log_temperature"])
-        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
-        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
-        self._rng.set_state(state["rng"])
+        load_parts(self.policy, self._parts, state)
+
+
+class Value(Protocol):
+    """What critics say of normalized observations [B, ...] and flat actions [B, n], as one number: [B]."""
+
+    def __call__(self, obs: Batch, action: Tensor, /) -> Tensor: ...
+
+
+def sac_actor_loss(policy: Actor, value: Value, temperature: Temperature, batch: Batch) -> Loss:
+    """temperature * log pi(a) - Q(obs, a) (equation 9), and the temperature's own loss (equation 18).
+
+    `noise` [B, n] makes the actions a. Each is differentiated by its own parameters only.
+    """
+    action, log_prob = policy.reparametrized(batch, batch["noise"])
+    actor_loss = temperature() * log_prob - value(seen(policy, batch), action)
+    measured: Metrics = {
+        "policy/entropy": Mean(-log_prob.detach().mean()),
+        "policy/temperature": Mean(temperature()),
+    }
+    return Loss((actor_loss + temperature.loss(-log_prob)).sum(), len(log_prob), measured)
 
 
 @torch.no_grad()
@@ -125,6 +128,6 @@ def soft_target(policy: Actor, target: Critics, temperature: Tensor, batch: Batc
     `next_noise` [B, n] makes the next actions a'.
     """
     next_action, log_prob = policy.reparametrized(batch, batch["next_noise"], "next_")
-    next_value = target(seen(policy, batch, "next_"), next_action).squeeze(-1).amin(0)
+    next_value = target.smallest(seen(policy, batch, "next_"), next_action)
     goal: Tensor = batch["reward"] + batch["discount"] * (next_value - temperature * log_prob)
     return goal

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from math import log
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from agents.actor import Actor
 from agents.critics import DiscreteCritics, seen
+from agents.parts import Parts, load_parts, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
+from agents.temperature import Temperature, require_positive_temperature
 from training.core import Batch, Budget, Counters, State, UserError, require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
@@ -44,8 +46,7 @@ class SACDiscreteConfig:
         require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
         require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
         require(self.critics >= 1, "critics", self.critics, "at least 1")
-        start = self.initial_temperature
-        require(start > 0, "initial_temperature", start, "a number above 0")
+        require_positive_temperature(self.initial_temperature)
         fraction = self.target_entropy_fraction
         require(0 <= fraction < 1, "target_entropy_fraction", fraction, "a number from 0 to less than 1")
 
@@ -60,16 +61,21 @@ class SACDiscrete:
             raise UserError(f"action space {policy.action_space}: discrete SAC takes a Discrete one")
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         weights = generator(seed, "critics")
-        self._critics = DiscreteCritics(policy, config.critic_network, weights, members=config.critics).to(
-            policy.device
-        )
-        self._target = frozen_copy(self._critics)
-        self._log_temperature = nn.Parameter(torch.full((), log(config.initial_temperature), device=policy.device))
-        self._target_entropy = config.target_entropy_fraction * log(policy.head.size)
-        acting = {**dict(policy.named_parameters()), "log_temperature": self._log_temperature}
+        self.critics = DiscreteCritics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self.target = frozen_copy(self.critics)
+        target_entropy = config.target_entropy_fraction * log(policy.head.size)
+        self._temperature = Temperature(config.initial_temperature, target_entropy).to(policy.device)
+        acting = {**dict(policy.named_parameters()), "log_temperature": self._temperature.log}
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = dict(self._critics.named_parameters())
+        judging = dict(self.critics.named_parameters())
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self._parts: Parts = {
+            "critics": self.critics,
+            "target": self.target,
+            "temperature": self._temperature,
+            "actor_optimizer": self._actor_optimizer,
+            "critic_optimizer": self._critic_optimizer,
+        }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -77,15 +83,15 @@ class SACDiscrete:
         for rows in minibatches(data, self._minibatch_size):
             measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
             measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
-            follow(self._target, self._critics, self._config.tau)
+            follow(self.target, self.critics, self._config.tau)
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
-        temperature = self._log_temperature.detach().exp()
-        goal = soft_target(self.policy, self._target, temperature, batch)
+        temperature = self._temperature()
+        goal = soft_target(self.policy, self.target, temperature, batch)
         action = batch["action"].view(1, -1, 1).expand(self._config.critics, -1, 1)
-        values = self._critics(seen(self.policy, batch)).gather(-1, action).squeeze(-1)
+        values = self.critics(seen(self.policy, batch)).gather(-1, action).squeeze(-1)
         # Half the squared error, summed over the critics (equation 4).
         loss = 0.5 * (values - goal).square().sum(0)
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
@@ -94,36 +100,22 @@ class SACDiscrete:
         log_p = self.policy.params(batch).log_softmax(-1)
         p = log_p.exp()
         with torch.no_grad():
-            value = self._critics(seen(self.policy, batch)).amin(0)
-        temperature = self._log_temperature.exp()
+            value = self.critics(seen(self.policy, batch)).amin(0)
+        temperature = self._temperature()
         entropy = -(p * log_p).sum(-1)
         # Equations 12 and 11; each is differentiated by its own parameters only.
-        actor_loss = (p * (temperature.detach() * log_p - value)).sum(-1)
-        temperature_loss = temperature * (entropy.detach() - self._target_entropy)
+        actor_loss = (p * (temperature * log_p - value)).sum(-1)
         measured: Metrics = {
             "policy/entropy": Mean(entropy.detach().mean()),
-            "policy/temperature": Mean(temperature.detach()),
+            "policy/temperature": Mean(temperature),
         }
-        return Loss((actor_loss + temperature_loss).sum(), len(entropy), measured)
+        return Loss((actor_loss + self._temperature.loss(entropy)).sum(), len(entropy), measured)
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "critics": self._critics.state_dict(),
-            "target": self._target.state_dict(),
-            "log_temperature": self._log_temperature,
-            "actor_optimizer": self._actor_optimizer.state_dict(),
-            "critic_optimizer": self._critic_optimizer.state_dict(),
-        }
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._critics.load_state_dict(state["critics"])
-        self._target.load_state_dict(state["target"])
-        with torch.no_grad():
-            self._log_temperature.copy_(state["log_temperature"])
-        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
-        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
+        load_parts(self.policy, self._parts, state)
 
 
 @torch.no_grad()

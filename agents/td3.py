@@ -6,13 +6,13 @@ Fujimoto et al. 2018, https://arxiv.org/abs/1802.09477, algorithm 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, seen
+from agents.parts import Parts, load_parts, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
 from training.core import Batch, Budget, Counters, State, require
@@ -21,16 +21,6 @@ from training.networks import NetworkConfig
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
-
-
-class Smoothing(Protocol):
-    """What `smoothed_target` must know of a config."""
-
-    @property
-    def smoothing_std(self) -> float: ...
-
-    @property
-    def smoothing_clip(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -67,13 +57,21 @@ class TD3:
         require_continuous(policy, "TD3", ("deterministic",))
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         weights = generator(seed, "critics")
-        self._critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self._target_policy, self._target = frozen_copy(policy), frozen_copy(self._critics)
-        acting, judging = dict(policy.named_parameters()), dict(self._critics.named_parameters())
+        self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self._target_policy, self.target = frozen_copy(policy), frozen_copy(self.critics)
+        acting, judging = dict(policy.named_parameters()), dict(self.critics.named_parameters())
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._rng = generator(seed, "learning")
         self._gradient_steps = 0
+        self._parts: Parts = {
+            "critics": self.critics,
+            "target_policy": self._target_policy,
+            "target": self.target,
+            "actor_optimizer": self._actor_optimizer,
+            "critic_optimizer": self._critic_optimizer,
+            "rng": self._rng,
+        }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -86,52 +84,45 @@ class TD3:
             if self._gradient_steps % self._config.actor_gradient_steps == 0:
                 measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
                 follow(self._target_policy, self.policy, self._config.tau)
-                follow(self._target, self._critics, self._config.tau)
+                follow(self.target, self.critics, self._config.tau)
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
-        goal = smoothed_target(self.policy, self._target_policy, self._target, self._config, batch)
-        values = self._critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+        goal = smoothed_target(
+            self.policy,
+            self._target_policy,
+            self.target,
+            batch,
+            std=self._config.smoothing_std,
+            clip=self._config.smoothing_clip,
+        )
+        values = self.critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
         loss = (values - goal).square().sum(0)
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        value = self._critics(seen(self.policy, batch), self.policy.action(batch))[0].squeeze(-1)
+        value = self.critics(seen(self.policy, batch), self.policy.action(batch))[0].squeeze(-1)
         return Loss(-value.sum(), len(value), {})
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "critics": self._critics.state_dict(),
-            "target_policy": self._target_policy.state_dict(),
-            "target": self._target.state_dict(),
-            "actor_optimizer": self._actor_optimizer.state_dict(),
-            "critic_optimizer": self._critic_optimizer.state_dict(),
-            "rng": self._rng.get_state(),
-            "gradient_steps": self._gradient_steps,
-        }
+        return {**save_parts(self.policy, self._parts), "gradient_steps": self._gradient_steps}
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._critics.load_state_dict(state["critics"])
-        self._target_policy.load_state_dict(state["target_policy"])
-        self._target.load_state_dict(state["target"])
-        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
-        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
-        self._rng.set_state(state["rng"])
+        load_parts(self.policy, self._parts, state)
         self._gradient_steps = state["gradient_steps"]
 
 
 @torch.no_grad()
-def smoothed_target(policy: Actor, target_policy: Actor, target: Critics, config: Smoothing, batch: Batch) -> Tensor:
+def smoothed_target(
+    policy: Actor, target_policy: Actor, target: Critics, batch: Batch, *, std: float, clip: float
+) -> Tensor:
     """reward + discount * min_i Q_i'(next_obs, pi'(next_obs) + clipped noise), [B] (equations 10 and 14).
 
     The normalization is that of `policy`: the target has none of its own.
     """
     obs = seen(policy, batch, "next_")
-    noise = (config.smoothing_std * batch["next_noise"]).clamp(-config.smoothing_clip, config.smoothing_clip)
+    noise = (std * batch["next_noise"]).clamp(-clip, clip)
     action = (target_policy.action_of(obs) + noise).clamp(-1.0, 1.0)
-    next_value = target(obs, action).squeeze(-1).amin(0)
-    goal: Tensor = batch["reward"] + batch["discount"] * next_value
+    goal: Tensor = batch["reward"] + batch["discount"] * target.smallest(obs, action)
     return goal

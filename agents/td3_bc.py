@@ -11,6 +11,7 @@ import torch
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, seen
+from agents.parts import Parts, load_parts, save_parts
 from agents.targets import follow, frozen_copy
 from agents.td3 import smoothed_target
 from training.core import Batch, Budget, Counters, State, require
@@ -60,13 +61,21 @@ class TD3BC:
         require_continuous(policy, "TD3+BC", ("deterministic",))
         self.policy, self._config = policy, config
         weights = generator(seed, "critics")
-        self._critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self._target_policy, self._target = frozen_copy(policy), frozen_copy(self._critics)
-        acting, judging = dict(policy.named_parameters()), dict(self._critics.named_parameters())
+        self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self._target_policy, self.target = frozen_copy(policy), frozen_copy(self.critics)
+        acting, judging = dict(policy.named_parameters()), dict(self.critics.named_parameters())
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._rng = generator(seed, "learning")
         self._gradient_steps = 0
+        self._parts: Parts = {
+            "critics": self.critics,
+            "target_policy": self._target_policy,
+            "target": self.target,
+            "actor_optimizer": self._actor_optimizer,
+            "critic_optimizer": self._critic_optimizer,
+            "rng": self._rng,
+        }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -77,40 +86,32 @@ class TD3BC:
         if self._gradient_steps % self._config.actor_gradient_steps == 0:
             measured.append(self._actor_optimizer.step(self._actor_loss, data, now))
             follow(self._target_policy, self.policy, self._config.tau)
-            follow(self._target, self._critics, self._config.tau)
+            follow(self.target, self.critics, self._config.tau)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
-        goal = smoothed_target(self.policy, self._target_policy, self._target, self._config, batch)
-        values = self._critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+        goal = smoothed_target(
+            self.policy,
+            self._target_policy,
+            self.target,
+            batch,
+            std=self._config.smoothing_std,
+            clip=self._config.smoothing_clip,
+        )
+        values = self.critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
         loss = (values - goal).square().sum(0)
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
         action = self.policy.action(batch)
-        value = self._critics(seen(self.policy, batch), action)[0].squeeze(-1)
+        value = self.critics(seen(self.policy, batch), action)[0].squeeze(-1)
         distance = (action - batch["action"].flatten(1)).square().mean(-1)
         loss = distance - self._config.value_weight / value.detach().abs().mean() * value  # equations 3 and 5
         return Loss(loss.sum(), len(loss), {"policy/distance": Mean(distance.detach().mean())})
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "critics": self._critics.state_dict(),
-            "target_policy": self._target_policy.state_dict(),
-            "target": self._target.state_dict(),
-            "actor_optimizer": self._actor_optimizer.state_dict(),
-            "critic_optimizer": self._critic_optimizer.state_dict(),
-            "rng": self._rng.get_state(),
-            "gradient_steps": self._gradient_steps,
-        }
+        return {**save_parts(self.policy, self._parts), "gradient_steps": self._gradient_steps}
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._critics.load_state_dict(state["critics"])
-        self._target_policy.load_state_dict(state["target_policy"])
-        self._target.load_state_dict(state["target"])
-        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
-        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
-        self._rng.set_state(state["rng"])
+        load_parts(self.policy, self._parts, state)
         self._gradient_steps = state["gradient_steps"]

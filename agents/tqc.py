@@ -6,16 +6,18 @@ Soft actor-critic whose critics give quantiles, of which the target leaves out t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, seen
+from agents.parts import Parts, load_parts, save_parts
 from agents.qr_dqn import quantile_huber
 from agents.replay import minibatches
+from agents.sac import sac_actor_loss
 from agents.targets import follow, frozen_copy
+from agents.temperature import Temperature, require_positive_temperature
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
@@ -51,8 +53,7 @@ class TQCConfig:
         require(self.quantiles >= 1, "quantiles", self.quantiles, "at least 1")
         dropped = self.dropped_quantiles
         require(0 <= dropped < self.quantiles, "dropped_quantiles", dropped, f"0 to {self.quantiles - 1}")
-        start = self.initial_temperature
-        require(start > 0, "initial_temperature", start, "a number above 0")
+        require_positive_temperature(self.initial_temperature)
 
 
 class TQC:
@@ -63,16 +64,23 @@ class TQC:
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         weights = generator(seed, "critics")
         shape = {"members": config.critics, "outputs": config.quantiles}
-        self._critics = Critics(policy, config.critic_network, weights, **shape).to(policy.device)
-        self._target = frozen_copy(self._critics)
-        self._log_temperature = nn.Parameter(torch.full((), log(config.initial_temperature), device=policy.device))
-        entropy = config.target_entropy
-        self._target_entropy = -float(policy.head.size) if entropy is None else entropy
-        acting = {**dict(policy.named_parameters()), "log_temperature": self._log_temperature}
+        self.critics = Critics(policy, config.critic_network, weights, **shape).to(policy.device)
+        self.target = frozen_copy(self.critics)
+        entropy = -float(policy.head.size) if config.target_entropy is None else config.target_entropy
+        self._temperature = Temperature(config.initial_temperature, entropy).to(policy.device)
+        acting = {**dict(policy.named_parameters()), "log_temperature": self._temperature.log}
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = dict(self._critics.named_parameters())
+        judging = dict(self.critics.named_parameters())
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._rng = generator(seed, "learning")
+        self._parts: Parts = {
+            "critics": self.critics,
+            "target": self.target,
+            "temperature": self._temperature,
+            "actor_optimizer": self._actor_optimizer,
+            "critic_optimizer": self._critic_optimizer,
+            "rng": self._rng,
+        }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -82,52 +90,32 @@ class TQC:
         for rows in minibatches(data, self._minibatch_size):
             measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
             measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
-            follow(self._target, self._critics, self._config.tau)
+            follow(self.target, self.critics, self._config.tau)
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
-        temperature, config = self._log_temperature.detach().exp(), self._config
+        temperature, config = self._temperature(), self._config
         kept = config.critics * (config.quantiles - config.dropped_quantiles)
-        goal = truncated_target(self.policy, self._target, temperature, kept, batch)
-        quantiles = self._critics(seen(self.policy, batch), batch["action"].flatten(1))
+        goal = truncated_target(self.policy, self.target, temperature, kept, batch)
+        quantiles = self.critics(seen(self.policy, batch), batch["action"].flatten(1))
         # Averaged over quantiles and targets, summed over the critics (section 3.3).
         loss = quantile_huber(quantiles, goal).sum(0) / config.quantiles
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(quantiles.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        action, log_prob = self.policy.reparametrized(batch, batch["noise"])
-        value = self._critics(seen(self.policy, batch), action).mean((0, -1))
-        temperature = self._log_temperature.exp()
-        # Each is differentiated by its own parameters only.
-        actor_loss = temperature.detach() * log_prob - value
-        temperature_loss = -temperature * (log_prob.detach() + self._target_entropy)
-        measured: Metrics = {
-            "policy/entropy": Mean(-log_prob.detach().mean()),
-            "policy/temperature": Mean(temperature.detach()),
-        }
-        return Loss((actor_loss + temperature_loss).sum(), len(log_prob), measured)
+        return sac_actor_loss(self.policy, self._value, self._temperature, batch)
+
+    def _value(self, obs: Batch, action: Tensor) -> Tensor:
+        """The mean of all critics' quantiles, [B]."""
+        value: Tensor = self.critics(obs, action).mean((0, -1))
+        return value
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "critics": self._critics.state_dict(),
-            "target": self._target.state_dict(),
-            "log_temperature": self._log_temperature,
-            "actor_optimizer": self._actor_optimizer.state_dict(),
-            "critic_optimizer": self._critic_optimizer.state_dict(),
-            "rng": self._rng.get_state(),
-        }
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._critics.load_state_dict(state["critics"])
-        self._target.load_state_dict(state["target"])
-        with torch.no_grad():
-            self._log_temperature.copy_(state["log_temperature"])
-        self._actor_optimizer.load_state_dict(state["actor_optimizer"])
-        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
-        self._rng.set_state(state["rng"])
+        load_parts(self.policy, self._parts, state)
 
 
 @torch.no_grad()

@@ -152,7 +152,7 @@ def test_its_values_approach_the_exact_ones(name: str, time_limit: int | None) -
     batch: Batch = {"obs": torch.arange(3)}
     with torch.no_grad():
         if name == "sac_discrete":
-            values = training.agent._critics(batch).amin(0)
+            values = training.agent.critics(batch).amin(0)
         else:
             values = training.policy.values(training.policy(batch))
     exact = TabularEnv.solve(0.8)
@@ -218,18 +218,11 @@ def test_compiled_it_learns_the_same(name: str) -> None:
 def test_each_of_its_parameters_is_trained_and_only_by_its_own_loss(name: str) -> None:
     training = Training(name, env_for(name, "gym"))
     agent = training.agent
-    modules = {
-        "policy": training.policy,
-        "critics": next(
-            (getattr(agent, name) for name in ("critics", "_critics", "_critic") if hasattr(agent, name)), None
-        ),
-    }
+    modules = {"policy": training.policy} | ({"critics": agent.critics} if hasattr(agent, "critics") else {})
     learning = getattr(agent, "_learning", agent)
     optimizers = [value for key, value in vars(learning).items() if key.endswith("optimizer")]
     before = {
-        key: {part: value.clone() for part, value in module.named_parameters()}
-        for key, module in modules.items()
-        if module is not None
+        key: {part: value.clone() for part, value in module.named_parameters()} for key, module in modules.items()
     }
     for key in before:
         check_coverage(modules[key], optimizers)

@@ -24,7 +24,7 @@ from agents.qr_dqn import qr_dqn_target, quantile_huber
 from agents.sac import soft_target
 from agents.sac_discrete import soft_target as discrete_soft_target
 from agents.targets import copy_weights, follow, frozen_copy
-from agents.td3 import TD3Config, smoothed_target
+from agents.td3 import smoothed_target
 from agents.tqc import truncated_target
 from training.core import Batch, UserError
 from training.networks import MLP, Dueling, EnsembleMLP, NetworkConfig, NoisyLinear
@@ -191,7 +191,7 @@ def test_td3s_target_is_smoothed_by_clipped_noise() -> None:
     policy, target_policy, batch = make_actor(config), make_actor(config), make_batch(discrete=False)
     critics = spread(Critics(policy, NETWORK, generator(6), members=2))
     batch["next_noise"][0] = torch.tensor([100.0, -100.0])
-    found = smoothed_target(policy, target_policy, critics, TD3Config(), batch)
+    found = smoothed_target(policy, target_policy, critics, batch, std=0.2, clip=0.5)
     noise = (0.2 * batch["next_noise"]).clamp(-0.5, 0.5)
     action = (target_policy.action({"obs": batch["next_obs"]}) + noise).clamp(-1, 1)
     value = critics({"obs": batch["next_obs"]}, action).squeeze(-1).amin(0)

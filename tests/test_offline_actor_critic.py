@@ -111,7 +111,7 @@ def test_each_of_its_parameters_is_trained(name: str) -> None:
     training = Training(name)
     agent = training.agent
     optimizers = [value for key, value in vars(agent).items() if key.endswith("optimizer")]
-    modules = [training.policy, agent._critics, *([agent._value] if name == "iql" else [])]
+    modules = [training.policy, agent.critics, *([agent._value] if name == "iql" else [])]
     before = [[p.clone() for p in module.parameters()] for module in modules]
     for _ in range(2):
         training.update()
@@ -182,7 +182,7 @@ def test_the_conservative_penalty_is_the_soft_maximum_minus_the_datas_value() ->
                     action, log_prob = policy.reparametrized(one, noise, prefix)
                     drawn.append((action[0], log_prob[0]))
                 for action, log_prob in drawn:
-                    value = agent._critics({"obs": batch["obs"][row : row + 1]}, action[None])[:, 0, 0]
+                    value = agent.critics({"obs": batch["obs"][row : row + 1]}, action[None])[:, 0, 0]
                     terms.append(value - log_prob)
             expected = torch.stack(terms).exp().mean(0).log()
             torch.testing.assert_close(found[:, row], expected, rtol=1e-4, atol=1e-5)
