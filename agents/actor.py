@@ -24,6 +24,7 @@ class ActorConfig:
 
     network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
     normalize_observation: bool = False
+    """By the running mean and variance of the observations that are learned from, as often as they are."""
     distribution: Literal["gaussian", "state_dependent", "deterministic"] = "gaussian"
     """Of continuous actions, pressed through tanh into their range: a Gaussian whose deviations the network gives; one
     whose noise is a function of the observation for some steps (gSDE, Raffin et al. 2021,
@@ -165,6 +166,7 @@ def require_continuous(policy: Actor, algorithm: str, distributions: tuple[str, 
 def _head(space: Space[Any]) -> Categorical | SquashedGaussian:
     if isinstance(space, spaces.Discrete):
         return Categorical(int(space.n))
-    if is_float_box(space) and space.is_bounded("both"):
+    if is_float_box(space) and space.shape and space.is_bounded("both"):
         return SquashedGaussian(space.shape)
-    raise UserError(f"action space {space}: an actor takes Discrete or a Box of floats with bounds on both sides")
+    takes = "Discrete or a Box of floats, of at least one dimension, with bounds on both sides"
+    raise UserError(f"action space {space}: an actor takes {takes}")

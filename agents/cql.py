@@ -14,7 +14,7 @@ from torch import Tensor
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, seen
 from agents.heads import SquashedGaussian
-from agents.parts import Parts, load_parts, save_parts
+from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.sac import sac_actor_loss, soft_target
 from agents.targets import follow, frozen_copy
 from agents.temperature import Temperature, require_positive_temperature
@@ -71,7 +71,7 @@ class CQL:
         self._temperature = Temperature(config.initial_temperature, entropy).to(policy.device)
         acting = {**dict(policy.named_parameters()), "log_temperature": self._temperature.log}
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = dict(self.critics.named_parameters())
+        judging = prefixed("critics", self.critics)
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._rng = generator(seed, "learning")
         self._parts: Parts = {

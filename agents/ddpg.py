@@ -9,7 +9,7 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, seen
-from agents.parts import Parts, load_parts, save_parts
+from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
 from training.core import Batch, Budget, Counters, State, require
@@ -22,7 +22,10 @@ from training.seeding import generator
 
 @dataclass(frozen=True)
 class DDPGConfig:
-    """DDPG's numbers; the defaults are the paper's (section 7), without its weight decay."""
+    """DDPG's numbers; the defaults are the paper's (section 7), without its weight decay.
+
+    The critic sees the action from its first layer on, there from the second.
+    """
 
     gamma: float = 0.99
     tau: float = 0.001
@@ -44,7 +47,7 @@ class DDPG:
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         self.critics = Critics(policy, config.critic_network, generator(seed, "critics"), members=1).to(policy.device)
         self._target_policy, self.target = frozen_copy(policy), frozen_copy(self.critics)
-        acting, judging = dict(policy.named_parameters()), dict(self.critics.named_parameters())
+        acting, judging = dict(policy.named_parameters()), prefixed("critics", self.critics)
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._parts: Parts = {

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from agents.q_learning import EpsilonConfig, QLearning
+from agents.q_learning import EpsilonConfig, QLearning, check
 from agents.q_network import QNetwork
-from training.core import Batch, Budget, Counters, State, UserError, require
+from training.core import Batch, Budget, Counters, State, UserError
 from training.metrics import Metrics
 from training.optimizer import Loss
 from training.optimizer_config import OptimizerConfig
@@ -33,9 +33,7 @@ class DQNConfig:
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-4, max_grad_norm=10.0)
 
     def __post_init__(self) -> None:
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        steps = self.target_gradient_steps
-        require(steps >= 1, "target_gradient_steps", steps, "at least 1")
+        check(self)
 
 
 class DQN:

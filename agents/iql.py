@@ -13,7 +13,7 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, StateValue, seen
-from agents.parts import Parts, load_parts, save_parts
+from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.targets import follow, frozen_copy
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics, merge_metrics
@@ -69,9 +69,9 @@ class IQL:
         self._value = StateValue(policy, config.critic_network, weights).to(policy.device)
         acting = dict(policy.named_parameters())
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = dict(self.critics.named_parameters())
+        judging = prefixed("critics", self.critics)
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
-        valuing = dict(self._value.named_parameters())
+        valuing = prefixed("value", self._value)
         self._value_optimizer = Optimizer(valuing, config.critic_optimizer, until=until, name="value")
         self._parts: Parts = {
             "critics": self.critics,

@@ -40,6 +40,10 @@ class OffPolicyConfig(ActingConfig):
         takes = f"fewer than the {self.env_steps} env steps of the run"
         warmup = self.replay.warmup_env_steps
         require(warmup < self.env_steps, "replay.warmup_env_steps", warmup, takes)
+        exponent = self.replay.priority_exponent
+        feeds_back = isinstance(self.policy, QNetworkConfig)
+        takes = f"0: {type(self.agent).__name__} draws all transitions alike"
+        require(not exponent or feeds_back, "replay.priority_exponent", exponent, takes)
 
 
 def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:

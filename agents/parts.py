@@ -15,6 +15,11 @@ from training.optimizer import Optimizer
 Parts: TypeAlias = Mapping[str, nn.Module | Optimizer | torch.Generator]
 
 
+def prefixed(name: str, module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of a part under names that no parameter of the policy has."""
+    return {f"{name}.{key}": value for key, value in module.named_parameters()}
+
+
 def save_parts(policy: NetworkPolicy, parts: Parts) -> State:
     """The state of a policy and of what its algorithm has beside it."""
     states = {

@@ -15,7 +15,7 @@ from envs.config import EnvConfig
 from envs.making import make_vec
 from training.checkpoint import CheckpointConfig, DamagedError
 from training.core import Algorithm, Budget, Every, Stream, Unit, require
-from training.execution import choose_compile, choose_device, choose_threads
+from training.execution import OnDevice, choose_compile, choose_device, choose_threads
 from training.fit import fit
 from training.optimizer_config import all_can_compile, optimizers_of, with_compile
 from training.run import Run
@@ -143,7 +143,8 @@ def learn(
 ) -> None:
     """`fit`, then the last measurements: of the policy at the end, and of the best checkpoint's."""
     log = run.open_log(every=config.log_every, until=until)
-    checkpoint = run.checkpoint({"agent": agent, "stream": stream}, config.checkpoint)
+    parts = {"agent": agent, "stream": stream, "device": OnDevice(choose_device(run, config.device))}
+    checkpoint = run.checkpoint(parts, config.checkpoint)
     now = fit(agent, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
     policy = policy_of(agent.state_dict())
     final = evaluate.final(policy)

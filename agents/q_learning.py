@@ -45,6 +45,9 @@ class QLearningConfig(Protocol):
     """What every one of these algorithms' configs says."""
 
     @property
+    def gamma(self) -> float: ...
+
+    @property
     def target_gradient_steps(self) -> int: ...
 
     @property
@@ -52,6 +55,15 @@ class QLearningConfig(Protocol):
 
     @property
     def optimizer(self) -> OptimizerConfig: ...
+
+
+def check(config: QLearningConfig) -> None:
+    """The checks of what all of these configs say."""
+    require(0 <= config.gamma <= 1, "gamma", config.gamma, "a number from 0 to 1")
+    steps = config.target_gradient_steps
+    require(steps >= 1, "target_gradient_steps", steps, "at least 1")
+    parts = config.optimizer.micro_batches
+    require(parts == 1, "optimizer.micro_batches", parts, "1: the errors of a minibatch are kept in one piece")
 
 
 class QLearning:
@@ -73,6 +85,8 @@ class QLearning:
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "noise on weights")
         self._gradient_steps = 0
+        policy.epsilon.fill_(config.epsilon.initial)
+        policy.draw_noise(self._rng)
         # What a compiled loss writes into beside its sum.
         self._error = torch.zeros(minibatch_size, device=policy.device)
 
@@ -97,6 +111,7 @@ class QLearning:
             if self._gradient_steps % self._config.target_gradient_steps == 0:
                 copy_weights(self.target, self.policy)
         self.policy.update_normalizers(data)
+        self.policy.draw_noise(self._rng)  # what it acts with is not what it learned with
         epsilon = self._config.epsilon.at(self._until.fraction(now))
         self.policy.epsilon.fill_(epsilon)
         metrics = merge_metrics(measured) | {"policy/epsilon": Last(epsilon)}

@@ -13,9 +13,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from agents.c51 import taken
 from agents.dqn import best_action
-from agents.q_learning import EpsilonConfig, QLearning
+from agents.q_learning import EpsilonConfig, QLearning, check
 from agents.q_network import QNetwork
-from training.core import Batch, Budget, Counters, State, UserError, require
+from training.core import Batch, Budget, Counters, State, UserError
 from training.metrics import Metrics
 from training.optimizer import Loss
 from training.optimizer_config import OptimizerConfig
@@ -34,9 +34,7 @@ class QRDQNConfig:
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-5, eps=0.01 / 32)
 
     def __post_init__(self) -> None:
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        steps = self.target_gradient_steps
-        require(steps >= 1, "target_gradient_steps", steps, "at least 1")
+        check(self)
 
 
 class QRDQN:

@@ -15,8 +15,11 @@ from agents.policy import NetworkPolicy
 from agents.replay_buffer import ReplayBuffer
 from agents.sum_tree import Rows
 from training.core import Batch, Budget, Counters, State, UserError, require
-from training.metrics import Last, Metrics
+from training.metrics import Last, Metrics, merge_metrics
 from training.seeding import generator
+
+WARMUP_HORIZON = 128
+"""Steps of each environment that are collected at a time before the first update."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,11 @@ class Replay:
         self._gamma, self._until, self._compute_reward = gamma, until, compute_reward
         self._rng = generator(seed, "replay")
         self._buffer = ReplayBuffer(config.capacity, collector.num_envs)
+        warmup_horizon = -(-config.warmup_env_steps // collector.num_envs)
+        horizon = max(config.horizon, min(warmup_horizon, WARMUP_HORIZON))
+        # Each step may end an episode, whose last observation has a row of its own.
+        takes = f"more than {2 * horizon * collector.num_envs}: {horizon} steps of each environment come at once"
+        require(self._buffer.places > 2 * horizon, "replay.capacity", config.capacity, takes)
         if config.priority_exponent:
             self._buffer.prioritize()
 
@@ -105,12 +113,15 @@ class Replay:
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
         self._collector.publish(self._policy, version=now.updates)
         config, env_steps = self._config, 0
-        if now.env_steps == 0 and config.warmup_env_steps:
-            warmup_horizon = -(-config.warmup_env_steps // self._collector.num_envs)
-            rollout, _ = self._collector.collect(warmup_horizon, config.warmup_mode)
+        collected = []
+        while now.env_steps == 0 and env_steps < config.warmup_env_steps:
+            left = -(-(config.warmup_env_steps - env_steps) // self._collector.num_envs)
+            rollout, metrics = self._collector.collect(min(left, WARMUP_HORIZON), config.warmup_mode)
             env_steps += self._add(rollout)
+            collected.append(metrics)
         rollout, metrics = self._collector.collect(config.horizon)
         env_steps += self._add(rollout)
+        metrics = merge_metrics([*collected, metrics])
         batch = self._draw(now)
         metrics["replay/size_bytes"] = Last(self._buffer.nbytes)
         samples = len(batch["reward"])
@@ -125,7 +136,7 @@ class Replay:
         config, buffer = self._config, self._buffer
         count = config.gradient_steps * config.minibatch_size
         if config.priority_exponent:
-            rows, probability = buffer.draw_by_priority(count, self._rng)
+            rows, probability = buffer.draw_by_priority(config.gradient_steps, config.minibatch_size, self._rng)
             batch = buffer.transitions_at(rows, gamma=self._gamma, n_step=config.n_step)
             beta = config.importance_exponent + (1 - config.importance_exponent) * self._until.fraction(now)
             weight = probability**-beta

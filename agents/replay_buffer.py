@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from agents.sum_tree import Rows, SumTree
 from envs.vector import Arrays
-from training.core import Batch, State, UserError
+from training.core import Batch, State
 from training.serialization import Segment
 
 SEGMENT_ROWS = 65_536
@@ -56,20 +56,17 @@ class ReplayBuffer:
     def add(self, rollout: Batch) -> None:
         """Takes in a rollout [T, N]; steps that are not `valid` are no transitions and leave no row."""
         arrays = {key: value.numpy() for key, value in rollout.items()}
-        horizon, num_envs = arrays["reward"].shape
+        horizon = len(arrays["reward"])
         ended = arrays["terminated"] | arrays["truncated"]
         taken = arrays.get("valid", np.ones_like(ended))
         seen = [key for key in arrays if key.split("/")[0] in ("obs", "action_mask")]
         done = [key for key in arrays if key.split("/")[0] in ("action", "reward", "terminated")]
         if not self._columns:
             self._allocate({key: arrays[key] for key in seen + done})
+        self._close_episodes(arrays["is_first"][0])
         # An episode's end takes a second row.
         used = taken.astype(np.int64) + ended
-        if used.sum(0).max() >= self.places:
-            raise UserError(
-                f"replay.capacity = {self.rows}: it takes more than the {horizon} steps of {num_envs} environments "
-                "that are collected at a time"
-            )
+        assert used.sum(0).max() < self.places, "the stream collects less than the ring holds"
         place = self._written + np.cumsum(used, 0) - used
         t, n = taken.nonzero()
         rows = self._row(place[t, n], n)
@@ -83,18 +80,32 @@ class ReplayBuffer:
         self._written += used.sum(0)
         open_rows = self._open_rows
         for key in seen:
-            final = arrays.get(key.replace("obs", "final_obs", 1))
-            self._columns[key][final_rows] = True if final is None else final  # a mask that nobody reported
+            # Nobody reports what is allowed after the end of an episode.
+            final = True if key == "action_mask" else arrays[key.replace("obs", "final_obs", 1)]
+            self._columns[key][final_rows] = final
             self._columns[key][open_rows] = arrays[key][horizon]
         self._columns["acted"][final_rows] = False
         self._columns["acted"][open_rows] = False
         for env, end in zip(n, final_place, strict=True):
-            places = np.arange(max(self._episode_start[env], end + 1 - self.places), end)
-            self._columns["episode_end"][self._row(places, env)] = end
-            self._episode_start[env] = end + 1
+            self._end_episode(env, end)
         if self._priorities is not None:
             self._priorities.set(rows, self._max_priority)
             self._priorities.set(np.concatenate([final_rows, open_rows]), 0.0)
+
+    def _end_episode(self, env: int, end: int) -> None:
+        """Row number `end` of environment `env` is the last one of its episode: what is left of it is told so."""
+        places = np.arange(max(self._episode_start[env], self._written[env] + 1 - self.places), end)
+        self._columns["episode_end"][self._row(places, env)] = end
+        self._episode_start[env] = end + 1
+
+    def _close_episodes(self, begins_anew: NDArray[np.bool_]) -> None:
+        """Of environments that begin anew [N] in the middle of an episode, as one does that could not be restored.
+
+        What was seen last stays the last observation of the old episode, which counts as truncated there.
+        """
+        for env in np.flatnonzero(begins_anew & (self._written > self._episode_start)):
+            self._written[env] += 1
+            self._end_episode(int(env), int(self._written[env]) - 1)
 
     def draw(self, count: int, rng: torch.Generator) -> Rows:
         """Rows of `count` transitions, each as likely as every other."""
@@ -114,21 +125,25 @@ class ReplayBuffer:
         """From now on transitions have priorities; new ones the highest there was."""
         self._priorities = SumTree(self.rows)
 
-    def draw_by_priority(self, count: int, rng: torch.Generator) -> tuple[Rows, NDArray[np.float64]]:
-        """Rows of `count` transitions and the probability [count] of each.
+    def draw_by_priority(self, minibatches: int, size: int, rng: torch.Generator) -> tuple[Rows, NDArray[np.float64]]:
+        """Rows [minibatches * size] of transitions and the probability of each.
 
-        One is drawn from each of `count` equal shares of the total priority (Schaul et al. 2016, section 3.3).
+        In a minibatch one is drawn from each of `size` equal shares of the total priority (Schaul et al. 2016, section
+        3.3).
         """
         tree = self._priorities
         assert tree is not None
-        shares = np.arange(count) + torch.rand(count, generator=rng, dtype=torch.float64).numpy()
-        rows = tree.find(shares * (tree.total / count))
+        drawn: NDArray[np.float64] = torch.rand(minibatches, size, generator=rng, dtype=torch.float64).numpy()
+        mass: NDArray[np.float64] = (drawn + np.arange(size)) * (tree.total / size)
+        rows = tree.find(mass.reshape(-1))
         return rows, tree[rows] / tree.total
 
     def set_priorities(self, rows: Rows, priorities: NDArray[np.float64]) -> None:
         """New priorities [B], above 0, for rows drawn since the last `add`."""
         assert self._priorities is not None
-        self._max_priority = max(self._max_priority, float(priorities.max()))
+        known = np.isfinite(priorities)  # an update that was skipped has none
+        rows, priorities = rows[known], priorities[known]
+        self._max_priority = float(priorities.max(initial=self._max_priority))
         self._priorities.set(rows, priorities)
 
     def transitions_at(self, rows: Rows, *, gamma: float, n_step: int = 1) -> Batch:

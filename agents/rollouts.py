@@ -29,13 +29,10 @@ class Rollouts:
         self._policy = policy
         self._horizon = horizon
         self._reward_scale = reward_scale
-        self._resumed = False
 
     @property
     def inexact(self) -> list[str]:
-        on_gpu = self._resumed and self._policy.device.type != "cpu"
-        reasons = ["resumed on a GPU, whose kernels need not give the same bits twice"] if on_gpu else []
-        return reasons + self._collector.inexact
+        return self._collector.inexact
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
         self._collector.publish(self._policy, version=now.updates)
@@ -55,7 +52,6 @@ class Rollouts:
         return {"collector": self._collector.state_dict(), "reward_scale": scale}
 
     def load_state_dict(self, state: State) -> None:
-        self._resumed = True
         self._collector.load_state_dict(state["collector"])
         if self._reward_scale is not None:
             self._reward_scale.load_state_dict(state["reward_scale"])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from agents.actor import Actor
 from agents.critics import DiscreteCritics, seen
-from agents.parts import Parts, load_parts, save_parts
+from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
 from agents.temperature import Temperature, require_positive_temperature
@@ -67,7 +67,7 @@ class SACDiscrete:
         self._temperature = Temperature(config.initial_temperature, target_entropy).to(policy.device)
         acting = {**dict(policy.named_parameters()), "log_temperature": self._temperature.log}
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = dict(self.critics.named_parameters())
+        judging = prefixed("critics", self.critics)
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._parts: Parts = {
             "critics": self.critics,

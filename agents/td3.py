@@ -12,7 +12,7 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, seen
-from agents.parts import Parts, load_parts, save_parts
+from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
 from training.core import Batch, Budget, Counters, State, require
@@ -25,7 +25,7 @@ from training.seeding import generator
 
 @dataclass(frozen=True)
 class TD3Config:
-    """TD3's numbers; the defaults are the paper's (section 6.1), with the step size of its published code."""
+    """TD3's numbers; the defaults are the paper's, with networks and step size of its published code."""
 
     gamma: float = 0.99
     tau: float = 0.005
@@ -59,7 +59,7 @@ class TD3:
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
         self._target_policy, self.target = frozen_copy(policy), frozen_copy(self.critics)
-        acting, judging = dict(policy.named_parameters()), dict(self.critics.named_parameters())
+        acting, judging = dict(policy.named_parameters()), prefixed("critics", self.critics)
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._rng = generator(seed, "learning")

@@ -11,7 +11,7 @@ import torch
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, seen
-from agents.parts import Parts, load_parts, save_parts
+from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.targets import follow, frozen_copy
 from agents.td3 import smoothed_target
 from training.core import Batch, Budget, Counters, State, require
@@ -63,7 +63,7 @@ class TD3BC:
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
         self._target_policy, self.target = frozen_copy(policy), frozen_copy(self.critics)
-        acting, judging = dict(policy.named_parameters()), dict(self.critics.named_parameters())
+        acting, judging = dict(policy.named_parameters()), prefixed("critics", self.critics)
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self._rng = generator(seed, "learning")

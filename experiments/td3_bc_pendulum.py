@@ -20,7 +20,7 @@ FAST = OptimizerConfig(learning_rate=1e-3)
 
 @dataclass(frozen=True, kw_only=True)
 class Config(offline_actor_critic.OfflineActorCriticConfig):
-    """The paper's settings with small networks and TD3's discount on this task."""
+    """The paper's settings with small networks, observations as they are, and TD3's discount on this task."""
 
     env: EnvConfig = EnvConfig("Pendulum-v1")
     dataset: str = record_pendulum.MIXED

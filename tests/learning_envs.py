@@ -226,5 +226,25 @@ class TabularEnv(gym.Env[Any, Any]):
         return 0 if ended else self._state, reward, ended, False, {}
 
 
+class SeenEnv(gym.Env[Any, Any]):
+    """A picture of a level of grey that an action is to match."""
+
+    observation_space = spaces.Box(0, 255, (8, 8, 1), np.uint8)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return self._draw(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        reward = -abs(float(action[0]) - self._level / 127.5 + 1)
+        return self._draw(), reward, False, False, {}
+
+    def _draw(self) -> Any:
+        self._level = int(self.np_random.integers(256))
+        return np.full((8, 8, 1), self._level, np.uint8)
+
+
+gym.register("Seen-v0", SeenEnv, max_episode_steps=10)
 gym.register("Tabular-v0", TabularEnv)
 gym.register("Walk-v0", WalkEnv, max_episode_steps=10)

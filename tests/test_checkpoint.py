@@ -221,7 +221,7 @@ def test_a_newer_format_is_an_error_that_names_both(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(checkpoint_module, "FORMAT", 7)
     save_up_to(tmp_path, 2)
     monkeypatch.undo()
-    with pytest.raises(UserError, match=r"format 7.*up to 1"):
+    with pytest.raises(UserError, match=r"format 7.*up to 2"):
         make(tmp_path).restore()
     assert names(tmp_path) == ["0000000001", "0000000002"]
 

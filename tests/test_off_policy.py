@@ -16,6 +16,7 @@ from agents.collector import Group, LocalCollector
 from agents.ddpg import DDPG, DDPGConfig
 from agents.dqn import DQN, DQNConfig
 from agents.evaluation import play
+from agents.off_policy import OffPolicyConfig
 from agents.policy import policy_of
 from agents.q_learning import EpsilonConfig
 from agents.q_network import QNetwork, QNetworkConfig
@@ -36,7 +37,7 @@ from training.optimizer_config import OptimizerConfig, with_compile
 from training.schedules import Schedule
 from training.seeding import generator
 
-NETWORK = NetworkConfig(hidden=(32,), activation="relu")
+NETWORK = NetworkConfig(hidden=(32,), activation="relu", cnn="small")
 FAST = OptimizerConfig(learning_rate=5e-3, schedule=Schedule("linear"))
 EPSILON = EpsilonConfig(final=0.1, fraction=0.5)
 Q = QNetworkConfig(network=NETWORK)
@@ -242,6 +243,28 @@ def test_discrete_actions_given_to_a_continuous_algorithm_are_one_line(name: str
 def test_continuous_actions_given_to_a_discrete_algorithm_are_one_line(name: str) -> None:
     with pytest.raises(UserError, match=r"action space Box.* a Discrete one"):
         Training(name, EnvConfig("Pendulum-v1"))
+
+
+def test_priorities_are_for_those_that_feed_errors_back() -> None:
+    replay = ReplayConfig(priority_exponent=0.5)
+    with pytest.raises(UserError, match=r"replay\.priority_exponent = 0.5: it takes 0: SACConfig draws all"):
+        OffPolicyConfig(agent=SACConfig(), policy=ACTOR, replay=replay, env=EnvConfig("Pendulum-v1"))
+    OffPolicyConfig(agent=DQNConfig(), policy=Q, replay=replay, env=EnvConfig("CartPole-v1"))
+    with pytest.raises(UserError, match=r"optimizer\.micro_batches = 2: it takes 1"):
+        DQNConfig(optimizer=OptimizerConfig(micro_batches=2))
+
+
+def test_pictures_are_seen_by_actor_and_critics_with_their_own_eyes() -> None:
+    """Averages of the critics' weights are theirs: the saved policy keeps its own encoder."""
+    env = EnvConfig("tests.learning_envs:Seen-v0")
+    training = Training("sac", env, critic_optimizer=replace(FAST, ema_decay=0.5))
+    training.update()
+    assert training.collector.observation_space.dtype == np.uint8  # type: ignore[attr-defined]
+    saved = policy_of(copy.deepcopy(training.agent.state_dict()))
+    for key, value in training.policy.state_dict().items():
+        assert torch.equal(saved.state_dict()[key], value), key
+    buffer = training.replay.state_dict()["buffer"]["segments"][0]
+    assert buffer["obs"].dtype == np.uint8
 
 
 def test_an_algorithm_takes_the_policy_that_it_is_made_for() -> None:

@@ -111,6 +111,79 @@ def test_the_newest_rows_are_kept_whole(horizons: list[int], capacity: int, num_
     assert len(kept) + ends + 1 >= min(buffer.places, len(seen) + ends + 1) - 1
 
 
+def test_a_rollout_that_wraps_around_the_ring_ends_only_its_own_episodes() -> None:
+    """An episode ends early in a rollout that is nearly as long as the ring."""
+    buffer = ReplayBuffer(20, 1)
+    for rewards, ends in ((range(15), ()), (range(15, 32), (17,))):
+        horizon = len(rewards)
+        done = np.array([[reward in ends] for reward in rewards])
+        obs = np.arange(rewards[0], rewards[0] + horizon + 1, dtype=np.float32)
+        seen = np.where(obs > 17, obs + 100, obs) if ends else obs
+        buffer.add(
+            {
+                "obs": torch.from_numpy(seen[:, None, None]),
+                "is_first": torch.from_numpy((obs[:, None] == 0) | (obs[:, None] == 18)),
+                "action": torch.zeros(horizon, 1),
+                "reward": torch.tensor(list(rewards), dtype=torch.float32)[:, None],
+                "terminated": torch.from_numpy(done),
+                "truncated": torch.zeros(horizon, 1, dtype=torch.bool),
+                "final_index": torch.from_numpy(np.argwhere(done)),
+                "final_obs": torch.full((len(ends), 1), 18.0),
+            }
+        )
+    rows = buffer.draw(500, generator(1))
+    found = buffer.transitions_at(rows, gamma=0.9)
+    later = buffer.column("obs", buffer.later_rows(rows, np.full(500, 0.999, np.float32)))[:, 0]
+    assert (found["obs"][:, 0] >= 118).any()
+    assert (later[found["obs"][:, 0].numpy() >= 118] == 132).all()
+
+
+def test_an_environment_that_begins_anew_ends_the_old_episode() -> None:
+    """What it observes no replay gives again, so that no episode can be continued: they start again when loaded."""
+    env = EnvConfig("tests.toy_envs:Counting-v0", kwargs={"length": 50})
+    config = ReplayConfig(capacity=400, warmup_env_steps=0, horizon=5, minibatch_size=300, n_step=3)
+    first, second = Stream(env, config, num_envs=2), Stream(env, config, num_envs=2)
+    first.next()
+    second.replay.load_state_dict(first.replay.state_dict())
+    assert second.replay.inexact
+    batch, _, _ = second.replay.next(first.now)
+    steps = (batch["next_obs"] - batch["obs"])[:, 1]
+    assert set(steps.tolist()) == {1, 2, 3}, "no transition leads from one episode into another"
+    assert len(batch["obs"].unique(dim=0)) == 5
+    assert second.replay._buffer.transitions == 20, "five steps of two episodes of two environments"
+
+
+def test_masks_are_kept_and_what_follows_an_end_is_not_forbidden() -> None:
+    config = ReplayConfig(capacity=400, warmup_env_steps=10, horizon=5, minibatch_size=64)
+    stream = Stream(EnvConfig("tests.toy_envs:Masked-v0"), config)
+    for _ in range(5):
+        batch = stream.next()
+        assert batch["action_mask"].gather(1, batch["action"].unsqueeze(1)).all()
+        assert batch["next_action_mask"].any(1).all()
+
+
+def test_each_minibatch_is_drawn_from_the_whole_buffer() -> None:
+    config = ReplayConfig(
+        capacity=2_000, warmup_env_steps=900, gradient_steps=4, minibatch_size=64, priority_exponent=0.5
+    )
+    batch = Stream(SHORT, config).next()
+    for part in batch["index"].split(64):
+        assert part.min() < 200
+        assert part.max() > 700
+    for part in batch["weight"].split(64):
+        assert part.max() == 1
+
+
+def test_an_error_that_is_no_number_is_no_priority() -> None:
+    config = ReplayConfig(capacity=400, warmup_env_steps=20, minibatch_size=8, priority_exponent=0.5)
+    stream = Stream(SHORT, config)
+    batch = stream.next()
+    stream.replay.learned({"index": batch["index"], "priority": torch.full((8,), torch.nan)})
+    batch = stream.next()
+    assert len(batch["index"].unique()) > 3
+    assert batch["weight"].isfinite().all()
+
+
 def test_reset_transitions_are_no_transitions() -> None:
     """Gymnasium's own vector class resets one step late."""
     env = EnvConfig("CartPole-v1", backend="vector-entry-point", time_limit=6)
@@ -297,9 +370,8 @@ def test_what_cannot_work_is_one_line(changes: dict[str, Any], message: str) -> 
 
 def test_a_buffer_that_cannot_hold_what_is_collected_is_one_line() -> None:
     config = ReplayConfig(capacity=20, warmup_env_steps=0, horizon=30, minibatch_size=8)
-    stream = Stream(COUNTING, config)
-    with pytest.raises(UserError, match=r"replay\.capacity = 21: it takes more than the 30 steps of 3 environments"):
-        stream.next()
+    with pytest.raises(UserError, match=r"replay\.capacity = 20: it takes more than 180: 30 steps of each environment"):
+        Stream(COUNTING, config)
 
 
 def test_an_environment_without_goals_is_one_line() -> None:

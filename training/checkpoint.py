@@ -22,9 +22,9 @@ from safetensors import SafetensorError
 
 from training.core import Counters, Every, State, Stateful, UserError, require
 from training.files import sha256, sync, write_json
-from training.serialization import load_state, state_files, write_state
+from training.serialization import is_segment_of, load_state, state_files, write_state
 
-FORMAT = 1
+FORMAT = 2
 _UNFINISHED, _UNWANTED, _DAMAGED = ".unfinished", ".unwanted", ".damaged"
 
 
@@ -232,7 +232,8 @@ def read_state(folder: Path, part: str) -> State:
     manifest = _read_manifest(folder)
     if part not in manifest["parts"]:
         raise UserError(f"checkpoint {folder} has no part {part!r}: it has {', '.join(manifest['parts'])}")
-    _verify_files(folder, manifest, state_files(part))
+    own = (*state_files(part), *(name for name in manifest["sha256"] if is_segment_of(part, name)))
+    _verify_files(folder, manifest, own)
     return _load(folder, part)
 
 
@@ -307,5 +308,5 @@ def _verify_files(folder: Path, manifest: dict[str, Any], names: Iterable[str]) 
 def _load(folder: Path, part: str) -> State:
     try:
         return load_state(folder, part)
-    except (SafetensorError, ValueError, LookupError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError) as error:
         raise DamagedError(f"checkpoint {folder} is damaged: part {part!r} cannot be read ({error})") from None

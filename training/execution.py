@@ -15,7 +15,7 @@ from typing import Literal
 
 import torch
 
-from training.core import UserError
+from training.core import State, UserError
 from training.run import Run
 
 ALL_THREADS_FROM_MULTIPLICATIONS = 2**24
@@ -23,6 +23,21 @@ ALL_THREADS_FROM_MULTIPLICATIONS = 2**24
 COMPILE_FROM_GRADIENT_STEPS = 40_000
 """The rule does not ask whether the compiler's cache knows the function already: then the same command would give other
 bits on another day."""
+
+
+class OnDevice:
+    """The part of a run that says when its device keeps it from going on to the bit."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._type = device.type
+        self.inexact: list[str] = []
+
+    def state_dict(self) -> State:
+        return {"type": self._type}
+
+    def load_state_dict(self, state: State) -> None:
+        if self._type != "cpu":
+            self.inexact = ["resumed on a GPU, whose kernels need not give the same bits twice"]
 
 
 def choose_device(run: Run, asked: Literal["auto", "cpu", "cuda"]) -> torch.device:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import struct
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,11 +59,16 @@ def segment_file(part: str, name: str) -> str:
     return f"{part}.{name}.segment.safetensors"
 
 
+def is_segment_of(part: str, file: str) -> bool:
+    """Whether a file's name is that of one of the part's segments."""
+    return file.startswith(f"{part}.") and file.endswith(".segment.safetensors")
+
+
 def write_state(folder: Path, part: str, state: State, earlier: Path | None = None) -> list[str]:
     """Writes a part's state; raises TypeError with the dotted path of a value that cannot be saved.
 
-    Segments that the folder `earlier` has are not written again: their files get a second name (a hard link), so that
-    the file system frees them with the last checkpoint that names them. Returns those files' names.
+    Segments that the folder `earlier` has are not written again where the file system has hard links: their files get a
+    second name, and are freed with the last checkpoint that names them. Returns those files' names.
 
     Tensors that are contiguous, in main memory and share no storage are written without a copy. Tensors that share
     memory come back as separate tensors, parameters as plain tensors on the CPU, every mapping as a plain dict.
@@ -83,9 +87,9 @@ def _write_segment(file: Path, segment: Segment, earlier: Path | None) -> bool:
     if earlier is not None and (earlier / file.name).exists():
         try:
             os.link(earlier / file.name, file)
+            return False
         except OSError:  # a file system without hard links
-            shutil.copyfile(earlier / file.name, file)
-        return False
+            pass
     save_file({key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in segment.arrays.items()}, file)
     return True
 
