@@ -24,9 +24,9 @@ class Critics(nn.Module):
         inputs = self.encoder.out_features + policy.head.size
         self.ensemble = EnsembleMLP(inputs, network, rng, members=members, outputs=outputs)
 
-    def forward(self, obs: Batch, action: Tensor) -> Tensor:
-        """Of normalized observations [B, ...] and flat actions [B, n]."""
-        values: Tensor = self.ensemble(torch.cat([self.encoder(obs), action], -1)).float()
+    def forward(self, obs: Batch, action: Tensor, members: int | None = None) -> Tensor:
+        """Of normalized observations [B, ...] and flat actions [B, n]; with `members` that many, the first ones."""
+        values: Tensor = self.ensemble(torch.cat([self.encoder(obs), action], -1), members).float()
         return values
 
     def smallest(self, obs: Batch, action: Tensor) -> Tensor:

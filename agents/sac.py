@@ -72,9 +72,10 @@ class SAC:
         }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        device = self.policy.device
+        data = {key: value.to(device) for key, value in batch.items()}
         noise = torch.randn(2, len(data["reward"]), self.policy.head.size, generator=self._rng)
-        data["noise"], data["next_noise"] = noise.to(self.policy.device)
+        data["noise"], data["next_noise"] = noise.to(device)
         measured = []
         for rows in minibatches(data, self._minibatch_size):
             measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))

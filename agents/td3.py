@@ -74,9 +74,10 @@ class TD3:
         }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        device = self.policy.device
+        data = {key: value.to(device) for key, value in batch.items()}
         noise = torch.randn(len(data["reward"]), self.policy.head.size, generator=self._rng)
-        data["next_noise"] = noise.to(self.policy.device)
+        data["next_noise"] = noise.to(device)
         measured = []
         for rows in minibatches(data, self._minibatch_size):
             measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
@@ -102,7 +103,7 @@ class TD3:
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        value = self.critics(seen(self.policy, batch), self.policy.action(batch))[0].squeeze(-1)
+        value = self.critics(seen(self.policy, batch), self.policy.action(batch), members=1).flatten()
         return Loss(-value.sum(), len(value), {})
 
     def state_dict(self) -> State:

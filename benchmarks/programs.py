@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.measurement import Measurement, read_measurements, read_run
-from benchmarks.settings import PPOSettings
+from benchmarks.settings import Settings
 from training.core import UserError
 
 
@@ -34,7 +34,7 @@ class Program(Protocol):
 class Ours:
     """The real command line: `python -m experiments train`."""
 
-    settings: PPOSettings
+    settings: Settings
     options: tuple[str, ...] = ()
     """Of the command line, beside the settings."""
     experiment: str = "ppo_cartpole"
@@ -60,7 +60,7 @@ class Peer:
     """A module of `benchmarks.peers`, and the library without which it does not run."""
 
     module: str
-    settings: PPOSettings
+    settings: Settings
     library: str
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.programs import Ours, Overhead, Peer, Program
-from benchmarks.settings import PPOSettings
+from benchmarks.settings import OffPolicySettings, PPOSettings, Settings
 
 EAGER: tuple[str, ...] = ("--compile=false",)
 """Options of ours that keep it from compiling."""
@@ -86,23 +86,52 @@ HALF_CHEETAH = PPOSettings(
     checkpoint_every_env_steps=25_000,
 )
 
+# RL Zoo's for Pendulum-v1 (hyperparams/sac.yml, td3.yml), but for TD3's networks and warm-up; 20,000 env steps there.
+SAC = OffPolicySettings(
+    algorithm="SAC",
+    env="Pendulum-v1",
+    env_steps=5_000,
+    buffer_size=30_000,
+    warmup_env_steps=100,
+    learning_rate=1e-3,
+    gamma=0.99,
+    log_every_env_steps=1_000,
+    checkpoint_every_env_steps=2_500,
+)
+TD3 = replace(SAC, algorithm="TD3", warmup_env_steps=500, gamma=0.98)
+# RL Zoo's for CartPole-v1 (hyperparams/dqn.yml), as they are.
+DQN = OffPolicySettings(
+    algorithm="DQN",
+    env="CartPole-v1",
+    env_steps=50_000,
+    buffer_size=100_000,
+    warmup_env_steps=1_000,
+    horizon=256,
+    gradient_steps=128,
+    minibatch_size=64,
+    learning_rate=2.3e-3,
+    gamma=0.99,
+)
 
 # So short a run at CleanRL's rates ends anywhere from 170 to 500, on every side; a policy that learned nothing gets 22.
 LEARNED = 150.0
+# A pendulum that hangs or spins gets about -1,200.
+SWINGS = -700.0
 
 
 def _over_sb3(
     name: str,
     title: str,
-    ours: PPOSettings,
+    ours: Settings,
     *,
-    theirs: PPOSettings | None = None,
+    theirs: Settings | None = None,
     compiled: bool = False,
     figure: Figure = "per_second",
     floor: float,
     aim: float,
     least_return: float = LEARNED,
     experiment: str = "ppo_cartpole",
+    peer: str = "sb3",
 ) -> Workload:
     """Over Stable-Baselines3 with the same settings, or with its own; what is compiled counts from the first row on."""
     return Workload(
@@ -110,13 +139,31 @@ def _over_sb3(
         title=f"{title}, compiled" if compiled else title,
         programs=(
             Ours(ours, COMPILED if compiled else EAGER, experiment),
-            Peer("sb3", theirs or ours, "stable_baselines3"),
+            Peer(peer, theirs or ours, "stable_baselines3"),
         ),
         peer="Stable-Baselines3",
         figure="per_second_after_first_row" if compiled else figure,
         floor=floor,
         aim=aim,
         least_return=least_return,
+    )
+
+
+def _off_policy(ours: OffPolicySettings, *, floor: float, aim: float, least_return: float) -> Workload:
+    """Over Stable-Baselines3's algorithm of that name with the same settings and threads; ours is compiled."""
+    of_env = ours.env.split("-")[0]
+    work = "256 env steps, then 128 updates" if ours.horizon > 1 else "an update each env step"
+    threads = "" if ours.threads == 1 else f", {ours.threads} threads"
+    return _over_sb3(
+        f"{ours.algorithm}_{of_env}".lower() + ("" if ours.threads == 1 else f"_{ours.threads}_threads"),
+        f"{ours.algorithm} {of_env}, {work}{threads}",
+        ours,
+        compiled=True,
+        floor=floor,
+        aim=aim,
+        least_return=least_return,
+        experiment=f"{ours.algorithm}_{of_env}".lower(),
+        peer="sb3_off_policy",
     )
 
 
@@ -189,6 +236,11 @@ WORKLOADS = (
         least_return=0.0,
         experiment="ppo_half_cheetah",
     ),
+    _off_policy(SAC, floor=1.8, aim=2.2, least_return=SWINGS),
+    _off_policy(replace(SAC, threads=2), floor=2.5, aim=4.0, least_return=SWINGS),
+    _off_policy(TD3, floor=1.8, aim=2.2, least_return=SWINGS),
+    _off_policy(replace(TD3, threads=2), floor=2.5, aim=4.0, least_return=SWINGS),
+    _off_policy(DQN, floor=2.5, aim=3.5, least_return=LEARNED),
     _over_other(
         "cartpole_rllib", "PPO CartPole in process, 8 envs x 128", "RLlib", "ray_rllib", "ray", floor=5.0, aim=10.0
     ),

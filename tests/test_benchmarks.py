@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 import torch
+from stable_baselines3.common.env_util import make_vec_env
 
 from benchmarks import overhead
 from benchmarks.__main__ import main
 from benchmarks.measurement import Measurement, read_run
 from benchmarks.pairs import holds, judged, report, run_pair
+from benchmarks.peers.sb3_off_policy import make_model
 from benchmarks.profile import Timers
 from benchmarks.programs import Ours, Peer
-from benchmarks.settings import PPOSettings
-from benchmarks.workloads import EAGER, WORKLOADS, Workload
+from benchmarks.settings import OffPolicySettings, PPOSettings
+from benchmarks.workloads import DQN, EAGER, SAC, TD3, WORKLOADS, Workload
 from experiments import ppo_cartpole
 from training import report_benchmarks
 from training.config import parse_options
@@ -200,6 +202,46 @@ def test_settings_are_the_same_for_both_sides() -> None:
     assert config.evaluation.every.count > config.env_steps, "evaluated at the end only"
 
 
+@pytest.mark.parametrize("settings", [SAC, TD3, DQN], ids=lambda settings: settings.algorithm)
+def test_off_policy_settings_are_the_same_for_both_sides(settings: OffPolicySettings) -> None:
+    settings = replace(settings, learning_rate=3e-3, warmup_env_steps=70, noise_std=0.3, smoothing_std=0.4)
+    settings = replace(settings, epsilon_final=0.2, tau=0.01, gamma=0.9, seed=7, max_grad_norm=4.0)
+    assert OffPolicySettings.from_json(settings.to_json()) == settings
+    envs = make_vec_env(settings.env, settings.num_envs)
+    peer: Any = make_model(settings, envs)
+    experiment = f"experiments.{settings.algorithm}_{settings.env.split('-')[0]}".lower()
+    (ours,) = parse_options(settings.train_options(), importlib.import_module(experiment).Config())
+    agent, replay = ours.agent, ours.replay
+    assert (ours.seed, ours.num_envs, ours.env.id) == (peer.seed, peer.n_envs, settings.env)
+    assert (replay.capacity, replay.warmup_env_steps) == (peer.buffer_size, peer.learning_starts)
+    assert (replay.horizon, replay.gradient_steps) == (peer.train_freq.frequency, peer.gradient_steps)
+    assert (replay.minibatch_size, agent.gamma) == (peer.batch_size, peer.gamma)
+    assert list(ours.policy.network.hidden) == peer.policy.net_arch == [256, 256]
+    assert ours.policy.network.activation == "relu"
+    assert peer.policy.activation_fn is torch.nn.ReLU
+    if settings.algorithm == "DQN":
+        assert agent.optimizer.learning_rate == peer.learning_rate == 3e-3
+        assert agent.optimizer.max_grad_norm == peer.max_grad_norm == 4.0
+        assert agent.target_gradient_steps == replay.gradient_steps
+        assert replay.horizon == peer.target_update_interval
+        assert (agent.epsilon.initial, agent.epsilon.final) == (1.0, 0.2)
+        assert peer.exploration_schedule(1.0) == 1.0
+        assert peer.exploration_schedule(1.0 - agent.epsilon.fraction) == 0.2
+        assert not agent.double
+        return
+    assert agent.actor_optimizer.learning_rate == agent.critic_optimizer.learning_rate == peer.learning_rate == 3e-3
+    assert agent.critics == len(peer.critic.q_networks)
+    assert (agent.critic_network, agent.tau) == (ours.policy.network, peer.tau)
+    if settings.algorithm == "TD3":
+        assert agent.actor_gradient_steps == peer.policy_delay
+        assert (agent.smoothing_std, agent.smoothing_clip) == (peer.target_policy_noise, peer.target_noise_clip)
+        assert ours.policy.noise_std == peer.action_noise._sigma == 0.3
+    else:
+        assert agent.initial_temperature == peer.log_ent_coef.exp() == 1.0
+        assert agent.target_entropy is None
+        assert peer.target_entropy == -1.0
+
+
 def test_every_workload_can_be_started() -> None:
     assert len({own.name for own in WORKLOADS}) == len(WORKLOADS)
     for own in WORKLOADS:
@@ -225,6 +267,19 @@ def test_a_real_pair_of_ours_and_stable_baselines3(monkeypatch: pytest.MonkeyPat
         assert measured["started_at"] < measured["began_at"] < measured["started_at"] + measured["process_seconds"]
         assert measured["peak_memory_bytes"] > 2**26
     assert "--seed=3" in shlex.join(pair["ours"]["command"])
+
+
+def test_a_real_pair_of_off_policy_algorithms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    tiny = replace(TD3, env_steps=60, warmup_env_steps=30, log_every_env_steps=40, evaluation_episodes=10)
+    programs = (Ours(tiny, EAGER, "td3_pendulum"), Peer("sb3_off_policy", tiny, "stable_baselines3"))
+    pair = run_pair(workload(programs=programs, least_return=-2000.0), seed=3)
+    assert pair["failed"] is None
+    for who in ("ours", "peer"):
+        measured = pair[who]
+        assert measured["env_steps"] == 60
+        assert measured["first_row_env_steps"] == 40
+        assert 0 < measured["first_row_seconds"] < measured["seconds"] < measured["process_seconds"]
 
 
 def test_the_clock_stops_at_the_return_that_was_asked_for(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ kernel for a small network, and cannot be compiled together with a loss. Tests h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -72,8 +73,8 @@ class AdamGroup:
         beta1, beta2 = self._options["betas"]
         eps, decay = self._options["eps"], self._options["weight_decay"]
         step = self._steps[0].double() + 1
-        rate = (self._rate / (1 - beta1**step)).float()
-        correction = (1 - beta2**step).sqrt().float()
+        rate = (self._rate / (1 - _power(beta1, step))).float()
+        correction = (1 - _power(beta2, step)).sqrt().float()
         own = [gradients[position] for position in self._positions]
         for leaf, gradient, mean, square in zip(self._parameters, own, self._means, self._squares, strict=True):
             start = leaf
@@ -89,3 +90,8 @@ class AdamGroup:
             leaf.copy_(torch.where(good, new_leaf, leaf))
         for made in self._steps:
             made.add_(good)
+
+
+def _power(base: float, exponent: Tensor) -> Tensor:
+    """As an exponential: that the compiler computes once, but a power anew for every few of the parameters."""
+    return (exponent * (math.log(base) if base else -math.inf)).exp()

@@ -193,11 +193,12 @@ class EnsembleMLP(nn.Module):
         )
         self.members, self._activation = members, _ACTIVATIONS[config.activation]()
 
-    def forward(self, values: Tensor) -> Tensor:
-        values = values.expand(self.members, *values.shape)
+    def forward(self, values: Tensor, members: int | None = None) -> Tensor:
+        """Of all members or, with `members`, of that many, the first ones."""
+        values = values.expand(members or self.members, *values.shape)
         last = len(self.weights) - 1
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            values = torch.baddbmm(bias, values, weight)
+            values = torch.baddbmm(bias[:members], values, weight[:members])
             if index < last:
                 values = self._activation(values)
         return values

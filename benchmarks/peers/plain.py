@@ -143,4 +143,4 @@ def _linear(inputs: int, outputs: int, gain: float = 2**0.5) -> nn.Linear:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, PPOSettings)

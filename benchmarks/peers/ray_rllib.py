@@ -90,4 +90,4 @@ def _losses(result: dict[str, Any]) -> list[float]:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, PPOSettings)

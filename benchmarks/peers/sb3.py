@@ -114,4 +114,4 @@ def _evaluation(settings: PPOSettings) -> EvalCallback | None:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, PPOSettings)

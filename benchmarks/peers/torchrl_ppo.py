@@ -119,4 +119,4 @@ def _perceptron(inputs: int, outputs: int, *, gain: float) -> nn.Sequential:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, PPOSettings)
