@@ -470,7 +470,7 @@ def test_verify_judges_finished_seeds_against_target_and_baseline(capsys: pytest
     Path("README.md").write_text("before\n<!-- results:comp* -->\nold\n<!-- /results -->\nafter\n")
     assert command("results") == 0
     text = Path("README.md").read_text()
-    assert "| `compared` | score >= 300 | 106 | 102.074 to 109.926 | 5 | no | 40 | 0.0 |" in text
+    assert "| `compared` | score >= 300 | 106 | 102.074 to 109.926 | 5 | no | 40 | " in text
     assert text.startswith("before\n<!-- results:comp* -->\n| experiment |")
     assert text.endswith("|\n<!-- /results -->\nafter\n")
     assert write_docs(Path()) == []
