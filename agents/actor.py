@@ -74,7 +74,7 @@ class Actor(NetworkPolicy):
 
     def params(self, batch: Batch, prefix: str = "") -> Tensor:
         """What the head chooses by, [B, size], on `obs` or, with a prefix, on `next_obs`."""
-        obs = self.normalized({key: batch[prefix + key] for key in self.obs_spaces})
+        obs = self.seen(batch, prefix)
         features = self.trunk(self.encoder(obs))
         outputs: Tensor = self.last(features).float()
         if self._state_dependent:
@@ -87,7 +87,7 @@ class Actor(NetworkPolicy):
 
     def action(self, batch: Batch) -> Tensor:
         """The deterministic action [B, n], flat."""
-        return self.action_of(self.normalized({key: batch[key] for key in self.obs_spaces}))
+        return self.action_of(self.seen(batch))
 
     def action_of(self, obs: Batch) -> Tensor:
         """The same of observations that are normalized already."""

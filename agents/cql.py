@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from agents.actor import Actor, require_continuous
-from agents.critics import Critics, seen
+from agents.critics import Critics
 from agents.heads import SquashedGaussian
 from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.sac import sac_actor_loss, soft_target
@@ -102,7 +102,7 @@ class CQL:
     def _critic_loss(self, batch: Batch) -> Loss:
         # The target has no entropy, as in the published code.
         goal = soft_target(self.policy, self.target, torch.zeros(()), batch)
-        obs = seen(self.policy, batch)
+        obs = self.policy.seen(batch)
         values = self.critics(obs, batch["action"].flatten(1)).squeeze(-1)
         error = 0.5 * (values - goal).square().sum(0)
         penalty = (self._soft_maximum(obs, batch) - values).sum(0)  # equation 4

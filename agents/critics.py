@@ -61,8 +61,3 @@ class StateValue(nn.Module):
         """Of normalized observations [B, ...]."""
         value: Tensor = self.mlp(self.encoder(obs)).squeeze(-1).float()
         return value
-
-
-def seen(policy: Actor, batch: Batch, prefix: str = "") -> Batch:
-    """The normalized observations of `obs` or, with a prefix, of `next_obs`, under the names of the former."""
-    return policy.normalized({key: batch[prefix + key] for key in policy.obs_spaces})

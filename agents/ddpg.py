@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from agents.actor import Actor, require_continuous
-from agents.critics import Critics, seen
+from agents.critics import Critics
 from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
@@ -71,18 +71,18 @@ class DDPG:
 
     def _critic_loss(self, batch: Batch) -> Loss:
         goal = self._goal(batch)
-        values = self.critics(seen(self.policy, batch), batch["action"].flatten(1))[0].squeeze(-1)
+        values = self.critics(self.policy.seen(batch), batch["action"].flatten(1))[0].squeeze(-1)
         loss = (values - goal).square()
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        value = self.critics(seen(self.policy, batch), self.policy.action(batch))[0].squeeze(-1)
+        value = self.critics(self.policy.seen(batch), self.policy.action(batch))[0].squeeze(-1)
         return Loss(-value.sum(), len(value), {})
 
     @torch.no_grad()
     def _goal(self, batch: Batch) -> Tensor:
         """reward + discount * Q'(next_obs, pi'(next_obs)), [B]."""
-        obs = seen(self.policy, batch, "next_")
+        obs = self.policy.seen(batch, "next_")
         next_value = self.target(obs, self._target_policy.action_of(obs))[0].squeeze(-1)
         goal: Tensor = batch["reward"] + batch["discount"] * next_value
         return goal

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from agents.actor import Actor, require_continuous
-from agents.critics import Critics, StateValue, seen
+from agents.critics import Critics, StateValue
 from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.targets import follow, frozen_copy
 from training.core import Batch, Budget, Counters, State, require
@@ -93,20 +93,20 @@ class IQL:
         return merge_metrics(measured), {}
 
     def _value_loss(self, batch: Batch) -> Loss:
-        value = self._value(seen(self.policy, batch))
+        value = self._value(self.policy.seen(batch))
         loss = expectile_loss(self._target_value(batch) - value, self._config.expectile)
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(value.detach().mean())})
 
     def _critic_loss(self, batch: Batch) -> Loss:
         with torch.no_grad():
-            goal = batch["reward"] + batch["discount"] * self._value(seen(self.policy, batch, "next_"))
-        values = self.critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+            goal = batch["reward"] + batch["discount"] * self._value(self.policy.seen(batch, "next_"))
+        values = self.critics(self.policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
         loss = (values - goal).square().sum(0)  # equation 6, for each critic
         return Loss(loss.sum(), len(loss), {})
 
     def _actor_loss(self, batch: Batch) -> Loss:
         with torch.no_grad():
-            advantage = self._target_value(batch) - self._value(seen(self.policy, batch))
+            advantage = self._target_value(batch) - self._value(self.policy.seen(batch))
             weight = (self._config.inverse_temperature * advantage).exp().clamp(max=LARGEST_WEIGHT)
         action = batch["action"].clamp(-LARGEST_ACTION, LARGEST_ACTION)
         log_prob = self.policy.log_prob(batch | {"action": action})
@@ -116,7 +116,7 @@ class IQL:
     @torch.no_grad()
     def _target_value(self, batch: Batch) -> Tensor:
         """What the action of the data is worth, [B]."""
-        return self.target.smallest(seen(self.policy, batch), batch["action"].flatten(1))
+        return self.target.smallest(self.policy.seen(batch), batch["action"].flatten(1))
 
     def state_dict(self) -> State:
         return save_parts(self.policy, self._parts)

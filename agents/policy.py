@@ -155,6 +155,10 @@ class NetworkPolicy(nn.Module, ABC):
         """The batch with its observations normalized."""
         return batch | {key: normalizer(batch[key]) for key, normalizer in self.normalizers.items()}
 
+    def seen(self, batch: Batch, prefix: str = "") -> Batch:
+        """The normalized observations of `obs` or, with a prefix, of `next_obs`, under the names of the former."""
+        return self.normalized({key: batch[prefix + key] for key in self.obs_spaces})
+
     def update_normalizers(self, batch: Batch) -> None:
         """Takes the observations into the running statistics, once they have been learned from."""
         for key, normalizer in self.normalizers.items():

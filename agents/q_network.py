@@ -72,7 +72,7 @@ class QNetwork(NetworkPolicy):
 
     def forward(self, batch: Batch, prefix: str = "") -> Tensor:
         """What the network says of every action, [B, actions, atoms], on `obs` or, with a prefix, on `next_obs`."""
-        obs = self.normalized({key: batch[prefix + key] for key in self.obs_spaces})
+        obs = self.seen(batch, prefix)
         outputs: Tensor = self.q(self.encoder(obs)).float().unflatten(-1, (self.actions, self.config.atoms))
         return outputs
 

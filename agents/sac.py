@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.actor import Actor, require_continuous
-from agents.critics import Critics, seen
+from agents.critics import Critics
 from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
@@ -87,7 +87,7 @@ class SAC:
     def _critic_loss(self, batch: Batch) -> Loss:
         temperature = self._temperature()
         goal = soft_target(self.policy, self.target, temperature, batch)
-        values = self.critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+        values = self.critics(self.policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
         # Half the squared error, summed over the critics (equation 5).
         loss = 0.5 * (values - goal).square().sum(0)
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
@@ -114,7 +114,7 @@ def sac_actor_loss(policy: Actor, value: Value, temperature: Temperature, batch:
     `noise` [B, n] makes the actions a. Each is differentiated by its own parameters only.
     """
     action, log_prob = policy.reparametrized(batch, batch["noise"])
-    actor_loss = temperature() * log_prob - value(seen(policy, batch), action)
+    actor_loss = temperature() * log_prob - value(policy.seen(batch), action)
     measured: Metrics = {
         "policy/entropy": Mean(-log_prob.detach().mean()),
         "policy/temperature": Mean(temperature()),
@@ -129,6 +129,6 @@ def soft_target(policy: Actor, target: Critics, temperature: Tensor, batch: Batc
     `next_noise` [B, n] makes the next actions a'.
     """
     next_action, log_prob = policy.reparametrized(batch, batch["next_noise"], "next_")
-    next_value = target.smallest(seen(policy, batch, "next_"), next_action)
+    next_value = target.smallest(policy.seen(batch, "next_"), next_action)
     goal: Tensor = batch["reward"] + batch["discount"] * (next_value - temperature * log_prob)
     return goal

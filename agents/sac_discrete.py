@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from agents.actor import Actor
-from agents.critics import DiscreteCritics, seen
+from agents.critics import DiscreteCritics
 from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
@@ -91,7 +91,7 @@ class SACDiscrete:
         temperature = self._temperature()
         goal = soft_target(self.policy, self.target, temperature, batch)
         action = batch["action"].view(1, -1, 1).expand(self._config.critics, -1, 1)
-        values = self.critics(seen(self.policy, batch)).gather(-1, action).squeeze(-1)
+        values = self.critics(self.policy.seen(batch)).gather(-1, action).squeeze(-1)
         # Half the squared error, summed over the critics (equation 4).
         loss = 0.5 * (values - goal).square().sum(0)
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
@@ -100,7 +100,7 @@ class SACDiscrete:
         log_p = self.policy.params(batch).log_softmax(-1)
         p = log_p.exp()
         with torch.no_grad():
-            value = self.critics(seen(self.policy, batch)).amin(0)
+            value = self.critics(self.policy.seen(batch)).amin(0)
         temperature = self._temperature()
         entropy = -(p * log_p).sum(-1)
         # Equations 12 and 11; each is differentiated by its own parameters only.
@@ -122,7 +122,7 @@ class SACDiscrete:
 def soft_target(policy: Actor, target: DiscreteCritics, temperature: Tensor, batch: Batch) -> Tensor:
     """reward + discount * sum_a pi(a) (min_i Q_i(next_obs, a) - temperature * log pi(a)), [B] (equations 3 and 10)."""
     log_p = policy.params(batch, "next_").log_softmax(-1)
-    next_value = target(seen(policy, batch, "next_")).amin(0)
+    next_value = target(policy.seen(batch, "next_")).amin(0)
     soft_value = (log_p.exp() * (next_value - temperature * log_p)).sum(-1)
     goal: Tensor = batch["reward"] + batch["discount"] * soft_value
     return goal

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from agents.actor import Actor, require_continuous
-from agents.critics import Critics, seen
+from agents.critics import Critics
 from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.replay import minibatches
 from agents.targets import follow, frozen_copy
@@ -98,12 +98,12 @@ class TD3:
             std=self._config.smoothing_std,
             clip=self._config.smoothing_clip,
         )
-        values = self.critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+        values = self.critics(self.policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
         loss = (values - goal).square().sum(0)
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        value = self.critics(seen(self.policy, batch), self.policy.action(batch), members=1).flatten()
+        value = self.critics(self.policy.seen(batch), self.policy.action(batch), members=1).flatten()
         return Loss(-value.sum(), len(value), {})
 
     def state_dict(self) -> State:
@@ -122,7 +122,7 @@ def smoothed_target(
 
     The normalization is that of `policy`: the target has none of its own.
     """
-    obs = seen(policy, batch, "next_")
+    obs = policy.seen(batch, "next_")
     noise = (std * batch["next_noise"]).clamp(-clip, clip)
     action = (target_policy.action_of(obs) + noise).clamp(-1.0, 1.0)
     goal: Tensor = batch["reward"] + batch["discount"] * target.smallest(obs, action)

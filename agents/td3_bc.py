@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from agents.actor import Actor, require_continuous
-from agents.critics import Critics, seen
+from agents.critics import Critics
 from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.targets import follow, frozen_copy
 from agents.td3 import smoothed_target
@@ -98,13 +98,13 @@ class TD3BC:
             std=self._config.smoothing_std,
             clip=self._config.smoothing_clip,
         )
-        values = self.critics(seen(self.policy, batch), batch["action"].flatten(1)).squeeze(-1)
+        values = self.critics(self.policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
         loss = (values - goal).square().sum(0)
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
         action = self.policy.action(batch)
-        value = self.critics(seen(self.policy, batch), action)[0].squeeze(-1)
+        value = self.critics(self.policy.seen(batch), action)[0].squeeze(-1)
         distance = (action - batch["action"].flatten(1)).square().mean(-1)
         loss = distance - self._config.value_weight / value.detach().abs().mean() * value  # equations 3 and 5
         return Loss(loss.sum(), len(loss), {"policy/distance": Mean(distance.detach().mean())})

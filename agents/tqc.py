@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from agents.actor import Actor, require_continuous
-from agents.critics import Critics, seen
+from agents.critics import Critics
 from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.qr_dqn import quantile_huber
 from agents.replay import minibatches
@@ -98,7 +98,7 @@ class TQC:
         temperature, config = self._temperature(), self._config
         kept = config.critics * (config.quantiles - config.dropped_quantiles)
         goal = truncated_target(self.policy, self.target, temperature, kept, batch)
-        quantiles = self.critics(seen(self.policy, batch), batch["action"].flatten(1))
+        quantiles = self.critics(self.policy.seen(batch), batch["action"].flatten(1))
         # Averaged over quantiles and targets, summed over the critics (section 3.3).
         loss = quantile_huber(quantiles, goal).sum(0) / config.quantiles
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(quantiles.detach().mean())})
@@ -125,7 +125,7 @@ def truncated_target(policy: Actor, target: Critics, temperature: Tensor, kept: 
     `next_noise` [B, n] makes the next actions a' (section 3.3).
     """
     next_action, log_prob = policy.reparametrized(batch, batch["next_noise"], "next_")
-    quantiles = target(seen(policy, batch, "next_"), next_action).movedim(0, 1).flatten(1)
+    quantiles = target(policy.seen(batch, "next_"), next_action).movedim(0, 1).flatten(1)
     smallest = quantiles.sort(-1).values[:, :kept]
     next_value = smallest - (temperature * log_prob).unsqueeze(-1)
     goal: Tensor = batch["reward"].unsqueeze(-1) + batch["discount"].unsqueeze(-1) * next_value
