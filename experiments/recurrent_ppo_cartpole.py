@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from agents import on_policy
 from agents.recurrent_actor_critic import RecurrentActorCriticConfig
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
-from envs.config import EnvConfig
+from experiments import ppo_cartpole_no_velocity
 from training.claims import Claim
-from training.optimizer_config import OptimizerConfig
 from training.run import Run
-from training.schedules import Schedule
-
-LINEAR = Schedule("linear")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(on_policy.OnPolicyConfig):
+class Config(ppo_cartpole_no_velocity.Config):
     """RL Baselines3 Zoo's optimizer for this task, which is that of CartPole-v1, with a smaller memory and two changes.
 
     Large values make the memory of the critic saturate: observations and rewards are normalized, as in the Zoo's other
@@ -25,22 +21,9 @@ class Config(on_policy.OnPolicyConfig):
     Zoo's), with half of the epochs, and gamma and lambda are PPO's own instead of 0.98 and 0.8.
     """
 
-    # Observations are the cart's position and speed, the pole's angle and its speed.
-    env: EnvConfig = EnvConfig("CartPole-v1", observation_indices=(0, 2))
-    num_envs: int = 8
-    env_steps: int = 100_000
     policy: RecurrentActorCriticConfig = RecurrentActorCriticConfig(memory_size=64, normalize_observation=True)
-    scale_reward: bool = True
-    agent: RecurrentPPOConfig = RecurrentPPOConfig(
-        horizon=128,
-        sequence_length=32,
-        minibatch_size=256,
-        epochs=10,
-        gamma=0.99,
-        gae_lambda=0.95,
-        clip_range=0.2,
-        clip_schedule=LINEAR,
-        optimizer=OptimizerConfig(learning_rate=1e-3, schedule=LINEAR, eps=1e-5, max_grad_norm=0.5),
+    agent: RecurrentPPOConfig = RecurrentPPOConfig(  # type: ignore[assignment]  # another algorithm's
+        **vars(ppo_cartpole_no_velocity.Config.agent), sequence_length=32
     )
 
 
