@@ -21,13 +21,15 @@ from envs.config import EnvConfig
 from experiments.__main__ import main
 from tests.recorded import record_random
 
+# Runs are forked children here, and OpenMP's threads do not survive a fork.
+ONE_THREAD = ["--threads", "1"]
 SHORT = ["--env-steps", "4096", "--log-every.count", "256", "--checkpoint.every.count", "700", "--tracker", "none"]
 SHORT += ["--evaluation.every.count", "1500", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
-SHORT += ["--evaluation.final-episodes", "2"]
+SHORT += ["--evaluation.final-episodes", "2", *ONE_THREAD]
 OFFLINE = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
 OFFLINE += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50"]
 OFFLINE += ["--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
-OFFLINE += ["--evaluation.final-episodes", "2", "--dataset", "tiny/pendulum-v0"]
+OFFLINE += ["--evaluation.final-episodes", "2", "--dataset", "tiny/pendulum-v0", *ONE_THREAD]
 
 REPLAY = ["--replay.horizon", "16", "--replay.minibatch-size", "32"]
 
@@ -74,7 +76,15 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "td3_pendulum": REPLAY,
     "her_reach": REPLAY,
     # Two stages: a dataset, then acting.
-    "iql_then_sac_pendulum": [*REPLAY, "--offline.epochs", "4", "--offline.dataset", "tiny/pendulum-v0"],
+    "iql_then_sac_pendulum": [
+        *REPLAY,
+        "--offline.epochs",
+        "4",
+        "--offline.dataset",
+        "tiny/pendulum-v0",
+        "--offline.threads",
+        "1",
+    ],
     # Learns from a dataset; an epoch ends with a smaller minibatch.
     "bc_pendulum": ["--epochs", "12", "--agent.minibatch-size", "48"],
     "td3_bc_pendulum": ["--epochs", "20", "--agent.minibatch-size", "48"],
