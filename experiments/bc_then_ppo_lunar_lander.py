@@ -28,13 +28,12 @@ LANDED = 200.0
 
 @dataclass(frozen=True, kw_only=True)
 class Config(ppo_lunar_lander.Config):
-    """`ppo_lunar_lander` for 600,000 env steps, fifty episodes of its best policy cloned, and PPO again from there.
+    """`ppo_lunar_lander`, fifty episodes of its best policy cloned, and PPO from there with half of the env steps.
 
     The env steps of the first stage, which the demonstrations come from, are those of the comparison; what is compared
     is what a learner needs that is given demonstrations.
     """
 
-    env_steps: int = 600_000
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(16_384))
     demonstrations: int = 50
     """Episodes that are cloned."""
