@@ -13,6 +13,7 @@ import torch
 
 from agents.actor_critic import ActorCritic
 from agents.estimators import gae
+from agents.parts import Parts, load_parts, save_parts
 from agents.rollouts import continues, discount, explained_variance, to_samples, values
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics
@@ -50,6 +51,7 @@ class A2C:
         self.policy = policy
         self._config = config
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
+        self._parts: Parts = {"optimizer": self._optimizer}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
@@ -68,11 +70,10 @@ class A2C:
         return a2c_loss(self.policy, self._config, batch)
 
     def state_dict(self) -> State:
-        return {"policy": self.policy.save(), "optimizer": self._optimizer.state_dict()}
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        load_parts(self.policy, self._parts, state)
 
 
 def a2c_loss(policy: ActorCritic, config: A2CConfig, batch: Batch) -> Loss:

@@ -16,6 +16,7 @@ from gymnasium import Space
 from agents import offline
 from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.offline import OfflineConfig
+from agents.parts import Parts, load_parts, save_parts
 from envs.episodes import Episodes
 from training.core import Batch, Budget, Counters, State, Stream, require
 from training.metrics import Mean, Metrics
@@ -47,6 +48,7 @@ class BC:
         self.policy = policy
         actor = {name: weight for name, weight in policy.named_parameters() if not name.startswith("critic")}
         self._optimizer = Optimizer(actor, config.optimizer, until=until)
+        self._parts: Parts = {"optimizer": self._optimizer}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -56,11 +58,10 @@ class BC:
         return bc_loss(self.policy, batch)
 
     def state_dict(self) -> State:
-        return {"policy": self.policy.save(), "optimizer": self._optimizer.state_dict()}
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        load_parts(self.policy, self._parts, state)
 
 
 def bc_loss(policy: ActorCritic, batch: Batch) -> Loss:

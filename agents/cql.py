@@ -14,14 +14,13 @@ from torch import Tensor
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics
 from agents.heads import SquashedGaussian
-from agents.parts import Parts, load_parts, prefixed, save_parts
+from agents.parts import Parts, load_parts, save_parts
 from agents.sac import sac_actor_loss, soft_target
-from agents.targets import follow, frozen_copy
-from agents.temperature import Temperature, require_positive_temperature
+from agents.soft_learning import SoftLearning, check
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
-from training.optimizer import Loss, Optimizer
+from training.optimizer import Loss
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
 
@@ -52,10 +51,7 @@ class CQLConfig:
         weight = self.conservative_weight
         require(weight >= 0, "conservative_weight", weight, "a number of at least 0")
         require(self.sampled_actions >= 1, "sampled_actions", self.sampled_actions, "at least 1")
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
-        require(self.critics >= 1, "critics", self.critics, "at least 1")
-        require_positive_temperature(self.initial_temperature)
+        check(self)
 
 
 class CQL:
@@ -66,22 +62,10 @@ class CQL:
         self.policy, self._config = policy, config
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self.target = frozen_copy(self.critics)
-        entropy = -float(policy.head.size) if config.target_entropy is None else config.target_entropy
-        self._temperature = Temperature(config.initial_temperature, entropy).to(policy.device)
-        acting = {**dict(policy.named_parameters()), "log_temperature": self._temperature.log}
-        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = prefixed("critics", self.critics)
-        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self._learning = SoftLearning(policy, self.critics, config, target_entropy=config.target_entropy, until=until)
+        self.target = self._learning.target
         self._rng = generator(seed, "learning")
-        self._parts: Parts = {
-            "critics": self.critics,
-            "target": self.target,
-            "temperature": self._temperature,
-            "actor_optimizer": self._actor_optimizer,
-            "critic_optimizer": self._critic_optimizer,
-            "rng": self._rng,
-        }
+        self._parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -92,11 +76,7 @@ class CQL:
         data["uniform"] = (2 * torch.rand(shape, generator=self._rng) - 1).to(device)
         samples = torch.randn(2, *shape, generator=self._rng)
         data["sample_noise"], data["next_sample_noise"] = samples.to(device)
-        measured = [
-            self._critic_optimizer.step(self._critic_loss, data, now),
-            self._actor_optimizer.step(self._actor_loss, data, now),
-        ]
-        follow(self.target, self.critics, self._config.tau)
+        measured = self._learning.step(self._critic_loss, self._actor_loss, data, now)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
@@ -136,7 +116,7 @@ class CQL:
         return self.policy.head.reparametrized(self.policy.params(batch, prefix).unsqueeze(1), noise)
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        return sac_actor_loss(self.policy, self.critics.smallest, self._temperature, batch)
+        return sac_actor_loss(self.policy, self.critics.smallest, self._learning.temperature, batch)
 
     def state_dict(self) -> State:
         return save_parts(self.policy, self._parts)

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics
-from agents.parts import Parts, load_parts, prefixed, save_parts
+from agents.deterministic_learning import DeterministicLearning
+from agents.parts import load_parts, save_parts
 from agents.replay import minibatches
-from agents.targets import follow, frozen_copy
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
-from training.optimizer import Loss, Optimizer
+from training.optimizer import Loss
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
 
@@ -46,26 +46,13 @@ class DDPG:
         require_continuous(policy, "DDPG", ("deterministic",))
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         self.critics = Critics(policy, config.critic_network, generator(seed, "critics"), members=1).to(policy.device)
-        self._target_policy, self.target = frozen_copy(policy), frozen_copy(self.critics)
-        acting, judging = dict(policy.named_parameters()), prefixed("critics", self.critics)
-        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
-        self._parts: Parts = {
-            "critics": self.critics,
-            "target_policy": self._target_policy,
-            "target": self.target,
-            "actor_optimizer": self._actor_optimizer,
-            "critic_optimizer": self._critic_optimizer,
-        }
+        self._learning = DeterministicLearning(policy, self.critics, config, until=until, actor_gradient_steps=1)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
-        measured = []
+        measured: list[Metrics] = []
         for rows in minibatches(data, self._minibatch_size):
-            measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
-            measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
-            follow(self._target_policy, self.policy, self._config.tau)
-            follow(self.target, self.critics, self._config.tau)
+            measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
@@ -83,12 +70,12 @@ class DDPG:
     def _goal(self, batch: Batch) -> Tensor:
         """reward + discount * Q'(next_obs, pi'(next_obs)), [B]."""
         obs = self.policy.seen(batch, "next_")
-        next_value = self.target(obs, self._target_policy.action_of(obs))[0].squeeze(-1)
+        next_value = self._learning.target(obs, self._learning.target_policy.action_of(obs))[0].squeeze(-1)
         goal: Tensor = batch["reward"] + batch["discount"] * next_value
         return goal
 
     def state_dict(self) -> State:
-        return save_parts(self.policy, self._parts)
+        return save_parts(self.policy, self._learning.parts)
 
     def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)
+        load_parts(self.policy, self._learning.parts, state)

@@ -18,6 +18,7 @@ from torch import Tensor
 from agents import offline
 from agents.decision_transformer_policy import DecisionTransformerPolicy, DecisionTransformerPolicyConfig
 from agents.offline import OfflineConfig
+from agents.parts import Parts, load_parts, save_parts
 from envs.episodes import Episodes
 from training.core import Batch, Budget, Counters, State, Stream, require
 from training.metrics import Mean, Metrics
@@ -84,6 +85,7 @@ class DecisionTransformer:
     def __init__(self, policy: DecisionTransformerPolicy, config: DecisionTransformerConfig, *, until: Budget) -> None:
         self.policy = policy
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
+        self._parts: Parts = {"optimizer": self._optimizer}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = {key: value.to(self.policy.device) for key, value in batch.items()}
@@ -93,11 +95,10 @@ class DecisionTransformer:
         return decision_transformer_loss(self.policy, batch)
 
     def state_dict(self) -> State:
-        return {"policy": self.policy.save(), "optimizer": self._optimizer.state_dict()}
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        load_parts(self.policy, self._parts, state)
 
 
 def decision_transformer_loss(policy: DecisionTransformerPolicy, batch: Batch) -> Loss:

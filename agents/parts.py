@@ -9,10 +9,9 @@ import torch
 from torch import nn
 
 from agents.policy import NetworkPolicy
-from training.core import State
-from training.optimizer import Optimizer
+from training.core import State, Stateful
 
-Parts: TypeAlias = Mapping[str, nn.Module | Optimizer | torch.Generator]
+Parts: TypeAlias = Mapping[str, nn.Module | Stateful | torch.Generator]
 
 
 def prefixed(name: str, module: nn.Module) -> dict[str, nn.Parameter]:

@@ -17,14 +17,15 @@ from torch import Tensor
 
 from agents.actor_critic import ActorCritic
 from agents.estimators import gae
+from agents.parts import Parts, load_parts, save_parts
 from agents.rollouts import (
     continues,
     discount,
     explained_variance,
-    normalized,
     shuffled_minibatches,
     to_samples,
     values,
+    with_normalized_advantage,
 )
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Last, Mean, Metrics, merge_metrics
@@ -88,6 +89,8 @@ class PPO:
         self._until = until
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "minibatches")
+        self._prepare = with_normalized_advantage if config.normalize_advantage else None
+        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
         # A tensor, so that another value of the schedule needs no new compilation.
         self._clip_range = torch.tensor(config.clip_range, device=policy.device)
 
@@ -113,7 +116,7 @@ class PPO:
 
     def step(self, data: Batch, rows: Tensor, now: Counters) -> Metrics:
         """One gradient step on the samples `rows` [B] of a rollout."""
-        return self._optimizer.step(self._loss, data, now, rows, self._normalized)
+        return self._optimizer.step(self._loss, data, now, rows, self._prepare)
 
     def _loss(self, batch: Batch) -> Loss:
         return ppo_loss(self.policy.evaluate(batch), self._config, self._clip_range, batch)
@@ -131,23 +134,11 @@ class PPO:
         data["log_prob"] = self.policy.log_prob(data)
         return data
 
-    def _normalized(self, minibatch: Batch) -> Batch:
-        """The minibatch with its advantages normalized (Huang et al., detail 7)."""
-        if not self._config.normalize_advantage:
-            return minibatch
-        return minibatch | {"advantage": normalized(minibatch["advantage"])}
-
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "optimizer": self._optimizer.state_dict(),
-            "rng": self._rng.get_state(),
-        }
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._rng.set_state(state["rng"])
+        load_parts(self.policy, self._parts, state)
 
 
 def mean_kl(epoch: Sequence[Metrics]) -> float:

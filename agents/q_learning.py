@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from agents.parts import Parts, load_parts, save_parts
 from agents.q_network import QNetwork
 from agents.replay import minibatches
 from agents.targets import copy_weights, frozen_copy
@@ -85,6 +86,7 @@ class QLearning:
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "noise on weights")
         self._gradient_steps = 0
+        self._parts: Parts = {"target": self.target, "optimizer": self._optimizer, "rng": self._rng}
         policy.epsilon.fill_(config.epsilon.initial)
         policy.draw_noise(self._rng)
         # What a compiled loss writes into beside its sum.
@@ -118,17 +120,8 @@ class QLearning:
         return metrics, {} if index is None else {"index": index, "priority": torch.cat(errors)}
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "target": self.target.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "rng": self._rng.get_state(),
-            "gradient_steps": self._gradient_steps,
-        }
+        return {**save_parts(self.policy, self._parts), "gradient_steps": self._gradient_steps}
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self.target.load_state_dict(state["target"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._rng.set_state(state["rng"])
+        load_parts(self.policy, self._parts, state)
         self._gradient_steps = state["gradient_steps"]

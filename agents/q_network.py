@@ -66,6 +66,7 @@ class QNetwork(NetworkPolicy):
         else:
             self.q = MLP(features, config.network, rng, outputs=self.actions * config.atoms, noisy_std=std)
         self._random = Categorical(self.actions)
+        self._noisy = _noisy_layers(self.q)
         # Buffers, so that they are saved and published with the weights.
         self.register_buffer("epsilon", torch.ones(()))
         self.register_buffer("support", torch.linspace(*config.value_range, config.atoms), persistent=False)
@@ -112,7 +113,7 @@ class QNetwork(NetworkPolicy):
 
     def draw_noise(self, rng: torch.Generator) -> None:
         """New noise on the weights, where they have any."""
-        for layer in _noisy_layers(self.q):
+        for layer in self._noisy:
             layer.draw_noise(rng)
 
     def _values_in_numpy(self, outputs: NDArray[Any]) -> NDArray[Any]:

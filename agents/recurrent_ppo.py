@@ -10,7 +10,6 @@ et al. 2019, R2D2, section 3): exact in the first gradient step on a rollout, ol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import ClassVar
@@ -19,9 +18,10 @@ import torch
 from torch import Tensor
 
 from agents.estimators import gae
+from agents.parts import Parts, load_parts, save_parts
 from agents.ppo import mean_kl, ppo_loss
 from agents.recurrent_actor_critic import RecurrentActorCritic
-from agents.rollouts import continues, discount, explained_variance, normalized, observations
+from agents.rollouts import continues, discount, explained_variance, normalized, observations, shuffled_minibatches
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Last, Mean, Metrics, merge_metrics
 from training.optimizer import Loss, Optimizer
@@ -96,6 +96,7 @@ class RecurrentPPO:
         self._until = until
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "minibatches")
+        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
         self._clip_range = torch.tensor(config.clip_range, device=policy.device)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
@@ -106,9 +107,8 @@ class RecurrentPPO:
         self._clip_range.fill_(clip_range)
         measured: list[Metrics] = []
         for _ in range(config.epochs):
-            epoch = [
-                self._optimizer.step(self._loss, data, now, rows, self._normalized) for rows in self._shuffled(data)
-            ]
+            shuffled = shuffled_minibatches(data, config.minibatch_size // config.steps_per_sequence, self._rng)
+            epoch = [self._optimizer.step(self._loss, data, now, rows, self._normalized) for rows in shuffled]
             measured += epoch
             if config.target_kl and mean_kl(epoch) > 1.5 * config.target_kl:
                 break
@@ -176,12 +176,6 @@ class RecurrentPPO:
         pieces = rows.reshape(-1, self._config.steps_per_sequence, *rows.shape[1:])
         return pieces.transpose(1, 2).flatten(0, 1)
 
-    def _shuffled(self, data: Batch) -> Sequence[Tensor]:
-        """The rows of each minibatch of one epoch."""
-        order = torch.randperm(len(data["advantage"]), generator=self._rng).to(self.policy.device)
-        rows: tuple[Tensor, ...] = order.split(self._config.minibatch_size // self._config.steps_per_sequence)
-        return rows
-
     def _normalized(self, minibatch: Batch) -> Batch:
         """The minibatch with the advantages of its valid steps normalized (Huang et al., detail 7)."""
         if not self._config.normalize_advantage:
@@ -190,13 +184,7 @@ class RecurrentPPO:
         return minibatch | {"advantage": advantage.masked_scatter(valid, normalized(advantage[valid]))}
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "optimizer": self._optimizer.state_dict(),
-            "rng": self._rng.get_state(),
-        }
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._rng.set_state(state["rng"])
+        load_parts(self.policy, self._parts, state)

@@ -14,6 +14,7 @@ import torch
 
 from agents.actor_critic import ActorCritic
 from agents.estimators import lambda_return
+from agents.parts import Parts, load_parts, save_parts
 from agents.rollouts import continues, discount, explained_variance, normalized, to_samples, values
 from training.core import Batch, Budget, Counters, State, UserError, require
 from training.metrics import Mean, Metrics
@@ -58,6 +59,10 @@ class Reinforce:
             baseline, config.baseline_optimizer, until=until, name="baseline_optimizer"
         )
         check_coverage(policy, [self._policy_optimizer, self._baseline_optimizer])
+        self._parts: Parts = {
+            "policy_optimizer": self._policy_optimizer,
+            "baseline_optimizer": self._baseline_optimizer,
+        }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
@@ -83,16 +88,10 @@ class Reinforce:
         return baseline_loss(self.policy, batch)
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "policy_optimizer": self._policy_optimizer.state_dict(),
-            "baseline_optimizer": self._baseline_optimizer.state_dict(),
-        }
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._policy_optimizer.load_state_dict(state["policy_optimizer"])
-        self._baseline_optimizer.load_state_dict(state["baseline_optimizer"])
+        load_parts(self.policy, self._parts, state)
 
 
 def policy_loss(policy: ActorCritic, config: ReinforceConfig, batch: Batch) -> Loss:

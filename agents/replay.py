@@ -121,7 +121,8 @@ class Replay:
             collected.append(metrics)
         rollout, metrics = self._collector.collect(config.horizon)
         env_steps += self._add(rollout)
-        metrics = merge_metrics([*collected, metrics])
+        if collected:
+            metrics = merge_metrics([*collected, metrics])
         batch = self._draw(now)
         metrics["replay/size_bytes"] = Last(self._buffer.nbytes)
         samples = len(batch["reward"])

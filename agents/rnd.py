@@ -20,16 +20,17 @@ from torch import Tensor, nn
 
 from agents.actor_critic import ActorCritic
 from agents.estimators import gae
+from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.ppo import ppo_loss
 from agents.rollouts import (
     continues,
     discount,
     explained_variance,
     next_obs,
-    normalized,
     shuffled_minibatches,
     to_samples,
     values,
+    with_normalized_advantage,
 )
 from envs.reward_scale import RewardScale
 from training.core import Batch, Budget, Counters, State, require
@@ -137,8 +138,8 @@ class RND:
         # The second head beside the policy's critic, on the same features.
         critic = MLP(policy.critic_encoder.out_features, policy.config.network, weights, outputs=1)
         self._intrinsic_critic = critic.to(policy.device)
-        own = {f"intrinsic_critic.{key}": value for key, value in critic.named_parameters()}
-        self._optimizer = Optimizer(dict(policy.named_parameters()) | own, config.optimizer, until=until)
+        judging = prefixed("intrinsic_critic", critic)
+        self._optimizer = Optimizer(dict(policy.named_parameters()) | judging, config.optimizer, until=until)
         predictor = config.predictor_optimizer
         self._predictor_optimizer = Optimizer(
             dict(self._novelty.named_parameters()),
@@ -151,6 +152,15 @@ class RND:
         # Its returns become [N] with the first rollout.
         self._reward_scale = RewardScale(1, gamma=config.intrinsic_gamma)
         self._rng = generator(seed, "minibatches")
+        self._prepare = with_normalized_advantage if config.normalize_advantage else None
+        self._parts: Parts = {
+            "novelty": self._novelty,
+            "intrinsic_critic": self._intrinsic_critic,
+            "optimizer": self._optimizer,
+            "predictor_optimizer": self._predictor_optimizer,
+            "reward_scale": self._reward_scale,
+            "rng": self._rng,
+        }
         self._clip_range = torch.tensor(config.clip_range, device=policy.device)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
@@ -171,7 +181,7 @@ class RND:
         measured: list[Metrics] = []
         for _ in range(config.epochs):
             for rows in shuffled_minibatches(data, config.minibatch_size, self._rng):
-                measured.append(self._optimizer.step(self._loss, data, now, rows, self._normalized))
+                measured.append(self._optimizer.step(self._loss, data, now, rows, self._prepare))
                 # The rows are in random order: the first of them are as good as any.
                 measured.append(self._predictor_optimizer.step(self._predictor_loss, seen, now, rows[:learned]))
         self.policy.update_normalizers(data)
@@ -229,11 +239,6 @@ class RND:
         value: Tensor = self._intrinsic_critic(features).squeeze(-1).float()
         return value
 
-    def _normalized(self, minibatch: Batch) -> Batch:
-        if not self._config.normalize_advantage:
-            return minibatch
-        return minibatch | {"advantage": normalized(minibatch["advantage"])}
-
     def _loss(self, batch: Batch) -> Loss:
         """PPO's, and the error of the second critic."""
         loss = ppo_loss(self.policy.evaluate(batch), self._config, self._clip_range, batch)
@@ -246,24 +251,10 @@ class RND:
         return Loss(error.sum(), len(error), {})
 
     def state_dict(self) -> State:
-        return {
-            "policy": self.policy.save(),
-            "novelty": self._novelty.state_dict(),
-            "intrinsic_critic": self._intrinsic_critic.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "predictor_optimizer": self._predictor_optimizer.state_dict(),
-            "reward_scale": self._reward_scale.state_dict(),
-            "rng": self._rng.get_state(),
-        }
+        return save_parts(self.policy, self._parts)
 
     def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-        self._novelty.load_state_dict(state["novelty"])
-        self._intrinsic_critic.load_state_dict(state["intrinsic_critic"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._predictor_optimizer.load_state_dict(state["predictor_optimizer"])
-        self._reward_scale.load_state_dict(state["reward_scale"])
-        self._rng.set_state(state["rng"])
+        load_parts(self.policy, self._parts, state)
 
 
 def _embedding(

@@ -120,3 +120,8 @@ def normalized(advantage: Tensor) -> Tensor:
     """The advantages of samples [B], with mean 0 and standard deviation 1; one alone is only centred."""
     centred = advantage - advantage.mean()
     return centred / (advantage.std() + 1e-8) if len(advantage) > 1 else centred
+
+
+def with_normalized_advantage(samples: Batch) -> Batch:
+    """The samples with their `advantage` [B] normalized (Huang et al. 2022, 37 implementation details, detail 7)."""
+    return samples | {"advantage": normalized(samples["advantage"])}

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics
-from agents.parts import Parts, load_parts, prefixed, save_parts
+from agents.parts import Parts, load_parts, save_parts
 from agents.replay import minibatches
-from agents.targets import follow, frozen_copy
-from agents.temperature import Temperature, require_positive_temperature
-from training.core import Batch, Budget, Counters, State, require
+from agents.soft_learning import SoftLearning, Temperature, check
+from training.core import Batch, Budget, Counters, State
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
-from training.optimizer import Loss, Optimizer
+from training.optimizer import Loss
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
 
@@ -40,10 +39,7 @@ class SACConfig:
     critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
-        require(self.critics >= 1, "critics", self.critics, "at least 1")
-        require_positive_temperature(self.initial_temperature)
+        check(self)
 
 
 class SAC:
@@ -54,38 +50,24 @@ class SAC:
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self.target = frozen_copy(self.critics)
-        entropy = -float(policy.head.size) if config.target_entropy is None else config.target_entropy
-        self._temperature = Temperature(config.initial_temperature, entropy).to(policy.device)
-        acting = {**dict(policy.named_parameters()), "log_temperature": self._temperature.log}
-        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = prefixed("critics", self.critics)
-        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self._learning = SoftLearning(policy, self.critics, config, target_entropy=config.target_entropy, until=until)
+        self.target = self._learning.target
         self._rng = generator(seed, "learning")
-        self._parts: Parts = {
-            "critics": self.critics,
-            "target": self.target,
-            "temperature": self._temperature,
-            "actor_optimizer": self._actor_optimizer,
-            "critic_optimizer": self._critic_optimizer,
-            "rng": self._rng,
-        }
+        self._parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         device = self.policy.device
         data = {key: value.to(device) for key, value in batch.items()}
         noise = torch.randn(2, len(data["reward"]), self.policy.head.size, generator=self._rng)
         data["noise"], data["next_noise"] = noise.to(device)
-        measured = []
+        measured: list[Metrics] = []
         for rows in minibatches(data, self._minibatch_size):
-            measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
-            measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
-            follow(self.target, self.critics, self._config.tau)
+            measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
-        temperature = self._temperature()
+        temperature = self._learning.temperature()
         goal = soft_target(self.policy, self.target, temperature, batch)
         values = self.critics(self.policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
         # Half the squared error, summed over the critics (equation 5).
@@ -93,7 +75,7 @@ class SAC:
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        return sac_actor_loss(self.policy, self.critics.smallest, self._temperature, batch)
+        return sac_actor_loss(self.policy, self.critics.smallest, self._learning.temperature, batch)
 
     def state_dict(self) -> State:
         return save_parts(self.policy, self._parts)

@@ -13,14 +13,13 @@ from torch import Tensor
 
 from agents.actor import Actor
 from agents.critics import DiscreteCritics
-from agents.parts import Parts, load_parts, prefixed, save_parts
+from agents.parts import load_parts, save_parts
 from agents.replay import minibatches
-from agents.targets import follow, frozen_copy
-from agents.temperature import Temperature, require_positive_temperature
+from agents.soft_learning import SoftLearning, check
 from training.core import Batch, Budget, Counters, State, UserError, require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
-from training.optimizer import Loss, Optimizer
+from training.optimizer import Loss
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
 
@@ -43,10 +42,7 @@ class SACDiscreteConfig:
     critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
-        require(self.critics >= 1, "critics", self.critics, "at least 1")
-        require_positive_temperature(self.initial_temperature)
+        check(self)
         fraction = self.target_entropy_fraction
         require(0 <= fraction < 1, "target_entropy_fraction", fraction, "a number from 0 to less than 1")
 
@@ -62,33 +58,20 @@ class SACDiscrete:
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         weights = generator(seed, "critics")
         self.critics = DiscreteCritics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self.target = frozen_copy(self.critics)
         target_entropy = config.target_entropy_fraction * log(policy.head.size)
-        self._temperature = Temperature(config.initial_temperature, target_entropy).to(policy.device)
-        acting = {**dict(policy.named_parameters()), "log_temperature": self._temperature.log}
-        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        judging = prefixed("critics", self.critics)
-        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
-        self._parts: Parts = {
-            "critics": self.critics,
-            "target": self.target,
-            "temperature": self._temperature,
-            "actor_optimizer": self._actor_optimizer,
-            "critic_optimizer": self._critic_optimizer,
-        }
+        self._learning = SoftLearning(policy, self.critics, config, target_entropy=target_entropy, until=until)
+        self.target = self._learning.target
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = {key: value.to(self.policy.device) for key, value in batch.items()}
-        measured = []
+        measured: list[Metrics] = []
         for rows in minibatches(data, self._minibatch_size):
-            measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
-            measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
-            follow(self.target, self.critics, self._config.tau)
+            measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
-        temperature = self._temperature()
+        temperature = self._learning.temperature()
         goal = soft_target(self.policy, self.target, temperature, batch)
         action = batch["action"].view(1, -1, 1).expand(self._config.critics, -1, 1)
         values = self.critics(self.policy.seen(batch)).gather(-1, action).squeeze(-1)
@@ -101,7 +84,7 @@ class SACDiscrete:
         p = log_p.exp()
         with torch.no_grad():
             value = self.critics(self.policy.seen(batch)).amin(0)
-        temperature = self._temperature()
+        temperature = self._learning.temperature()
         entropy = -(p * log_p).sum(-1)
         # Equations 12 and 11; each is differentiated by its own parameters only.
         actor_loss = (p * (temperature * log_p - value)).sum(-1)
@@ -109,13 +92,13 @@ class SACDiscrete:
             "policy/entropy": Mean(entropy.detach().mean()),
             "policy/temperature": Mean(temperature),
         }
-        return Loss((actor_loss + self._temperature.loss(entropy)).sum(), len(entropy), measured)
+        return Loss((actor_loss + self._learning.temperature.loss(entropy)).sum(), len(entropy), measured)
 
     def state_dict(self) -> State:
-        return save_parts(self.policy, self._parts)
+        return save_parts(self.policy, self._learning.parts)
 
     def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)
+        load_parts(self.policy, self._learning.parts, state)
 
 
 @torch.no_grad()

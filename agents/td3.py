@@ -12,13 +12,13 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics
-from agents.parts import Parts, load_parts, prefixed, save_parts
+from agents.deterministic_learning import DeterministicLearning
+from agents.parts import Parts, load_parts, save_parts
 from agents.replay import minibatches
-from agents.targets import follow, frozen_copy
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
-from training.optimizer import Loss, Optimizer
+from training.optimizer import Loss
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
 
@@ -58,60 +58,46 @@ class TD3:
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self._target_policy, self.target = frozen_copy(policy), frozen_copy(self.critics)
-        acting, judging = dict(policy.named_parameters()), prefixed("critics", self.critics)
-        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self._learning = DeterministicLearning(
+            policy, self.critics, config, until=until, actor_gradient_steps=config.actor_gradient_steps
+        )
         self._rng = generator(seed, "learning")
-        self._gradient_steps = 0
-        self._parts: Parts = {
-            "critics": self.critics,
-            "target_policy": self._target_policy,
-            "target": self.target,
-            "actor_optimizer": self._actor_optimizer,
-            "critic_optimizer": self._critic_optimizer,
-            "rng": self._rng,
-        }
+        self._parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         device = self.policy.device
         data = {key: value.to(device) for key, value in batch.items()}
         noise = torch.randn(len(data["reward"]), self.policy.head.size, generator=self._rng)
         data["next_noise"] = noise.to(device)
-        measured = []
+        measured: list[Metrics] = []
         for rows in minibatches(data, self._minibatch_size):
-            measured.append(self._critic_optimizer.step(self._critic_loss, data, now, rows))
-            self._gradient_steps += 1
-            if self._gradient_steps % self._config.actor_gradient_steps == 0:
-                measured.append(self._actor_optimizer.step(self._actor_loss, data, now, rows))
-                follow(self._target_policy, self.policy, self._config.tau)
-                follow(self.target, self.critics, self._config.tau)
+            measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
-        goal = smoothed_target(
-            self.policy,
-            self._target_policy,
-            self.target,
-            batch,
-            std=self._config.smoothing_std,
-            clip=self._config.smoothing_clip,
-        )
-        values = self.critics(self.policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
-        loss = (values - goal).square().sum(0)
-        return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
+        config = self._config
+        return td3_critic_loss(self._learning, batch, std=config.smoothing_std, clip=config.smoothing_clip)
 
     def _actor_loss(self, batch: Batch) -> Loss:
         value = self.critics(self.policy.seen(batch), self.policy.action(batch), members=1).flatten()
         return Loss(-value.sum(), len(value), {})
 
     def state_dict(self) -> State:
-        return {**save_parts(self.policy, self._parts), "gradient_steps": self._gradient_steps}
+        return {**save_parts(self.policy, self._parts), "gradient_steps": self._learning.gradient_steps}
 
     def load_state_dict(self, state: State) -> None:
         load_parts(self.policy, self._parts, state)
-        self._gradient_steps = state["gradient_steps"]
+        self._learning.gradient_steps = state["gradient_steps"]
+
+
+def td3_critic_loss(learning: DeterministicLearning, batch: Batch, *, std: float, clip: float) -> Loss:
+    """The squared error of the critics, summed over them; `std` and `clip` smooth the target's actions."""
+    policy, critics = learning.policy, learning.critics
+    goal = smoothed_target(policy, learning.target_policy, learning.target, batch, std=std, clip=clip)
+    values = critics(policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
+    loss = (values - goal).square().sum(0)
+    return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
 
 
 @torch.no_grad()

@@ -6,34 +6,18 @@ from dataclasses import dataclass
 
 from agents import off_policy
 from agents.c51 import C51, C51Config
-from agents.evaluation import EvaluationConfig
-from agents.q_learning import EpsilonConfig
 from agents.q_network import QNetworkConfig
-from agents.replay import ReplayConfig
-from envs.config import EnvConfig
+from experiments import dqn_cartpole
 from training.claims import Claim
-from training.core import Every
-from training.optimizer_config import OptimizerConfig
 from training.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(off_policy.OffPolicyConfig):
+class Config(dqn_cartpole.Config):
     """DQN's settings, with atoms up to the largest discounted return."""
 
-    env: EnvConfig = EnvConfig("CartPole-v1")
-    env_steps: int = 100_000
     policy: QNetworkConfig = QNetworkConfig(distribution="categorical", atoms=51, value_range=(0.0, 100.0))
-    replay: ReplayConfig = ReplayConfig(
-        capacity=100_000, warmup_env_steps=1_000, horizon=256, gradient_steps=128, minibatch_size=64
-    )
-    agent: C51Config = C51Config(
-        gamma=0.99,
-        target_gradient_steps=128,
-        epsilon=EpsilonConfig(final=0.04, fraction=0.16),
-        optimizer=OptimizerConfig(learning_rate=2.3e-3, max_grad_norm=10.0),
-    )
-    evaluation: EvaluationConfig = EvaluationConfig(every=Every(5_000))
+    agent: C51Config = C51Config(**vars(dqn_cartpole.Config.agent))  # type: ignore[assignment]  # another's
 
 
 # CleanRL lists a training return of 481.2 +- 20.5 after 500,000 steps.

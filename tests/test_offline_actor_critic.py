@@ -110,7 +110,8 @@ def test_compiled_it_learns_the_same(name: str) -> None:
 def test_each_of_its_parameters_is_trained(name: str) -> None:
     training = Training(name)
     agent = training.agent
-    optimizers = [value for key, value in vars(agent).items() if key.endswith("optimizer")]
+    learning = getattr(agent, "_learning", agent)
+    optimizers = [value for key, value in vars(learning).items() if key.endswith("optimizer")]
     modules = [training.policy, agent.critics, *([agent._value] if name == "iql" else [])]
     before = [[p.clone() for p in module.parameters()] for module in modules]
     for _ in range(2):
