@@ -6,7 +6,7 @@ EXPERIMENT ?= ppo_cartpole
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 RUN_PYTHON := .venv/bin/python
 INSTALL := $(RUN_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-EXTRAS := box2d,mujoco,video,plots,offline,dev
+EXTRAS := box2d,mujoco,video,plots,offline,data,language,cluster,search,contrib,dev
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

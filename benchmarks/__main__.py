@@ -18,7 +18,7 @@ from training.files import read_json, write_json
 from training.provenance import ROOT, describe_environment, hash_of
 from training.report_benchmarks import RESULTS, describe
 
-PACKAGES = ("training", "envs", "agents", "experiments", "benchmarks")
+PACKAGES = ("training", "envs", "pretraining", "agents", "finetuning", "experiments", "benchmarks")
 
 
 @dataclass(frozen=True)

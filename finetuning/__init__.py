@@ -1,0 +1,1 @@
+"""Adapting what was learned: transfer, adapters, distillation."""

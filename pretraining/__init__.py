@@ -1,0 +1,1 @@
+"""Learning from data, from scratch: supervised, unsupervised and self-supervised, language models."""
