@@ -85,6 +85,11 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
         "--offline.threads",
         "1",
     ],
+    # Another library, in a thread: its optimizers, its replay, the global generators.
+    "sac_half_cheetah_sb3": [
+        *("--env.id", "Pendulum-v1", "--iteration-env-steps", "50", "--agent.policy-kwargs", '{"net_arch": [16]}'),
+        *("--agent.arguments", '{"learning_starts": 200, "batch_size": 16, "train_freq": 8}'),
+    ],
     # Learns from a dataset; an epoch ends with a smaller minibatch.
     "bc_pendulum": ["--epochs", "12", "--agent.minibatch-size", "48"],
     "td3_bc_pendulum": ["--epochs", "20", "--agent.minibatch-size", "48"],
