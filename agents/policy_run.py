@@ -6,19 +6,18 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from agents.collector import Group, LocalCollector
 from agents.evaluation import Evaluation, EvaluationConfig
 from agents.policy import NetworkPolicy, load_policy, policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
-from training.checkpoint import CheckpointConfig, DamagedError
-from training.core import Algorithm, Budget, Every, Stream, Unit, require
-from training.execution import OnDevice, choose_compile, choose_device, choose_threads
-from training.fit import fit
-from training.optimizer_config import all_can_compile, optimizers_of, with_compile
+from training.checkpoint import DamagedError
+from training.core import Algorithm, Budget, Stream, Unit, require
+from training.execution import choose_device
 from training.run import Run
+from training.run_config import RunConfig, choose_execution, fit_run
 from training.seeding import derived_seed
 
 P = TypeVar("P", bound=NetworkPolicy)
@@ -32,41 +31,13 @@ class AgentConfig(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicyRunConfig:
+class PolicyRunConfig(RunConfig):
     """How a policy is trained and measured, wherever its data come from. An experiment sets the algorithm's config."""
 
-    unknown_unit: ClassVar[Unit]
-    """What its counters never count."""
+    learner: ClassVar[str] = "agent"
     agent: Any
-    seed: int = 1
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int | Literal["auto"] = "auto"
-    """CPU threads of torch; auto: one for small networks, which more would slow down."""
-    compile: bool | Literal["auto"] = "auto"
-    """Compile the update (loss, gradient, clipping, optimizer); auto: where the run is long enough to pay for it."""
     env: EnvConfig
     evaluation: EvaluationConfig = EvaluationConfig()
-    log_every: Every = Every(2_000, "env_steps")
-    checkpoint: CheckpointConfig = CheckpointConfig()
-
-    def __post_init__(self) -> None:
-        require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
-        require(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "at least 1, or 'auto'")
-        known = [unit for unit in get_args(Unit) if unit != self.unknown_unit]
-        for part, every in (
-            ("log_every", self.log_every),
-            ("checkpoint.every", self.checkpoint.every),
-            ("evaluation.every", self.evaluation.every),
-        ):
-            # A cadence in the unit that is never counted would never be due.
-            require(
-                every.unit in known, f"{part}.unit", every.unit, f"{', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
-            )
-        for name, optimizer in optimizers_of(self.agent).items():
-            takes = "False; set the run's --compile"
-            require(not optimizer.compile, f"agent.{name}.compile", optimizer.compile, takes)
-        if self.compile is True:
-            with_compile(self.agent, True)  # noqa: FBT003 - it raises where the algorithm cannot be compiled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,28 +113,12 @@ def learn(
     measure: Callable[[Any], Mapping[str, float]] | None = None,
 ) -> None:
     """`fit`, then the last measurements: of the policy at the end, and of the best checkpoint's."""
-    log = run.open_log(every=config.log_every, until=until)
-    parts = {"agent": agent, "stream": stream, "device": OnDevice(choose_device(run, config.device))}
-    checkpoint = run.checkpoint(parts, config.checkpoint)
-    now = fit(agent, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
+    now, checkpoint = fit_run(config, run, agent, stream, evaluate, until)
     policy = policy_of(agent.state_dict())
     final = evaluate.final(policy)
     if measure is not None:
         final |= measure(policy)
     run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
-
-
-def choose_execution(
-    config: PolicyRunConfig, run: Run, policy: NetworkPolicy, gradient_steps: int, samples_per_step: int
-) -> Any:
-    """Chooses threads and whether to compile; returns the agent's config with that choice in its optimizers."""
-    weights = sum(parameter.numel() for parameter in policy.parameters())
-    threads = choose_threads(run, config.threads, multiplications=samples_per_step * weights)
-    possible = policy.device.type == "cpu" and all_can_compile(config.agent)
-    compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
-    how = "compiled" if compiles else "not compiled"
-    print(f"computing on {policy.device}, {threads} thread{'s' * (threads > 1)}, {how}", file=sys.stderr)
-    return with_compile(config.agent, compiles)
 
 
 def _measured_best(run: Run, evaluate: Evaluation) -> dict[str, float]:

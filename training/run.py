@@ -187,6 +187,14 @@ class Run:
         """The run, or this stage of it, came to its end."""
         return self.result.get("status") == "completed"
 
+    def out_of_time(self, seconds: float | None) -> bool:
+        """Whether the training has taken so long, over all its segments; the run is not exact then."""
+        over = seconds is not None and self._progress.trained_s >= seconds
+        reason = "its training was ended by the clock"
+        if over and reason not in self._progress.inexact:
+            self._progress.inexact.append(reason)
+        return over
+
     @property
     def last_checkpoint(self) -> Path | None:
         """The newest checkpoint; of a run of several stages, its last stage's."""
