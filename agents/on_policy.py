@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from agents import policy_run
 from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.collector import LocalCollector
+from agents.collector import Collector
 from agents.policy import NetworkPolicy
 from agents.policy_run import ActingConfig
 from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
@@ -55,7 +55,7 @@ class OnPolicyConfig(ActingConfig):
 def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
     """One run of an on-policy algorithm."""
 
-    def make_policy(collector: LocalCollector) -> NetworkPolicy:
+    def make_policy(collector: Collector) -> NetworkPolicy:
         kind: Any = RecurrentActorCritic if isinstance(config.policy, RecurrentActorCriticConfig) else ActorCritic
         policy: NetworkPolicy = kind(
             collector.observation_space, collector.action_space, config.policy, generator(config.seed, "weights")
@@ -63,7 +63,7 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         return policy
 
     def make_parts(
-        collector: LocalCollector, policy: NetworkPolicy, agent_config: Any, until: Budget
+        collector: Collector, policy: NetworkPolicy, agent_config: Any, until: Budget
     ) -> tuple[Algorithm, Stream]:
         agent = make_agent(policy, agent_config, until=until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None

@@ -213,12 +213,8 @@ class NetworkPolicy(nn.Module, ABC):
         }
 
 
-def policy_of(agent: State) -> Any:
-    """The policy in an agent's state; its weights are the averaged ones where the agent's optimizers keep those.
-
-    It is of the class that `KINDS` has under the saved name.
-    """
-    saved = agent["policy"]
+def build_policy(saved: State) -> NetworkPolicy:
+    """The policy that `NetworkPolicy.save` describes, with other weights: of the class that `KINDS` has for it."""
     module = import_module(KINDS[saved["kind"]])
     policy: NetworkPolicy = getattr(module, saved["kind"])(
         space_from_json(saved["observation_space"]),
@@ -226,6 +222,13 @@ def policy_of(agent: State) -> Any:
         config_from_tree(saved["config"], getattr(module, f"{saved['kind']}Config")(), source="the saved policy"),
         generator(0, "overwritten by the weights"),
     )
+    return policy
+
+
+def policy_of(agent: State) -> Any:
+    """The policy in an agent's state; its weights are the averaged ones where the agent's optimizers keep those."""
+    saved = agent["policy"]
+    policy = build_policy(saved)
     policy.load_state_dict(saved["weights"])
     own = dict(policy.named_parameters())  # a shared weight has one name here, two among the saved weights
     with torch.no_grad():

@@ -84,7 +84,10 @@ class SB3RunConfig(ActingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.groups == 1, "groups", self.groups, "1: Stable-Baselines3 acts for all environments at once")
+        takes = "0: Stable-Baselines3 steps its environments in this process"
+        require(self.workers == 0, "workers", self.workers, takes)
+        takes = "1: Stable-Baselines3 acts for all environments at once"
+        require(self.inference_groups == 1, "groups", self.groups, takes)
         require(self.compile is not True, "compile", self.compile, "False: Stable-Baselines3 computes as it does")
         require(self.iteration_env_steps >= 1, "iteration_env_steps", self.iteration_env_steps, "at least 1")
         backend = self.env.backend

@@ -158,6 +158,27 @@ class Faulty(Env):
         return {"a": np.zeros(2, np.float32), "b": 1}
 
 
+class BreaksOnce(RandomWalk):
+    """A walk that breaks in the chosen way once the file exists, which then is gone."""
+
+    def __init__(self, how: str, file: str) -> None:
+        self.how, self.file = how, file
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        try:
+            os.unlink(self.file)
+        except FileNotFoundError:
+            return super().step(action)
+        if self.how == "raises":
+            raise KeyError("lost")
+        if self.how == "is out of memory":
+            raise MemoryError
+        if self.how == "hangs":
+            time.sleep(3600)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
 class Unseeded(Env):
     """Observes what no seed decides."""
 
@@ -210,6 +231,6 @@ def native_counting(num_envs: int, length: int = 5, max_episode_steps: int | Non
     return SyncVectorEnv([partial(make, index) for index in range(num_envs)])
 
 
-for toy in (RandomWalk, Nested, Masked, Faulty, Unseeded, Pictureless, LoadedModules, Sentences):
+for toy in (RandomWalk, Nested, Masked, Faulty, BreaksOnce, Unseeded, Pictureless, LoadedModules, Sentences):
     gym.register(f"{toy.__name__}-v0", f"tests.toy_envs:{toy.__name__}")
 gym.register("Counting-v0", "tests.toy_envs:Counting", vector_entry_point="tests.toy_envs:native_counting")
