@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -29,16 +29,12 @@ from envs.vector import Arrays
 from training import interruption
 from training.core import Batch, State, UserError, require
 from training.metrics import Mean, Metrics
-from training.ray_session import connect
+from training.ray_session import WorkersFailedError, connected
 
 START_TIMEOUT_S = 300.0
 """How long workers may take to start and to restore their environments: they import everything first."""
 CLOSE_TIMEOUT_S = 2.0
 """How long workers may take to close their environments before they are killed."""
-
-
-class WorkersFailedError(RuntimeError):
-    """Workers failed again and again, or none could be started."""
 
 
 class Published(NamedTuple):
@@ -135,7 +131,7 @@ class RayCollector:
         groups_per_worker: inference groups of each worker.
         workers: how many.
         seed: of the run.
-        address: of the Ray cluster; see `training.ray_session.connect`.
+        address: of the Ray cluster; see `training.ray_session.connected`.
         timeout_s: a worker that takes longer for its part of a rollout hangs.
         max_replacements: of each worker.
 
@@ -165,7 +161,8 @@ class RayCollector:
         self._lost: list[str] = []
         self._not_restored: list[str] = []
         self._places = [Place(index) for index in range(workers)]
-        self._disconnect = connect(address, cpus=workers)
+        self._connection = ExitStack()
+        self._connection.enter_context(connected(address, cpus=workers))
         try:
             self._make_actor = _actor_maker(env, group_size, seed, groups_per_worker)
             for place in self._places:
@@ -224,7 +221,7 @@ class RayCollector:
                     ray.wait(closing, num_returns=len(closing), timeout=CLOSE_TIMEOUT_S)
             for place in self._places:
                 self._kill(place)
-        self._disconnect()
+        self._connection.close()
 
     def _start(self, place: Place) -> None:
         """Asks Ray for a new process in this place, which comes when the cluster has room, and goes on meanwhile."""
