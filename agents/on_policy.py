@@ -46,6 +46,9 @@ class OnPolicyConfig(ActingConfig):
         takes = f"{'a Recurrent' if memory else 'an '}ActorCriticConfig: {type(self.agent).__name__} learns with that"
         given = isinstance(self.policy, RecurrentActorCriticConfig)
         require(given == memory, "policy", type(self.policy).__name__, takes)
+        lag = getattr(self.agent, "max_policy_lag", 0) if self.workers else 0
+        takes = "False where workers act behind learning (agent.max_policy_lag): it follows each environment's return"
+        require(not (self.scale_reward and lag), "scale_reward", self.scale_reward, takes)
         samples = self.agent.horizon * self.num_envs
         minibatch = getattr(self.agent, "minibatch_size", samples)
         takes = f"a divisor of the rollout: {self.agent.horizon} steps of {self.num_envs} environments are {samples}"

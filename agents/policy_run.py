@@ -95,6 +95,7 @@ def make_collector(config: ActingConfig) -> Collector:
             address=config.ray_address,
             timeout_s=config.worker_timeout_s,
             max_replacements=config.max_replacements,
+            max_policy_lag=getattr(config.agent, "max_policy_lag", 0),
         )
     return LocalCollector(lambda index: make_group(config.env, size, seed=config.seed, index=index), groups)
 

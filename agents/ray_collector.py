@@ -7,6 +7,10 @@ Ray's object store; a worker's part of a rollout comes back as one array for eac
 A worker that dies, hangs or whose environment breaks is replaced. Until its successor has started, the steps of its
 environments are not `valid` and nothing is learned from them; the others' are kept. The successor's groups begin a new
 life, with other episodes, so that no episode is seen twice. Such a run is no longer exact, and says so.
+
+With a `max_policy_lag` the workers never wait for the learner: each has two parts to make, and a rollout is of those
+that come first, whoever made them. Only for a part that would get too old is everybody kept waiting (Espeholt et al.
+2018, https://arxiv.org/abs/1802.01561, section 3, with a bound). A lag of 0 is what is described above.
 """
 
 from __future__ import annotations
@@ -14,31 +18,28 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 import ray
 import torch
-from ray.exceptions import RayError
+from ray.exceptions import ActorUnavailableError, RayError
 
 from agents.collector import Episode, LocalCollector, episode_metrics, join_groups, make_group
 from agents.policy import Mode, NetworkPolicy, Policy, build_policy
+from agents.rollouts import acted_on
 from envs.config import EnvConfig
 from envs.vector import Arrays
 from training import interruption
 from training.core import Batch, State, UserError, require
-from training.metrics import Mean, Metrics
-from training.ray_session import connect
+from training.metrics import Max, Mean, Metrics
+from training.ray_session import WorkersFailedError, connected
 
 START_TIMEOUT_S = 300.0
 """How long workers may take to start and to restore their environments: they import everything first."""
 CLOSE_TIMEOUT_S = 2.0
 """How long workers may take to close their environments before they are killed."""
-
-
-class WorkersFailedError(RuntimeError):
-    """Workers failed again and again, or none could be started."""
 
 
 class Published(NamedTuple):
@@ -83,11 +84,17 @@ class RolloutWorker:
             self._collector.load_state_dict({"groups": groups})
         return Begun(self._collector.observation_space, self._collector.action_space, self._collector.inexact)
 
-    def collect(self, published: Published, horizon: int, mode: Mode) -> tuple[Arrays, list[Episode]]:
+    def collect(
+        self, published: Published, horizon: int, mode: Mode, *, with_log_prob: bool
+    ) -> tuple[Arrays, list[Episode]]:
         """Its part of a rollout, [T, n], and the episodes that ended."""
         assert self._collector is not None, "collect before begin"
-        self._collector.publish(self._take(published), 0)
+        policy: Any = self._take(published)
+        self._collector.publish(policy, 0)
         batch, ended = self._collector.collect_episodes(horizon, mode)
+        if with_log_prob:
+            with torch.no_grad():  # the learner no longer has these weights
+                batch["log_prob"] = policy.log_prob(acted_on(batch))
         return {key: value.numpy() for key, value in batch.items()}, ended
 
     def save(self) -> list[State]:
@@ -126,6 +133,14 @@ class Place:
         self.up_since = 0.0
 
 
+class Asked(NamedTuple):
+    """A part of a rollout that a worker makes."""
+
+    place: Place
+    version: int
+    """Of the policy that acts in it."""
+
+
 class RayCollector:
     """The `Collector` whose groups are on Ray workers; `workers` times `groups_per_worker` groups of `group_size`.
 
@@ -135,9 +150,10 @@ class RayCollector:
         groups_per_worker: inference groups of each worker.
         workers: how many.
         seed: of the run.
-        address: of the Ray cluster; see `training.ray_session.connect`.
+        address: of the Ray cluster; see `training.ray_session.connected`.
         timeout_s: a worker that takes longer for its part of a rollout hangs.
         max_replacements: of each worker.
+        max_policy_lag: how many updates older than the newest policy one that acts may be when its steps are learned.
 
     Raises:
         UserError: an environment cannot be made, or the cluster cannot be joined or has no room.
@@ -155,9 +171,11 @@ class RayCollector:
         address: str | None,
         timeout_s: float,
         max_replacements: int,
+        max_policy_lag: int = 0,
     ) -> None:
         self.num_envs = workers * groups_per_worker * group_size
-        self._timeout_s, self._max_replacements = timeout_s, max_replacements
+        self._timeout_s, self._max_replacements, self._max_lag = timeout_s, max_replacements, max_policy_lag
+        self._asked: dict[Any, Asked] = {}
         self._version = -1
         self._policy: NetworkPolicy | None = None
         self._description: State = {}
@@ -165,7 +183,8 @@ class RayCollector:
         self._lost: list[str] = []
         self._not_restored: list[str] = []
         self._places = [Place(index) for index in range(workers)]
-        self._disconnect = connect(address, cpus=workers)
+        self._connection = ExitStack()
+        self._connection.enter_context(connected(address, cpus=workers))
         try:
             self._make_actor = _actor_maker(env, group_size, seed, groups_per_worker)
             for place in self._places:
@@ -177,7 +196,9 @@ class RayCollector:
 
     @property
     def inexact(self) -> list[str]:
-        return [*self._lost, *self._not_restored]
+        lag = self._max_lag
+        asynchronous = [f"acting up to {lag} update{'s' * (lag > 1)} behind learning, as it happens"] if lag else []
+        return [*asynchronous, *self._lost, *self._not_restored]
 
     def publish(self, policy: Policy, version: int) -> None:
         assert isinstance(policy, NetworkPolicy), "only a policy of networks can be sent"
@@ -190,25 +211,59 @@ class RayCollector:
         self._policy, self._version = policy, version
 
     def collect(self, horizon: int, mode: Mode = "explore") -> tuple[Batch, Metrics]:
-        parts: dict[int, tuple[Arrays, list[Episode]]] = {}
-        while not parts:  # where all were lost, with their successors
-            asked = {place.actor.collect.remote(self._published, horizon, mode): place for place in self._working()}
-            parts = self._answers(asked, self._timeout_s)
-        ended = [episode for index in sorted(parts) for episode in parts[index][1]]
-        metrics: Metrics = {"rollout/workers": Mean(len(parts))}
-        batches = {index: as_tensors(arrays) for index, (arrays, _) in parts.items()}
-        return join_parts(batches, len(self._places)), episode_metrics(ended) | metrics
+        came: list[tuple[Asked, tuple[Arrays, list[Episode]]]] = []
+        while len(came) < len(self._places):
+            if not came:  # as is so again where all were lost, with their successors
+                self._ask(horizon, mode)
+            too_old = [ref for ref, asked in self._asked.items() if asked.version <= self._version - self._max_lag]
+            if not self._asked:
+                break
+            if too_old:
+                came += self._first(too_old, len(too_old), len(too_old))
+            else:
+                came += self._first(list(self._asked), 1, min(len(self._asked), len(self._places) - len(came)))
+        came.sort(key=lambda part: (part[0].version, part[0].place.index))
+        ended = [episode for _, (_, episodes) in came for episode in episodes]
+        metrics: Metrics = {"rollout/workers": Mean(len({asked.place.index for asked, _ in came}))}
+        if self._max_lag:
+            lags = [self._version - asked.version for asked, _ in came]
+            metrics["rollout/policy_lag_mean_updates"] = Mean(sum(lags) / len(lags))
+            metrics["rollout/policy_lag_max_updates"] = Max(max(lags))
+        parts: dict[int, Batch] = {}
+        for asked, (arrays, _) in came:
+            free = (index for index in range(len(self._places)) if index not in parts)
+            parts[next(free) if asked.place.index in parts else asked.place.index] = as_tensors(arrays)
+        return join_parts(parts, len(self._places)), episode_metrics(ended) | metrics
+
+    def _ask(self, horizon: int, mode: Mode) -> None:
+        """Gives every worker what it has to do with the newest policy."""
+        each = 2 if self._max_lag else 1
+        for place in self._working():
+            doing = sum(asked.place is place for asked in self._asked.values())
+            for _ in range(each - doing):
+                reference = place.actor.collect.remote(self._published, horizon, mode, with_log_prob=self._max_lag > 0)
+                self._asked[reference] = Asked(place, self._version)
+
+    def _first(self, waiting: list[Any], least: int, most: int) -> list[tuple[Asked, Any]]:
+        """The parts that come first, of those that are waited for."""
+        asked = {reference: self._asked[reference] for reference in waiting}
+        places = {reference: part.place for reference, part in asked.items()}
+        answers = self._answers(places, self._timeout_s, least, most)
+        for reference in answers:
+            self._asked.pop(reference, None)
+        return [(asked[reference], answer) for reference, answer in answers.items()]
 
     def state_dict(self) -> State:
         """A worker that has not begun yet, or that fails to answer, begins its next life when the run is resumed."""
         asked = {place.actor.save.remote(): place for place in self._places if self._has_begun(place)}
-        saved = self._answers(asked, self._timeout_s)
+        saved = {asked[reference].index: groups for reference, groups in self._answers(asked, self._timeout_s).items()}
         return {"workers": [{"life": place.life, "groups": saved.get(place.index)} for place in self._places]}
 
     def load_state_dict(self, state: State) -> None:
         workers = len(self._places)
         require(len(state["workers"]) == workers, "workers", workers, f"{len(state['workers'])}, as in the saved state")
         self._not_restored = []
+        self._asked.clear()
         for place, saved in zip(self._places, state["workers"], strict=True):
             place.life = saved["life"]
             place.begun = place.actor.begin.remote(saved["life"], saved["groups"])
@@ -224,7 +279,7 @@ class RayCollector:
                     ray.wait(closing, num_returns=len(closing), timeout=CLOSE_TIMEOUT_S)
             for place in self._places:
                 self._kill(place)
-        self._disconnect()
+        self._connection.close()
 
     def _start(self, place: Place) -> None:
         """Asks Ray for a new process in this place, which comes when the cluster has room, and goes on meanwhile."""
@@ -239,7 +294,7 @@ class RayCollector:
         if place.up is not None and _is_ready(place.up):
             place.up, place.up_since = None, time.monotonic()
         if _is_ready(place.begun):
-            answer = self._answers({place.begun: place}, CLOSE_TIMEOUT_S).get(place.index)
+            answer = self._answers({place.begun: place}, CLOSE_TIMEOUT_S).get(place.begun)
             if answer is None:
                 return False
             place.up = place.begun = None
@@ -276,25 +331,39 @@ class RayCollector:
         beginning = [place.begun for place in self._places if place.begun is not None]
         ray.wait(beginning, num_returns=1, timeout=0.5)
 
-    def _answers(self, asked: dict[Any, Place], timeout_s: float) -> dict[int, Any]:
-        """What the workers answer, by their index; those that do not are lost and replaced."""
+    def _answers(
+        self, asked: dict[Any, Place], timeout_s: float, least: int | None = None, most: int | None = None
+    ) -> dict[Any, Any]:
+        """What the workers answer to some references; those who fail, or hang, are lost and replaced.
+
+        It waits for `least` of the answers and takes `most`, both by default all.
+        """
         if not asked:
             return {}
-        answers = {}
-        ready = set(ray.wait(list(asked), num_returns=len(asked), timeout=timeout_s)[0])
-        for reference, place in asked.items():
-            if reference not in ready:
+        least, most = least or len(asked), most or len(asked)
+        ready, late = ray.wait(list(asked), num_returns=least, timeout=timeout_s)
+        if len(ready) < least:
+            hanging = {asked[reference].index: asked[reference] for reference in late}
+            for place in hanging.values():
                 self._lose(place, f"it hangs: no answer within {timeout_s:g} s")
-                continue
+        elif least < most:
+            ready += ray.wait(late, num_returns=most - least, timeout=0)[0]
+        answers: dict[Any, Any] = {}
+        failed: set[int] = set()
+        for reference in ready:
+            place = asked[reference]
             try:
-                answers[place.index] = ray.get(reference, timeout=timeout_s)
+                answers[reference] = ray.get(reference, timeout=timeout_s)
             except RayError as error:
-                self._lose(place, _why(error))
+                if place.index not in failed:  # of several answers, one is enough
+                    failed.add(place.index)
+                    self._lose(place, _why(error))
         return answers
 
     def _lose(self, place: Place, why: str) -> None:
         """Ends the worker and starts the next in its place; raises WorkersFailedError when there were too many."""
         self._kill(place)
+        self._asked = {reference: asked for reference, asked in self._asked.items() if asked.place is not place}
         place.life += 1
         when = "before the first update" if self._version < 0 else f"at update {self._version}"
         if place.life > self._max_replacements:
@@ -363,6 +432,8 @@ def _why(error: Exception) -> str:
         raise cause from None
     if cause is not None:
         return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
+    if isinstance(error, ActorUnavailableError):
+        return "it can no longer be reached"
+    # Ray adds the actor's data, one to an indented line, and guesses at causes.
     lines = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
-    text = " ".join(" ".join(lines).split())
-    return f"{type(error).__name__}: {text[:300]}"
+    return " ".join(" ".join(lines).partition("Some common causes")[0].split())

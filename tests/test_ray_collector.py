@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +17,18 @@ import torch
 from agents.a2c import A2C, A2CConfig
 from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import Collector, LocalCollector, make_group
-from agents.ray_collector import RayCollector, WorkersFailedError
+from agents.ray_collector import RayCollector, join_parts
+from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
+from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from agents.replay_buffer import ReplayBuffer
 from agents.rollouts import Rollouts
 from envs.config import EnvConfig
+from envs.making import make_vec
 from experiments.__main__ import main
 from experiments.ppo_cartpole import Config
 from training.core import Batch, Budget, Counters, UserError
 from training.metrics import Mean
-from training.ray_session import connect
+from training.ray_session import WorkersFailedError, connected
 from training.seeding import generator
 from training.serialization import load_state, write_state
 
@@ -52,9 +58,8 @@ def some_quick(names: Iterable[str]) -> list[Any]:
 @pytest.fixture(scope="module", autouse=True)
 def _shared_ray() -> Iterator[None]:
     """One Ray for all tests here: who connects later uses it too."""
-    disconnect = connect(None, cpus=4)
-    yield
-    disconnect()
+    with connected(None, cpus=4):
+        yield
 
 
 def make_workers(env: EnvConfig, *, num_envs: int = 4, workers: int = 2, **kwargs: Any) -> RayCollector:
@@ -67,6 +72,11 @@ def make_workers(env: EnvConfig, *, num_envs: int = 4, workers: int = 2, **kwarg
 def make_policy(collector: Collector) -> ActorCritic:
     spaces = collector.observation_space, collector.action_space
     return ActorCritic(*spaces, ActorCriticConfig(normalize_observation=True), generator(1, "weights"))
+
+
+def spaces_of(env: EnvConfig) -> tuple[Any, Any]:
+    with closing(make_vec(env, 1, seed=0)) as vec:
+        return vec.observation_space, vec.action_space
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -247,6 +257,21 @@ def test_steps_of_missing_workers_are_neither_learned_nor_remembered(
         assert torch.equal(ours, theirs), name
 
 
+@pytest.mark.parametrize("half", [0, 1])
+def test_no_sequence_of_a_missing_worker_is_learned_from(half: int) -> None:
+    """Not even where a minibatch is a single sequence."""
+    spaces = spaces_of(WALK)
+    policy = RecurrentActorCritic(*spaces, RecurrentActorCriticConfig(), generator(1, "weights"))
+    alone = LocalCollector(lambda index: make_group(WALK, 2, seed=1, index=index))
+    alone.publish(policy, 0)
+    batch = join_parts({half: alone.collect(8)[0]}, 2)
+    config = RecurrentPPOConfig(horizon=8, sequence_length=4, minibatch_size=4, epochs=1)
+    agent = RecurrentPPO(policy, config, until=Budget(1000), seed=1)
+    metrics, _ = agent.update(batch, Counters())
+    assert metrics["policy/loss"].weight == 4  # minibatches
+    assert all(parameter.isfinite().all() for parameter in policy.parameters())
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -262,6 +287,15 @@ def test_steps_of_missing_workers_are_neither_learned_nor_remembered(
 def test_numbers_that_do_not_divide_are_errors(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         replace(Config(), **change)
+
+
+def test_an_address_where_no_cluster_is_ends_the_run_before_it_begins(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = "train ppo_cartpole --tracker none --workers 2 --ray-address"
+    for address, told in (("127.0.0.1:9", "no Ray cluster answers there"), ("ray://host:10001", "it takes HOST:PORT")):
+        code = f"import sys; from experiments.__main__ import main; sys.exit(main({[*asked.split(), address]!r}))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert f"error: ray_address = '{address}': {told}" in done.stderr
 
 
 def test_workers_have_a_group_each_by_default() -> None:

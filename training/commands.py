@@ -14,6 +14,7 @@ from training.claims import Claim, describe, judge_seed
 from training.config import config_from_tree, parse_options
 from training.core import UserError
 from training.non_finite import NonFinite
+from training.ray_session import WorkersFailedError
 from training.run import Run
 from training.run_folder import read_result, read_settings
 
@@ -111,7 +112,7 @@ def _run_experiment(run: Run, module: ModuleType, config: Any) -> None:
     except interruption.Interrupted:
         print(f"interrupted; continue with: python -m experiments resume {run.folder}", file=sys.stderr)
         raise
-    except NonFinite as error:
+    except (NonFinite, WorkersFailedError) as error:
         good = run.last_checkpoint
         error.add_note(f"the last good checkpoint is {good}" if good else "there is no checkpoint yet")
         raise
