@@ -123,9 +123,9 @@ def make_model(
         require(name in known, f"agent.arguments.{name}", value, f"no such argument: it knows {', '.join(known)}")
     arguments = {name: _scheduled(name, value) for name, value in config.arguments.items()}
     if config.action_noise is not None:
-        size = int(np.prod(envs.action_space.shape or (1,)))
+        shape = envs.action_space.shape or ()
         kind = NormalActionNoise if config.action_noise == "normal" else OrnsteinUhlenbeckActionNoise
-        arguments["action_noise"] = kind(np.zeros(size), np.full(size, config.action_noise_std))
+        arguments["action_noise"] = kind(np.zeros(shape), np.full(shape, config.action_noise_std))
     policy_kwargs = {name: _named_class(name, value) for name, value in config.policy_kwargs.items()}
     try:
         with warnings.catch_warnings():
@@ -200,8 +200,8 @@ class SB3Policy(NetworkPolicy):
         return {"seed": torch.randint(2**31, leading, generator=rng).numpy()}
 
     def env_action(self, action: Arrays) -> Arrays:
-        """Its actions are the environment's already."""
-        return action
+        """Its actions are the environment's already, but for the type of those that a network of Bernoullis gives."""
+        return {"action": action["action"].astype(self.action_space.dtype, copy=False)}
 
     def learned_action(self, action: Arrays) -> Arrays:
         return action
@@ -214,8 +214,7 @@ class SB3Agent:
         self._model = model
         envs = model.get_env()
         assert envs is not None
-        spaces = _original(envs).observation_space, _original(envs).action_space
-        self.policy = SB3Policy(*spaces, config, torch.Generator(), network=model.policy)
+        self.policy = SB3Policy(*_original(envs).env_spaces, config, torch.Generator(), network=model.policy)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         recorded = self._model.logger.name_to_value

@@ -20,7 +20,7 @@ from agents.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunCon
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.sb3_vec_env import SB3VecEnv
-from envs.vector import EnvFault
+from envs.vector import EnvFault, VectorEnv
 from training.checkpoint import CheckpointConfig
 from training.core import Budget, Counters, Every, UserError
 from training.networks import NetworkConfig
@@ -29,13 +29,15 @@ from training.seeding import generator
 from training.serialization import load_state, write_state
 
 SMALL = {"net_arch": [16, 16]}
-OFF_POLICY = {"buffer_size": 300, "learning_starts": 100, "batch_size": 16, "train_freq": 4}
-ON_POLICY = {"n_steps": 32, "batch_size": 32, "n_epochs": 2}
-ENV_STEPS = 400
+OFF_POLICY = {"buffer_size": 160, "learning_starts": 60, "batch_size": 16, "train_freq": 4}
+ON_POLICY = {"n_steps": 16, "batch_size": 16, "n_epochs": 2}
+NO_TIMEOUTS = {"handle_timeout_termination": False}
+ENV_STEPS = 240
 
 
 def _sb3(algorithm: str, arguments: dict[str, Any], policy: str = "MlpPolicy", **more: Any) -> SB3PolicyConfig:
-    small = {} if policy == "MultiInputPolicy" else SMALL
+    small: dict[str, Any] = {"features_extractor_kwargs": {"features_dim": 8}} if policy == "CnnPolicy" else SMALL
+    small = {} if policy == "MultiInputPolicy" else small
     return SB3PolicyConfig(algorithm, policy, arguments, **{"policy_kwargs": small, **more})
 
 
@@ -57,13 +59,13 @@ MODELS: dict[str, tuple[str, SB3PolicyConfig]] = {
             {
                 **OFF_POLICY,
                 "optimize_memory_usage": True,
-                "replay_buffer_kwargs": {"handle_timeout_termination": False},
+                "replay_buffer_kwargs": NO_TIMEOUTS,
             },
             action_noise="normal",
         ),
     ),
     "TQC": ("Pendulum-v1", _sb3("TQC", OFF_POLICY)),
-    "QRDQN": ("CartPole-v1", _sb3("QRDQN", OFF_POLICY)),
+    "QRDQN": ("CartPole-v1", _sb3("QRDQN", OFF_POLICY, policy_kwargs={**SMALL, "n_quantiles": 10})),
     "CrossQ": ("Pendulum-v1", _sb3("CrossQ", OFF_POLICY)),
     "RecurrentPPO": (
         "CartPole-v1",
@@ -72,16 +74,27 @@ MODELS: dict[str, tuple[str, SB3PolicyConfig]] = {
     "TRPO": ("CartPole-v1", _sb3("TRPO", {"n_steps": 32, "batch_size": 32})),
     "MaskablePPO": ("tests.toy_envs:Masked-v0", _sb3("MaskablePPO", ON_POLICY)),
     "dict": ("envs.reach:Reach-v0", _sb3("PPO", ON_POLICY, "MultiInputPolicy")),
+    "n-step": ("Pendulum-v1", _sb3("SAC", {**OFF_POLICY, "n_steps": 3})),
+    "start": ("tests.toy_envs:Pictures-v0?discrete", _sb3("DQN", OFF_POLICY, "CnnPolicy")),
+    "matrix": ("tests.toy_envs:Pictures-v0?matrix", _sb3("TD3", OFF_POLICY, "CnnPolicy", action_noise="normal")),
 }
+"""After the question mark: which actions. Episodes are short, so that some end."""
+
+
+def make_envs(name: str, num_envs: int) -> tuple[VectorEnv, SB3VecEnv]:
+    env_id, _, actions = MODELS[name][0].partition("?")
+    env = EnvConfig(env_id, time_limit=25, kwargs={"actions": actions} if actions else {})
+    vec = make_vec(env, num_envs, seed=3)
+    return vec, SB3VecEnv(vec, vec.observation_space, vec.action_space)
 
 
 class Training:
     """A model, its stream and its agent, without a run folder."""
 
-    def __init__(self, name: str, num_envs: int = 1) -> None:
-        env_id, config = MODELS[name]
-        vec = make_vec(EnvConfig(env_id), num_envs, seed=3)
-        self.model = make_model(config, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=5)
+    def __init__(self, name: str) -> None:
+        _, config = MODELS[name]
+        vec, envs = make_envs(name, num_envs_of(name))
+        self.model = make_model(config, envs, seed=5)
         self.stream = Learning(self.model, vec, 50, Budget(ENV_STEPS))
         self.agent = SB3Agent(self.model, config)
         self.now = Counters()
@@ -104,28 +117,26 @@ def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor])
         assert torch.equal(value, second[name]), name
 
 
+def num_envs_of(name: str) -> int:
+    return 1 if name == "TD3-episodes" else 2
+
+
 @pytest.mark.parametrize("name", MODELS)
-def test_it_learns_what_one_direct_call_of_learn_does(name: str) -> None:
+def test_it_learns_what_one_direct_call_of_learn_does_and_resumes_to_the_bit(name: str, tmp_path: Path) -> None:
     """With its schedules: learning in chunks would end them at every chunk."""
-    env_id, config = MODELS[name]
-    vec = make_vec(EnvConfig(env_id), 1, seed=3)
-    direct = make_model(config, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=5)
+    _, envs = make_envs(name, num_envs_of(name))
+    direct = make_model(MODELS[name][1], envs, seed=5)
     untrained = {key: value.clone() for key, value in direct.policy.state_dict().items()}
     direct.learn(ENV_STEPS)
-    ours = Training(name)
-    ours.learn(ENV_STEPS)
-    assert_same(ours.weights(), direct.policy.state_dict())
-    assert any(not torch.equal(value, untrained[key]) for key, value in ours.weights().items())
-    assert ours.now.env_steps == direct.num_timesteps
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_a_loaded_state_continues_to_the_bit(name: str, tmp_path: Path) -> None:
     first = Training(name)
     first.learn(ENV_STEPS // 2)
     write_state(tmp_path, "part", first.state())
     middle = first.now
     first.learn(ENV_STEPS)
+    assert_same(first.weights(), direct.policy.state_dict())
+    assert any(not torch.equal(value, untrained[key]) for key, value in first.weights().items())
+    assert first.now.env_steps == direct.num_timesteps
+
     second = Training(name)
     second.learn(60)  # a state that the loaded one must replace
     saved = load_state(tmp_path, "part")
@@ -137,7 +148,7 @@ def test_a_loaded_state_continues_to_the_bit(name: str, tmp_path: Path) -> None:
     assert second.stream.inexact == []
 
 
-@pytest.mark.parametrize("name", ["PPO", "SAC", "RecurrentPPO", "MaskablePPO", "dict", "TQC"])
+@pytest.mark.parametrize("name", ["PPO", "SAC", "RecurrentPPO", "MaskablePPO", "dict", "TQC", "start"])
 def test_the_saved_policy_acts_as_the_model_does(name: str) -> None:
     training = Training(name)
     training.learn(100)
@@ -145,8 +156,7 @@ def test_the_saved_policy_acts_as_the_model_does(name: str) -> None:
     policy = policy_of(training.agent.state_dict())
     assert torch.equal(drawn, torch.get_rng_state()), "nothing of the training is moved"
     assert isinstance(policy, SB3Policy)
-    env_id, _ = MODELS[name]
-    vec = make_vec(EnvConfig(env_id), 2, seed=8)
+    vec, _ = make_envs(name, 2)
     step = vec.reset()
     state: Any = {}
     theirs: Any = None
