@@ -86,6 +86,8 @@ class SB3RunConfig(ActingConfig):
         super().__post_init__()
         require(self.groups == 1, "groups", self.groups, "1: Stable-Baselines3 acts for all environments at once")
         require(self.compile is not True, "compile", self.compile, "False: Stable-Baselines3 computes as it does")
+        alone = self.agent.algorithm != "ARS" or self.num_envs == 1
+        require(alone, "num_envs", self.num_envs, "1 for ARS, which tries one policy after the other")
         require(self.iteration_env_steps >= 1, "iteration_env_steps", self.iteration_env_steps, "at least 1")
         backend = self.env.backend
         takes = "a backend without reset transitions, such as 'auto'"
@@ -280,7 +282,7 @@ class Learning:
         return {
             "env": self._vec.state_dict(),
             "episodes": self._envs.counts(),
-            "last": {name: _plain(value) for name, value in vars(model).items() if name.startswith("_last_")},
+            "memory": _plain(getattr(model, "_last_lstm_states", None)),
             "replay": _filled(buffer) if (buffer := _replay(model)) is not None else {},
             "noise": [_arrays_of(part) for part in _noises(model)],
             "random": {
@@ -297,14 +299,20 @@ class Learning:
         self._vec.load_state_dict(state["env"])
         self._envs.set_counts(state["episodes"])
         self.inexact = list(self._vec.inexact)
-        if not isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm):
+        if not _is_whole_at_rollout(model):
             self.inexact.append(f"{type(model).__name__} of sb3-contrib keeps some of its state to itself")
-        for name, value in state["last"].items():
-            setattr(model, name, _as_before(getattr(model, name), value))
+        assert model.env is not None
+        model._last_obs = model.env.reset()  # type: ignore[assignment]  # with the strides that its wrappers give it
+        model._last_episode_starts = first = self._vec.episode_steps == 0
+        if state["memory"] is not None:
+            model._last_lstm_states = _as_before(model._last_lstm_states, state["memory"])  # type: ignore[attr-defined]
         if (buffer := _replay(model)) is not None:
             _fill(buffer, state["replay"])
+            # An episode that could not be continued ends there, for what follows is another.
+            ends = buffer.dones if buffer.optimize_memory_usage else buffer.timeouts
+            ends[buffer.pos - 1, first & (state["episodes"]["length"] > 0)] = True
         for part, arrays in zip(_noises(model), state["noise"], strict=True):
-            vars(part).update(arrays)
+            vars(part).update({name: _on(model.device, value) for name, value in arrays.items()})
         drawn = state["random"]
         torch.set_rng_state(drawn["torch"])
         if drawn["cuda"] is not None:
@@ -352,6 +360,10 @@ class _AtRollout(BaseCallback):
     def __init__(self, call: Callable[[], None]) -> None:
         super().__init__()
         self._call = call
+
+    def _on_training_start(self) -> None:
+        if not _is_whole_at_rollout(self.model):
+            self._call()
 
     def _on_rollout_start(self) -> None:
         self._call()
@@ -480,17 +492,29 @@ def _arrays_of(part: Any) -> dict[str, Any]:
     return {name: value for name, value in vars(part).items() if isinstance(value, torch.Tensor | np.ndarray)}
 
 
+def _on(device: torch.device, value: Any) -> Any:
+    return value.to(device) if isinstance(value, torch.Tensor) else value
+
+
 def _plain(value: Any) -> Any:
     """Named tuples as tuples, which is what a checkpoint holds."""
     return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def _as_before(before: Any, value: Any) -> Any:
-    """The inverse of `_plain`, for an attribute that has the type already."""
-    if isinstance(before, tuple) and value is not None:
-        parts = [_as_before(part, saved) for part, saved in zip(before, value, strict=True)]
-        return type(before)(*parts) if hasattr(before, "_fields") else tuple(parts)
-    return value
+    """The inverse of `_plain`, for what has the type, and the device, already."""
+    if not isinstance(before, tuple):
+        return value.to(before.device)
+    parts = [_as_before(part, saved) for part, saved in zip(before, value, strict=True)]
+    return type(before)(*parts) if hasattr(before, "_fields") else tuple(parts)
+
+
+def _is_whole_at_rollout(model: BaseAlgorithm) -> bool:
+    """Whether all of its state is in the model where a rollout begins.
+
+    ARS has drawn by then what it is about to try, around the weights that it had: it takes a state before that.
+    """
+    return isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
 
 
 def _replay(model: BaseAlgorithm) -> Any:

@@ -30,6 +30,7 @@ class SB3VecEnv(VecEnv):
         if isinstance(action_space, spaces.Dict | spaces.Tuple):
             raise UserError(f"env: its actions are a {type(action_space).__name__}; Stable-Baselines3 takes none such")
         self._action_dtype = action_space.dtype
+        self._begun = False
         self._masks: NDArray[np.bool_] | None = None
         self._running = np.zeros(2 if vec is None else vec.num_envs)
         self._length = np.zeros(len(self._running), np.int64)
@@ -51,11 +52,12 @@ class SB3VecEnv(VecEnv):
         again = self._vec.episode_steps == 0
         self._running = np.where(again, 0.0, counts["return"])
         self._length = np.where(again, 0, counts["length"])
-        self._masks = self._vec.current().action_mask
 
     def reset(self) -> Any:
+        """Starts the first episodes; from then on it shows where they are: each that ended was followed by the next."""
         assert self._vec is not None
-        step = self._vec.reset()
+        step = self._vec.current() if self._begun else self._vec.reset()
+        self._begun = True
         self._masks = step.action_mask
         return self._observations(step.obs)
 
@@ -91,7 +93,7 @@ class SB3VecEnv(VecEnv):
         raise AttributeError(f"environments have no method {method_name} here")
 
     def has_attr(self, attr_name: str) -> bool:
-        return attr_name == "action_masks" and (self._vec is None or self._vec.current().action_mask is not None)
+        return attr_name == "action_masks" and self._masks is not None
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         if attr_name == "render_mode":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ MODELS: dict[str, tuple[str, SB3PolicyConfig]] = {
     "MaskablePPO": ("tests.toy_envs:Masked-v0", _sb3("MaskablePPO", ON_POLICY)),
     "dict": ("envs.reach:Reach-v0", _sb3("PPO", ON_POLICY, "MultiInputPolicy")),
     "n-step": ("Pendulum-v1", _sb3("SAC", {**OFF_POLICY, "n_steps": 3})),
+    "images": ("tests.toy_envs:Pictures-v0?bits", _sb3("PPO", ON_POLICY, "CnnPolicy")),
     "start": ("tests.toy_envs:Pictures-v0?discrete", _sb3("DQN", OFF_POLICY, "CnnPolicy")),
     "matrix": ("tests.toy_envs:Pictures-v0?matrix", _sb3("TD3", OFF_POLICY, "CnnPolicy", action_noise="normal")),
 }
@@ -148,7 +150,7 @@ def test_it_learns_what_one_direct_call_of_learn_does_and_resumes_to_the_bit(nam
     assert second.stream.inexact == []
 
 
-@pytest.mark.parametrize("name", ["PPO", "SAC", "RecurrentPPO", "MaskablePPO", "dict", "TQC", "start"])
+@pytest.mark.parametrize("name", ["PPO", "SAC", "RecurrentPPO", "MaskablePPO", "dict", "TQC", "images", "start"])
 def test_the_saved_policy_acts_as_the_model_does(name: str) -> None:
     training = Training(name)
     training.learn(100)
@@ -238,6 +240,59 @@ def test_what_it_does_not_know_is_one_line(config: SB3PolicyConfig, message: str
     vec = make_vec(EnvConfig("CartPole-v1"), 1, seed=0)
     with pytest.raises(UserError, match=message):
         make_model(config, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=1)
+
+
+def test_an_episode_that_cannot_be_continued_ends_where_it_was() -> None:
+    """And what is learned from next is the new episode from its first observation."""
+    vec = make_vec(EnvConfig("Counting-v0", kwargs={"length": 30}), 2, seed=0)
+    config = _sb3("DQN", {**OFF_POLICY, "n_steps": 3, "train_freq": 5})
+    envs = SB3VecEnv(vec, vec.observation_space, vec.action_space)
+    model = make_model(config, envs, seed=1)
+    with closing(Learning(model, vec, 20, Budget(ENV_STEPS))) as stream:
+        stream.next(Counters())
+        state = stream.state_dict()
+        stream.load_state_dict(state)
+        assert stream.inexact, "the environment observes what no seed decides"
+        np.testing.assert_array_equal(np.asarray(model._last_obs)[:, 1], 0)
+        assert model.replay_buffer is not None
+        np.testing.assert_array_equal(model.replay_buffer.timeouts[:11].sum(0), 1)
+        assert model.replay_buffer.timeouts[9].all()
+
+
+def test_random_search_goes_on_around_the_weights_that_it_had() -> None:
+    """It keeps what it is about to try to itself; and each try is an episode of its own."""
+    vec, envs = make_envs("PPO", 1)
+    config = _sb3("ARS", {"n_delta": 2}, "LinearPolicy", policy_kwargs={})
+
+    def begin(vec: VectorEnv, envs: SB3VecEnv) -> tuple[Any, SB3Agent, Learning]:
+        model = make_model(config, envs, seed=5)
+        return model, SB3Agent(model, config), Learning(model, vec, 50, Budget(500))
+
+    _, agent, stream = begin(vec, envs)
+    now = stream.next(Counters())[1]
+    assert now.env_steps > 50
+    assert vec.state_dict()["episode"] == 4  # tries: two deltas, forwards and backwards
+    resumed, other, again = begin(*make_envs("PPO", 1))
+    other.load_state_dict(agent.state_dict())
+    again.load_state_dict(stream.state_dict())
+    tried: list[torch.Tensor] = []
+    evaluate = resumed.evaluate_candidates
+
+    def listens(candidates: torch.Tensor, *more: Any) -> torch.Tensor:
+        tried.append(candidates.mean(0) - resumed.weights)
+        return evaluate(candidates, *more)
+
+    resumed.evaluate_candidates = listens
+    again.next(now)
+    assert tried[0].abs().max() < 1e-6
+    assert len(again.inexact) == 1
+    for each in (stream, again):
+        each.close()
+
+
+def test_random_search_takes_one_environment() -> None:
+    with pytest.raises(UserError, match="num_envs = 2: it takes 1 for ARS"):
+        SB3RunConfig(env=EnvConfig("CartPole-v1"), agent=_sb3("ARS", {}), num_envs=2)
 
 
 def test_observations_inside_one_another_are_refused() -> None:
