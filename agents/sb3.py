@@ -10,8 +10,9 @@ from __future__ import annotations
 import inspect
 import random
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib import import_module
 from threading import Semaphore, Thread
@@ -109,7 +110,10 @@ def train(config: SB3RunConfig, run: Run) -> None:
         choose_threads(run, config.threads, multiplications=samples * weights)
         stream = stack.enter_context(closing(Learning(model, vec, config.iteration_env_steps, until)))
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
-        learn(config, run, SB3Agent(model, config.agent), stream, evaluate, until)
+        agent = SB3Agent(model, config.agent)
+        ignored = vec.current().action_mask is not None and not agent.policy.takes_masks
+        require(not ignored, "agent.algorithm", config.agent.algorithm, "MaskablePPO where actions are masked")
+        learn(config, run, agent, stream, evaluate, until)
 
 
 def make_model(
@@ -123,21 +127,27 @@ def make_model(
     known = [name for name in inspect.signature(make).parameters if name not in (*OURS, *REFUSED, "_init_setup_model")]
     for name, value in config.arguments.items():
         require(name in known, f"agent.arguments.{name}", value, f"no such argument: it knows {', '.join(known)}")
-    arguments = {name: _scheduled(name, value) for name, value in config.arguments.items()}
+    arguments = {name: _scheduled(name, value) for name, value in deepcopy(config.arguments).items()}
     if config.action_noise is not None:
         shape = envs.action_space.shape or ()
         kind = NormalActionNoise if config.action_noise == "normal" else OrnsteinUhlenbeckActionNoise
         arguments["action_noise"] = kind(np.zeros(shape), np.full(shape, config.action_noise_std))
     policy_kwargs = {name: _named_class(name, value) for name, value in config.policy_kwargs.items()}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it advises on devices and batch sizes, each time a policy is made
-            model = make(config.policy, envs, policy_kwargs=policy_kwargs, seed=seed, device=device, **arguments)
-    except (AssertionError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"agent: {config.algorithm} of Stable-Baselines3 refuses this: {reason}") from error
+    with _refusals(config.algorithm), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it advises on devices and batch sizes, each time a policy is made
+        model = make(config.policy, envs, policy_kwargs=policy_kwargs, seed=seed, device=device, **arguments)
     model.set_logger(Logger(folder=None, output_formats=[]))
     return model
+
+
+@contextmanager
+def _refusals(algorithm: str) -> Iterator[None]:
+    """What is raised where arguments, spaces and environments do not fit together is one line for the user."""
+    try:
+        yield
+    except (AssertionError, MemoryError, NotImplementedError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"agent: {algorithm} of Stable-Baselines3 refuses this: {reason}") from error
 
 
 class SB3Policy(NetworkPolicy):
@@ -163,7 +173,7 @@ class SB3Policy(NetworkPolicy):
                 envs = SB3VecEnv(None, observation_space, action_space)
                 network = make_model(without_memory, envs, seed=None).policy
         self.network = network
-        self._takes_masks = "action_masks" in inspect.signature(network.predict).parameters  # type: ignore[arg-type]
+        self.takes_masks = "action_masks" in inspect.signature(network.predict).parameters  # type: ignore[arg-type]
         self._takes_state = hasattr(network, "lstm_actor")
 
     @property
@@ -175,7 +185,7 @@ class SB3Policy(NetworkPolicy):
         def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
             obs = observations_for_sb3(step, self.observation_space)
             more: dict[str, Any] = {}
-            if self._takes_masks and "action_mask" in step:
+            if self.takes_masks and "action_mask" in step:
                 more["action_masks"] = step["action_mask"]
             if self._takes_state:
                 more["state"] = tuple(state[name].swapaxes(0, 1) for name in ("h", "c")) if state else None
@@ -263,7 +273,8 @@ class Learning:
         self.inexact: list[str] = []
         self._thread = Thread(target=self._learn, args=(until.count,), name="stable-baselines3", daemon=True)
         self._thread.start()
-        self._wait()
+        with _refusals(type(model).__name__):  # of what it checks only now, such as masks
+            self._wait()
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
         before = self._model.num_timesteps
@@ -384,6 +395,8 @@ def load_weights(policy: NetworkPolicy, trained: SB3Policy) -> None:
     rescales = policy.config.rescale_action if isinstance(policy, ActorCritic) and policy.heads.log_std else False
     takes = "False here: Stable-Baselines3's PPO and A2C learn actions in the environment's units"
     require(not rescales, "policy.rescale_action", rescales, takes)
+    ours, theirs = policy.config.network.activation, trained.network.activation_fn.__name__.lower()  # type: ignore[union-attr, operator]
+    require(ours == theirs, "policy.network.activation", ours, f"{theirs!r}, as {trained.config.algorithm} has")
     given = _by_our_names(policy, trained.network.state_dict())
     for name, value in policy.named_parameters():
         found = None if name not in given else tuple(given[name].shape)

@@ -219,6 +219,9 @@ def test_weights_of_another_architecture_are_refused() -> None:
     wide = ActorCriticConfig(NetworkConfig((128, 64)), rescale_action=False)
     with pytest.raises(UserError, match=r"shape of PPO's actor\.0\.weight = \(64, 3\): it takes \(128, 3\)"):
         load_weights(ActorCritic(*spaces, wide, generator(1, "w")), trained)
+    other = ActorCriticConfig(NetworkConfig((64, 64), "relu"), rescale_action=False)
+    with pytest.raises(UserError, match=r"policy\.network\.activation = 'relu': it takes 'tanh', as PPO has"):
+        load_weights(ActorCritic(*spaces, other, generator(1, "w")), trained)
     with pytest.raises(UserError, match=r"policy\.rescale_action = True: it takes False"):
         load_weights(ActorCritic(*spaces, ActorCriticConfig(), generator(1, "w")), trained)
 
@@ -231,6 +234,10 @@ def test_weights_of_another_architecture_are_refused() -> None:
         (_sb3("PPO", {}, "CnnPolicy"), r"agent: PPO of Stable-Baselines3 refuses this: "),
         (_sb3("SAC", {}), r"agent: SAC of Stable-Baselines3 refuses this: .*Discrete"),
         (
+            _sb3("DQN", {"n_steps": 3, "optimize_memory_usage": True, "replay_buffer_kwargs": NO_TIMEOUTS}),
+            r"agent: DQN of Stable-Baselines3 refuses this: NStepReplayBuffer doesn't support",
+        ),
+        (
             _sb3("PPO", {}, policy_kwargs={"activation_fn": "Relu"}),
             r"activation_fn = 'Relu': it takes the name of a class",
         ),
@@ -240,6 +247,35 @@ def test_what_it_does_not_know_is_one_line(config: SB3PolicyConfig, message: str
     vec = make_vec(EnvConfig("CartPole-v1"), 1, seed=0)
     with pytest.raises(UserError, match=message):
         make_model(config, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (_sb3("MaskablePPO", ON_POLICY), "MaskablePPO of Stable-Baselines3 refuses this: .* action masking"),
+        (_sb3("DQN", {**OFF_POLICY, "train_freq": [1, "episode"]}), "DQN of Stable-Baselines3 refuses .* only one env"),
+    ],
+)
+def test_what_it_refuses_when_it_begins_is_one_line(config: SB3PolicyConfig, message: str) -> None:
+    vec, envs = make_envs("PPO", 2)
+    with pytest.raises(UserError, match=message):
+        Learning(make_model(config, envs, seed=1), vec, 50, Budget(ENV_STEPS))
+
+
+def test_masks_that_it_would_not_heed_are_refused(tmp_path: Path) -> None:
+    config = SB3RunConfig(env=EnvConfig("tests.toy_envs:Masked-v0"), agent=_sb3("DQN", OFF_POLICY))
+    with (
+        pytest.raises(UserError, match=r"agent\.algorithm = 'DQN': it takes MaskablePPO where actions are masked"),
+        Run.create("sb3", config, folder=tmp_path / "run", tracker="none") as run,
+    ):
+        train(config, run)
+
+
+def test_the_config_stays_as_it_is() -> None:
+    given = {"handle_timeout_termination": True}
+    _, envs = make_envs("DQN", 1)
+    make_model(_sb3("DQN", {**OFF_POLICY, "n_steps": 3, "replay_buffer_kwargs": given}), envs, seed=1)
+    assert given == {"handle_timeout_termination": True}
 
 
 def test_an_episode_that_cannot_be_continued_ends_where_it_was() -> None:
