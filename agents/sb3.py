@@ -168,8 +168,7 @@ class SB3Policy(NetworkPolicy):
             known = inspect.signature(_algorithm(config.algorithm)).parameters
             arguments = config.arguments | {key: value for key, value in small.items() if key in known}
             without_memory = SB3PolicyConfig(config.algorithm, config.policy, arguments, config.policy_kwargs)
-            with fork_rng(devices=[]):
-                torch.manual_seed(rng.initial_seed())
+            with _drawing_from(rng.initial_seed(), torch.device("cpu")):
                 envs = SB3VecEnv(None, observation_space, action_space)
                 network = make_model(without_memory, envs, seed=None).policy
         self.network = network
@@ -193,8 +192,7 @@ class SB3Policy(NetworkPolicy):
             if mode == "greedy":
                 action, after = self._predict(obs, deterministic=True, **more)
             else:
-                with fork_rng(devices=[]):
-                    torch.manual_seed(int(noise["seed"].flat[0]))
+                with _drawing_from(int(noise["seed"].flat[0]), self.device):
                     action, after = self._predict(obs, deterministic=False, **more)
             if after is None:
                 return {"action": action}, state
@@ -219,6 +217,20 @@ class SB3Policy(NetworkPolicy):
         return action
 
 
+@contextmanager
+def _drawing_from(seed: int, device: torch.device) -> Iterator[None]:
+    """What is drawn on the device follows from the seed; the generators of a training are then as they were.
+
+    `torch.manual_seed` would seed those of every GPU.
+    """
+    on_gpu = device.type == "cuda"
+    with fork_rng(devices=[device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.manual_seed(seed)
+        yield
+
+
 class SB3Agent:
     """The half of a model that learned something: its policy, optimizers and variables; its update is in `Learning`."""
 
@@ -229,12 +241,14 @@ class SB3Agent:
         self.policy = SB3Policy(*_original(envs).env_spaces, config, torch.Generator(), network=model.policy)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        recorded = self._model.logger.name_to_value
-        return {
+        logger = self._model.logger
+        metrics: Metrics = {
             name.replace("train/", "stable_baselines3/"): Last(float(value))
-            for name, value in recorded.items()
+            for name, value in logger.name_to_value.items()
             if name.startswith("train/") and isinstance(value, int | float | np.number)
-        }, {}
+        }
+        logger.dump()  # forgets them: what the next iteration does not measure is not in its row
+        return metrics, {}
 
     def state_dict(self) -> State:
         parameters = {name: part for name, part in self._model.get_parameters().items() if name != "policy"}

@@ -278,6 +278,15 @@ def test_the_config_stays_as_it_is() -> None:
     assert given == {"handle_timeout_termination": True}
 
 
+def test_a_row_has_what_its_iteration_measured() -> None:
+    """TD3 updates its actor every other time; a resumed run could not know the loss of the time before."""
+    training = Training("SAC")
+    for _ in range(2):
+        training.stream.next(training.now)
+    assert "stable_baselines3/actor_loss" in training.agent.update({}, training.now)[0]
+    assert training.agent.update({}, training.now)[0] == {}
+
+
 def test_an_episode_that_cannot_be_continued_ends_where_it_was() -> None:
     """And what is learned from next is the new episode from its first observation."""
     vec = make_vec(EnvConfig("Counting-v0", kwargs={"length": 30}), 2, seed=0)
@@ -329,6 +338,16 @@ def test_random_search_goes_on_around_the_weights_that_it_had() -> None:
 def test_random_search_takes_one_environment() -> None:
     with pytest.raises(UserError, match="num_envs = 2: it takes 1 for ARS"):
         SB3RunConfig(env=EnvConfig("CartPole-v1"), agent=_sb3("ARS", {}), num_envs=2)
+
+
+def test_a_policy_seeds_no_generator_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("a training draws from it"))
+    vec, _ = make_envs("SAC", 2)
+    policy = SB3Policy(vec.observation_space, vec.action_space, MODELS["SAC"][1], generator(1, "w"))
+    obs = {"obs": np.zeros((2, 3), np.float32)}
+    noise = policy.noise((2,), generator(2, "noise"))
+    first, second = (policy.acting("explore", 2)(obs, {}, noise)[0]["action"] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_observations_inside_one_another_are_refused() -> None:
