@@ -10,8 +10,9 @@ from __future__ import annotations
 import inspect
 import random
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib import import_module
 from threading import Semaphore, Thread
@@ -89,6 +90,8 @@ class SB3RunConfig(ActingConfig):
         takes = "1: Stable-Baselines3 acts for all environments at once"
         require(self.inference_groups == 1, "groups", self.groups, takes)
         require(self.compile is not True, "compile", self.compile, "False: Stable-Baselines3 computes as it does")
+        alone = self.agent.algorithm != "ARS" or self.num_envs == 1
+        require(alone, "num_envs", self.num_envs, "1 for ARS, which tries one policy after the other")
         require(self.iteration_env_steps >= 1, "iteration_env_steps", self.iteration_env_steps, "at least 1")
         backend = self.env.backend
         takes = "a backend without reset transitions, such as 'auto'"
@@ -110,7 +113,10 @@ def train(config: SB3RunConfig, run: Run) -> None:
         choose_threads(run, config.threads, multiplications=samples * weights)
         stream = stack.enter_context(closing(Learning(model, vec, config.iteration_env_steps, until)))
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
-        learn(config, run, SB3Agent(model, config.agent), stream, evaluate, until)
+        agent = SB3Agent(model, config.agent)
+        ignored = vec.current().action_mask is not None and not agent.policy.takes_masks
+        require(not ignored, "agent.algorithm", config.agent.algorithm, "MaskablePPO where actions are masked")
+        learn(config, run, agent, stream, evaluate, until)
 
 
 def make_model(
@@ -124,21 +130,27 @@ def make_model(
     known = [name for name in inspect.signature(make).parameters if name not in (*OURS, *REFUSED, "_init_setup_model")]
     for name, value in config.arguments.items():
         require(name in known, f"agent.arguments.{name}", value, f"no such argument: it knows {', '.join(known)}")
-    arguments = {name: _scheduled(name, value) for name, value in config.arguments.items()}
+    arguments = {name: _scheduled(name, value) for name, value in deepcopy(config.arguments).items()}
     if config.action_noise is not None:
-        size = int(np.prod(envs.action_space.shape or (1,)))
+        shape = envs.action_space.shape or ()
         kind = NormalActionNoise if config.action_noise == "normal" else OrnsteinUhlenbeckActionNoise
-        arguments["action_noise"] = kind(np.zeros(size), np.full(size, config.action_noise_std))
+        arguments["action_noise"] = kind(np.zeros(shape), np.full(shape, config.action_noise_std))
     policy_kwargs = {name: _named_class(name, value) for name, value in config.policy_kwargs.items()}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it advises on devices and batch sizes, each time a policy is made
-            model = make(config.policy, envs, policy_kwargs=policy_kwargs, seed=seed, device=device, **arguments)
-    except (AssertionError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"agent: {config.algorithm} of Stable-Baselines3 refuses this: {reason}") from error
+    with _refusals(config.algorithm), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it advises on devices and batch sizes, each time a policy is made
+        model = make(config.policy, envs, policy_kwargs=policy_kwargs, seed=seed, device=device, **arguments)
     model.set_logger(Logger(folder=None, output_formats=[]))
     return model
+
+
+@contextmanager
+def _refusals(algorithm: str) -> Iterator[None]:
+    """What is raised where arguments, spaces and environments do not fit together is one line for the user."""
+    try:
+        yield
+    except (AssertionError, MemoryError, NotImplementedError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"agent: {algorithm} of Stable-Baselines3 refuses this: {reason}") from error
 
 
 class SB3Policy(NetworkPolicy):
@@ -159,12 +171,11 @@ class SB3Policy(NetworkPolicy):
             known = inspect.signature(_algorithm(config.algorithm)).parameters
             arguments = config.arguments | {key: value for key, value in small.items() if key in known}
             without_memory = SB3PolicyConfig(config.algorithm, config.policy, arguments, config.policy_kwargs)
-            with fork_rng(devices=[]):
-                torch.manual_seed(rng.initial_seed())
+            with _drawing_from(rng.initial_seed(), torch.device("cpu")):
                 envs = SB3VecEnv(None, observation_space, action_space)
                 network = make_model(without_memory, envs, seed=None).policy
         self.network = network
-        self._takes_masks = "action_masks" in inspect.signature(network.predict).parameters  # type: ignore[arg-type]
+        self.takes_masks = "action_masks" in inspect.signature(network.predict).parameters  # type: ignore[arg-type]
         self._takes_state = hasattr(network, "lstm_actor")
 
     @property
@@ -176,7 +187,7 @@ class SB3Policy(NetworkPolicy):
         def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
             obs = observations_for_sb3(step, self.observation_space)
             more: dict[str, Any] = {}
-            if self._takes_masks and "action_mask" in step:
+            if self.takes_masks and "action_mask" in step:
                 more["action_masks"] = step["action_mask"]
             if self._takes_state:
                 more["state"] = tuple(state[name].swapaxes(0, 1) for name in ("h", "c")) if state else None
@@ -184,8 +195,7 @@ class SB3Policy(NetworkPolicy):
             if mode == "greedy":
                 action, after = self._predict(obs, deterministic=True, **more)
             else:
-                with fork_rng(devices=[]):
-                    torch.manual_seed(int(noise["seed"].flat[0]))
+                with _drawing_from(int(noise["seed"].flat[0]), self.device):
                     action, after = self._predict(obs, deterministic=False, **more)
             if after is None:
                 return {"action": action}, state
@@ -203,11 +213,25 @@ class SB3Policy(NetworkPolicy):
         return {"seed": torch.randint(2**31, leading, generator=rng).numpy()}
 
     def env_action(self, action: Arrays) -> Arrays:
-        """Its actions are the environment's already."""
-        return action
+        """Its actions are the environment's already, but for the type of those that a network of Bernoullis gives."""
+        return {"action": action["action"].astype(self.action_space.dtype, copy=False)}
 
     def learned_action(self, action: Arrays) -> Arrays:
         return action
+
+
+@contextmanager
+def _drawing_from(seed: int, device: torch.device) -> Iterator[None]:
+    """What is drawn on the device follows from the seed; the generators of a training are then as they were.
+
+    `torch.manual_seed` would seed those of every GPU.
+    """
+    on_gpu = device.type == "cuda"
+    with fork_rng(devices=[device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.manual_seed(seed)
+        yield
 
 
 class SB3Agent:
@@ -217,16 +241,17 @@ class SB3Agent:
         self._model = model
         envs = model.get_env()
         assert envs is not None
-        spaces = _original(envs).observation_space, _original(envs).action_space
-        self.policy = SB3Policy(*spaces, config, torch.Generator(), network=model.policy)
+        self.policy = SB3Policy(*_original(envs).env_spaces, config, torch.Generator(), network=model.policy)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        recorded = self._model.logger.name_to_value
-        return {
+        logger = self._model.logger
+        metrics: Metrics = {
             name.replace("train/", "stable_baselines3/"): Last(float(value))
-            for name, value in recorded.items()
+            for name, value in logger.name_to_value.items()
             if name.startswith("train/") and isinstance(value, int | float | np.number)
-        }, {}
+        }
+        logger.dump()  # forgets them: what the next iteration does not measure is not in its row
+        return metrics, {}
 
     def state_dict(self) -> State:
         parameters = {name: part for name, part in self._model.get_parameters().items() if name != "policy"}
@@ -265,7 +290,8 @@ class Learning:
         self.inexact: list[str] = []
         self._thread = Thread(target=self._learn, args=(until.count,), name="stable-baselines3", daemon=True)
         self._thread.start()
-        self._wait()
+        with _refusals(type(model).__name__):  # of what it checks only now, such as masks
+            self._wait()
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
         before = self._model.num_timesteps
@@ -284,7 +310,7 @@ class Learning:
         return {
             "env": self._vec.state_dict(),
             "episodes": self._envs.counts(),
-            "last": {name: _plain(value) for name, value in vars(model).items() if name.startswith("_last_")},
+            "memory": _plain(getattr(model, "_last_lstm_states", None)),
             "replay": _filled(buffer) if (buffer := _replay(model)) is not None else {},
             "noise": [_arrays_of(part) for part in _noises(model)],
             "random": {
@@ -301,14 +327,20 @@ class Learning:
         self._vec.load_state_dict(state["env"])
         self._envs.set_counts(state["episodes"])
         self.inexact = list(self._vec.inexact)
-        if not isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm):
+        if not _is_whole_at_rollout(model):
             self.inexact.append(f"{type(model).__name__} of sb3-contrib keeps some of its state to itself")
-        for name, value in state["last"].items():
-            setattr(model, name, _as_before(getattr(model, name), value))
+        assert model.env is not None
+        model._last_obs = model.env.reset()  # type: ignore[assignment]  # with the strides that its wrappers give it
+        model._last_episode_starts = first = self._vec.episode_steps == 0
+        if state["memory"] is not None:
+            model._last_lstm_states = _as_before(model._last_lstm_states, state["memory"])  # type: ignore[attr-defined]
         if (buffer := _replay(model)) is not None:
             _fill(buffer, state["replay"])
+            # An episode that could not be continued ends there, for what follows is another.
+            ends = buffer.dones if buffer.optimize_memory_usage else buffer.timeouts
+            ends[buffer.pos - 1, first & (state["episodes"]["length"] > 0)] = True
         for part, arrays in zip(_noises(model), state["noise"], strict=True):
-            vars(part).update(arrays)
+            vars(part).update({name: _on(model.device, value) for name, value in arrays.items()})
         drawn = state["random"]
         torch.set_rng_state(drawn["torch"])
         if drawn["cuda"] is not None:
@@ -357,6 +389,10 @@ class _AtRollout(BaseCallback):
         super().__init__()
         self._call = call
 
+    def _on_training_start(self) -> None:
+        if not _is_whole_at_rollout(self.model):
+            self._call()
+
     def _on_rollout_start(self) -> None:
         self._call()
 
@@ -376,6 +412,8 @@ def load_weights(policy: NetworkPolicy, trained: SB3Policy) -> None:
     rescales = policy.config.rescale_action if isinstance(policy, ActorCritic) and policy.heads.log_std else False
     takes = "False here: Stable-Baselines3's PPO and A2C learn actions in the environment's units"
     require(not rescales, "policy.rescale_action", rescales, takes)
+    ours, theirs = policy.config.network.activation, trained.network.activation_fn.__name__.lower()  # type: ignore[union-attr, operator]
+    require(ours == theirs, "policy.network.activation", ours, f"{theirs!r}, as {trained.config.algorithm} has")
     given = _by_our_names(policy, trained.network.state_dict())
     for name, value in policy.named_parameters():
         found = None if name not in given else tuple(given[name].shape)
@@ -484,17 +522,29 @@ def _arrays_of(part: Any) -> dict[str, Any]:
     return {name: value for name, value in vars(part).items() if isinstance(value, torch.Tensor | np.ndarray)}
 
 
+def _on(device: torch.device, value: Any) -> Any:
+    return value.to(device) if isinstance(value, torch.Tensor) else value
+
+
 def _plain(value: Any) -> Any:
     """Named tuples as tuples, which is what a checkpoint holds."""
     return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def _as_before(before: Any, value: Any) -> Any:
-    """The inverse of `_plain`, for an attribute that has the type already."""
-    if isinstance(before, tuple) and value is not None:
-        parts = [_as_before(part, saved) for part, saved in zip(before, value, strict=True)]
-        return type(before)(*parts) if hasattr(before, "_fields") else tuple(parts)
-    return value
+    """The inverse of `_plain`, for what has the type, and the device, already."""
+    if not isinstance(before, tuple):
+        return value.to(before.device)
+    parts = [_as_before(part, saved) for part, saved in zip(before, value, strict=True)]
+    return type(before)(*parts) if hasattr(before, "_fields") else tuple(parts)
+
+
+def _is_whole_at_rollout(model: BaseAlgorithm) -> bool:
+    """Whether all of its state is in the model where a rollout begins.
+
+    ARS has drawn by then what it is about to try, around the weights that it had: it takes a state before that.
+    """
+    return isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
 
 
 def _replay(model: BaseAlgorithm) -> Any:

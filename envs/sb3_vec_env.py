@@ -10,6 +10,7 @@ from gymnasium import Space, spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
+from envs.spaces import from_zero
 from envs.vector import Arrays, VectorEnv, named
 from training.core import UserError
 
@@ -17,21 +18,24 @@ from training.core import UserError
 class SB3VecEnv(VecEnv):
     """The same environments, episodes and seeds as our own algorithms act in.
 
-    Without `vec` it has spaces only, as much as a policy needs to be built.
+    Without `vec` it has spaces only, as much as a policy needs to be built. `env_spaces` are the environment's own, for
+    observations and actions; those that Stable-Baselines3 sees count from 0, as all arrays do.
     Raises UserError for spaces that Stable-Baselines3 has no place for.
     """
 
     def __init__(self, vec: VectorEnv | None, observation_space: Space[Any], action_space: Space[Any]) -> None:
         self._vec = vec
+        self.env_spaces = observation_space, action_space
         self._names = _names(observation_space)
         if isinstance(action_space, spaces.Dict | spaces.Tuple):
             raise UserError(f"env: its actions are a {type(action_space).__name__}; Stable-Baselines3 takes none such")
         self._action_dtype = action_space.dtype
+        self._begun = False
         self._masks: NDArray[np.bool_] | None = None
         self._running = np.zeros(2 if vec is None else vec.num_envs)
         self._length = np.zeros(len(self._running), np.int64)
         self._ended: list[tuple[float, int]] = []
-        super().__init__(len(self._running), observation_space, action_space)
+        super().__init__(len(self._running), _seen(observation_space), from_zero(action_space))
 
     def take_ended(self) -> list[tuple[float, int]]:
         """Return and length of the episodes that ended since it was last asked."""
@@ -48,11 +52,12 @@ class SB3VecEnv(VecEnv):
         again = self._vec.episode_steps == 0
         self._running = np.where(again, 0.0, counts["return"])
         self._length = np.where(again, 0, counts["length"])
-        self._masks = self._vec.current().action_mask
 
     def reset(self) -> Any:
+        """Starts the first episodes; from then on it shows where they are: each that ended was followed by the next."""
         assert self._vec is not None
-        step = self._vec.reset()
+        step = self._vec.current() if self._begun else self._vec.reset()
+        self._begun = True
         self._masks = step.action_mask
         return self._observations(step.obs)
 
@@ -88,7 +93,7 @@ class SB3VecEnv(VecEnv):
         raise AttributeError(f"environments have no method {method_name} here")
 
     def has_attr(self, attr_name: str) -> bool:
-        return attr_name == "action_masks" and (self._vec is None or self._vec.current().action_mask is not None)
+        return attr_name == "action_masks" and self._masks is not None
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         if attr_name == "render_mode":
@@ -113,6 +118,12 @@ def observations_for_sb3(step: Arrays, observation_space: Space[Any]) -> Any:
     """What our policies see, [N, ...], as Stable-Baselines3's take it."""
     names = _names(observation_space)
     return step["obs"] if names is None else {name: step[named("obs", name)] for name in names}
+
+
+def _seen(space: Space[Any]) -> Space[Any]:
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict({name: from_zero(part) for name, part in space.items()})
+    return from_zero(space)
 
 
 def _names(space: Space[Any]) -> list[str] | None:

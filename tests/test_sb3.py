@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from agents.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunCon
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.sb3_vec_env import SB3VecEnv
-from envs.vector import EnvFault
+from envs.vector import EnvFault, VectorEnv
 from training.checkpoint import CheckpointConfig
 from training.core import Budget, Counters, Every, UserError
 from training.networks import NetworkConfig
@@ -29,13 +30,15 @@ from training.seeding import generator
 from training.serialization import load_state, write_state
 
 SMALL = {"net_arch": [16, 16]}
-OFF_POLICY = {"buffer_size": 300, "learning_starts": 100, "batch_size": 16, "train_freq": 4}
-ON_POLICY = {"n_steps": 32, "batch_size": 32, "n_epochs": 2}
-ENV_STEPS = 400
+OFF_POLICY = {"buffer_size": 160, "learning_starts": 60, "batch_size": 16, "train_freq": 4}
+ON_POLICY = {"n_steps": 16, "batch_size": 16, "n_epochs": 2}
+NO_TIMEOUTS = {"handle_timeout_termination": False}
+ENV_STEPS = 240
 
 
 def _sb3(algorithm: str, arguments: dict[str, Any], policy: str = "MlpPolicy", **more: Any) -> SB3PolicyConfig:
-    small = {} if policy == "MultiInputPolicy" else SMALL
+    small: dict[str, Any] = {"features_extractor_kwargs": {"features_dim": 8}} if policy == "CnnPolicy" else SMALL
+    small = {} if policy == "MultiInputPolicy" else small
     return SB3PolicyConfig(algorithm, policy, arguments, **{"policy_kwargs": small, **more})
 
 
@@ -57,13 +60,13 @@ MODELS: dict[str, tuple[str, SB3PolicyConfig]] = {
             {
                 **OFF_POLICY,
                 "optimize_memory_usage": True,
-                "replay_buffer_kwargs": {"handle_timeout_termination": False},
+                "replay_buffer_kwargs": NO_TIMEOUTS,
             },
             action_noise="normal",
         ),
     ),
     "TQC": ("Pendulum-v1", _sb3("TQC", OFF_POLICY)),
-    "QRDQN": ("CartPole-v1", _sb3("QRDQN", OFF_POLICY)),
+    "QRDQN": ("CartPole-v1", _sb3("QRDQN", OFF_POLICY, policy_kwargs={**SMALL, "n_quantiles": 10})),
     "CrossQ": ("Pendulum-v1", _sb3("CrossQ", OFF_POLICY)),
     "RecurrentPPO": (
         "CartPole-v1",
@@ -72,16 +75,28 @@ MODELS: dict[str, tuple[str, SB3PolicyConfig]] = {
     "TRPO": ("CartPole-v1", _sb3("TRPO", {"n_steps": 32, "batch_size": 32})),
     "MaskablePPO": ("tests.toy_envs:Masked-v0", _sb3("MaskablePPO", ON_POLICY)),
     "dict": ("envs.reach:Reach-v0", _sb3("PPO", ON_POLICY, "MultiInputPolicy")),
+    "n-step": ("Pendulum-v1", _sb3("SAC", {**OFF_POLICY, "n_steps": 3})),
+    "images": ("tests.toy_envs:Pictures-v0?bits", _sb3("PPO", ON_POLICY, "CnnPolicy")),
+    "start": ("tests.toy_envs:Pictures-v0?discrete", _sb3("DQN", OFF_POLICY, "CnnPolicy")),
+    "matrix": ("tests.toy_envs:Pictures-v0?matrix", _sb3("TD3", OFF_POLICY, "CnnPolicy", action_noise="normal")),
 }
+"""After the question mark: which actions. Episodes are short, so that some end."""
+
+
+def make_envs(name: str, num_envs: int) -> tuple[VectorEnv, SB3VecEnv]:
+    env_id, _, actions = MODELS[name][0].partition("?")
+    env = EnvConfig(env_id, time_limit=25, kwargs={"actions": actions} if actions else {})
+    vec = make_vec(env, num_envs, seed=3)
+    return vec, SB3VecEnv(vec, vec.observation_space, vec.action_space)
 
 
 class Training:
     """A model, its stream and its agent, without a run folder."""
 
-    def __init__(self, name: str, num_envs: int = 1) -> None:
-        env_id, config = MODELS[name]
-        vec = make_vec(EnvConfig(env_id), num_envs, seed=3)
-        self.model = make_model(config, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=5)
+    def __init__(self, name: str) -> None:
+        _, config = MODELS[name]
+        vec, envs = make_envs(name, num_envs_of(name))
+        self.model = make_model(config, envs, seed=5)
         self.stream = Learning(self.model, vec, 50, Budget(ENV_STEPS))
         self.agent = SB3Agent(self.model, config)
         self.now = Counters()
@@ -104,28 +119,26 @@ def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor])
         assert torch.equal(value, second[name]), name
 
 
+def num_envs_of(name: str) -> int:
+    return 1 if name == "TD3-episodes" else 2
+
+
 @pytest.mark.parametrize("name", MODELS)
-def test_it_learns_what_one_direct_call_of_learn_does(name: str) -> None:
+def test_it_learns_what_one_direct_call_of_learn_does_and_resumes_to_the_bit(name: str, tmp_path: Path) -> None:
     """With its schedules: learning in chunks would end them at every chunk."""
-    env_id, config = MODELS[name]
-    vec = make_vec(EnvConfig(env_id), 1, seed=3)
-    direct = make_model(config, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=5)
+    _, envs = make_envs(name, num_envs_of(name))
+    direct = make_model(MODELS[name][1], envs, seed=5)
     untrained = {key: value.clone() for key, value in direct.policy.state_dict().items()}
     direct.learn(ENV_STEPS)
-    ours = Training(name)
-    ours.learn(ENV_STEPS)
-    assert_same(ours.weights(), direct.policy.state_dict())
-    assert any(not torch.equal(value, untrained[key]) for key, value in ours.weights().items())
-    assert ours.now.env_steps == direct.num_timesteps
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_a_loaded_state_continues_to_the_bit(name: str, tmp_path: Path) -> None:
     first = Training(name)
     first.learn(ENV_STEPS // 2)
     write_state(tmp_path, "part", first.state())
     middle = first.now
     first.learn(ENV_STEPS)
+    assert_same(first.weights(), direct.policy.state_dict())
+    assert any(not torch.equal(value, untrained[key]) for key, value in first.weights().items())
+    assert first.now.env_steps == direct.num_timesteps
+
     second = Training(name)
     second.learn(60)  # a state that the loaded one must replace
     saved = load_state(tmp_path, "part")
@@ -137,7 +150,7 @@ def test_a_loaded_state_continues_to_the_bit(name: str, tmp_path: Path) -> None:
     assert second.stream.inexact == []
 
 
-@pytest.mark.parametrize("name", ["PPO", "SAC", "RecurrentPPO", "MaskablePPO", "dict", "TQC"])
+@pytest.mark.parametrize("name", ["PPO", "SAC", "RecurrentPPO", "MaskablePPO", "dict", "TQC", "images", "start"])
 def test_the_saved_policy_acts_as_the_model_does(name: str) -> None:
     training = Training(name)
     training.learn(100)
@@ -145,8 +158,7 @@ def test_the_saved_policy_acts_as_the_model_does(name: str) -> None:
     policy = policy_of(training.agent.state_dict())
     assert torch.equal(drawn, torch.get_rng_state()), "nothing of the training is moved"
     assert isinstance(policy, SB3Policy)
-    env_id, _ = MODELS[name]
-    vec = make_vec(EnvConfig(env_id), 2, seed=8)
+    vec, _ = make_envs(name, 2)
     step = vec.reset()
     state: Any = {}
     theirs: Any = None
@@ -207,6 +219,9 @@ def test_weights_of_another_architecture_are_refused() -> None:
     wide = ActorCriticConfig(NetworkConfig((128, 64)), rescale_action=False)
     with pytest.raises(UserError, match=r"shape of PPO's actor\.0\.weight = \(64, 3\): it takes \(128, 3\)"):
         load_weights(ActorCritic(*spaces, wide, generator(1, "w")), trained)
+    other = ActorCriticConfig(NetworkConfig((64, 64), "relu"), rescale_action=False)
+    with pytest.raises(UserError, match=r"policy\.network\.activation = 'relu': it takes 'tanh', as PPO has"):
+        load_weights(ActorCritic(*spaces, other, generator(1, "w")), trained)
     with pytest.raises(UserError, match=r"policy\.rescale_action = True: it takes False"):
         load_weights(ActorCritic(*spaces, ActorCriticConfig(), generator(1, "w")), trained)
 
@@ -219,6 +234,10 @@ def test_weights_of_another_architecture_are_refused() -> None:
         (_sb3("PPO", {}, "CnnPolicy"), r"agent: PPO of Stable-Baselines3 refuses this: "),
         (_sb3("SAC", {}), r"agent: SAC of Stable-Baselines3 refuses this: .*Discrete"),
         (
+            _sb3("DQN", {"n_steps": 3, "optimize_memory_usage": True, "replay_buffer_kwargs": NO_TIMEOUTS}),
+            r"agent: DQN of Stable-Baselines3 refuses this: NStepReplayBuffer doesn't support",
+        ),
+        (
             _sb3("PPO", {}, policy_kwargs={"activation_fn": "Relu"}),
             r"activation_fn = 'Relu': it takes the name of a class",
         ),
@@ -228,6 +247,107 @@ def test_what_it_does_not_know_is_one_line(config: SB3PolicyConfig, message: str
     vec = make_vec(EnvConfig("CartPole-v1"), 1, seed=0)
     with pytest.raises(UserError, match=message):
         make_model(config, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (_sb3("MaskablePPO", ON_POLICY), "MaskablePPO of Stable-Baselines3 refuses this: .* action masking"),
+        (_sb3("DQN", {**OFF_POLICY, "train_freq": [1, "episode"]}), "DQN of Stable-Baselines3 refuses .* only one env"),
+    ],
+)
+def test_what_it_refuses_when_it_begins_is_one_line(config: SB3PolicyConfig, message: str) -> None:
+    vec, envs = make_envs("PPO", 2)
+    with pytest.raises(UserError, match=message):
+        Learning(make_model(config, envs, seed=1), vec, 50, Budget(ENV_STEPS))
+
+
+def test_masks_that_it_would_not_heed_are_refused(tmp_path: Path) -> None:
+    config = SB3RunConfig(env=EnvConfig("tests.toy_envs:Masked-v0"), agent=_sb3("DQN", OFF_POLICY))
+    with (
+        pytest.raises(UserError, match=r"agent\.algorithm = 'DQN': it takes MaskablePPO where actions are masked"),
+        Run.create("sb3", config, folder=tmp_path / "run", tracker="none") as run,
+    ):
+        train(config, run)
+
+
+def test_the_config_stays_as_it_is() -> None:
+    given = {"handle_timeout_termination": True}
+    _, envs = make_envs("DQN", 1)
+    make_model(_sb3("DQN", {**OFF_POLICY, "n_steps": 3, "replay_buffer_kwargs": given}), envs, seed=1)
+    assert given == {"handle_timeout_termination": True}
+
+
+def test_a_row_has_what_its_iteration_measured() -> None:
+    """TD3 updates its actor every other time; a resumed run could not know the loss of the time before."""
+    training = Training("SAC")
+    for _ in range(2):
+        training.stream.next(training.now)
+    assert "stable_baselines3/actor_loss" in training.agent.update({}, training.now)[0]
+    assert training.agent.update({}, training.now)[0] == {}
+
+
+def test_an_episode_that_cannot_be_continued_ends_where_it_was() -> None:
+    """And what is learned from next is the new episode from its first observation."""
+    vec = make_vec(EnvConfig("Counting-v0", kwargs={"length": 30}), 2, seed=0)
+    config = _sb3("DQN", {**OFF_POLICY, "n_steps": 3, "train_freq": 5})
+    envs = SB3VecEnv(vec, vec.observation_space, vec.action_space)
+    model = make_model(config, envs, seed=1)
+    with closing(Learning(model, vec, 20, Budget(ENV_STEPS))) as stream:
+        stream.next(Counters())
+        state = stream.state_dict()
+        stream.load_state_dict(state)
+        assert stream.inexact, "the environment observes what no seed decides"
+        np.testing.assert_array_equal(np.asarray(model._last_obs)[:, 1], 0)
+        assert model.replay_buffer is not None
+        np.testing.assert_array_equal(model.replay_buffer.timeouts[:11].sum(0), 1)
+        assert model.replay_buffer.timeouts[9].all()
+
+
+def test_random_search_goes_on_around_the_weights_that_it_had() -> None:
+    """It keeps what it is about to try to itself; and each try is an episode of its own."""
+    vec, envs = make_envs("PPO", 1)
+    config = _sb3("ARS", {"n_delta": 2}, "LinearPolicy", policy_kwargs={})
+
+    def begin(vec: VectorEnv, envs: SB3VecEnv) -> tuple[Any, SB3Agent, Learning]:
+        model = make_model(config, envs, seed=5)
+        return model, SB3Agent(model, config), Learning(model, vec, 50, Budget(500))
+
+    _, agent, stream = begin(vec, envs)
+    now = stream.next(Counters())[1]
+    assert now.env_steps > 50
+    assert vec.state_dict()["episode"] == 4  # tries: two deltas, forwards and backwards
+    resumed, other, again = begin(*make_envs("PPO", 1))
+    other.load_state_dict(agent.state_dict())
+    again.load_state_dict(stream.state_dict())
+    tried: list[torch.Tensor] = []
+    evaluate = resumed.evaluate_candidates
+
+    def listens(candidates: torch.Tensor, *more: Any) -> torch.Tensor:
+        tried.append(candidates.mean(0) - resumed.weights)
+        return evaluate(candidates, *more)
+
+    resumed.evaluate_candidates = listens
+    again.next(now)
+    assert tried[0].abs().max() < 1e-6
+    assert len(again.inexact) == 1
+    for each in (stream, again):
+        each.close()
+
+
+def test_random_search_takes_one_environment() -> None:
+    with pytest.raises(UserError, match="num_envs = 2: it takes 1 for ARS"):
+        SB3RunConfig(env=EnvConfig("CartPole-v1"), agent=_sb3("ARS", {}), num_envs=2)
+
+
+def test_a_policy_seeds_no_generator_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("a training draws from it"))
+    vec, _ = make_envs("SAC", 2)
+    policy = SB3Policy(vec.observation_space, vec.action_space, MODELS["SAC"][1], generator(1, "w"))
+    obs = {"obs": np.zeros((2, 3), np.float32)}
+    noise = policy.noise((2,), generator(2, "noise"))
+    first, second = (policy.acting("explore", 2)(obs, {}, noise)[0]["action"] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_observations_inside_one_another_are_refused() -> None:
