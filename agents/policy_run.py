@@ -8,10 +8,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
-from agents.collector import Collector, LocalCollector, make_group
+from agents.collector import Collector, Group, LocalCollector, SharedCollector, make_group
 from agents.evaluation import Evaluation, EvaluationConfig
 from agents.policy import NetworkPolicy, load_policy, policy_of
 from envs.config import EnvConfig
+from training import learners
 from training.checkpoint import DamagedError
 from training.core import Algorithm, Budget, Stream, Unit, require
 from training.execution import choose_device
@@ -48,7 +49,8 @@ class ActingConfig(PolicyRunConfig):
     num_envs: int = 8
     """All environments together."""
     groups: int | Literal["auto"] = "auto"
-    """Inference groups: the environments of one group share a policy call; auto: one, or one for each worker."""
+    """Inference groups: the environments of one group share a policy call; auto: one, or one for each worker or
+    learner."""
     workers: int = 0
     """Ray workers that step the environments, each with as many whole groups; 0: this process does. The data are the
     same as with the same groups in this process."""
@@ -68,7 +70,12 @@ class ActingConfig(PolicyRunConfig):
         groups, workers = self.inference_groups, max(1, self.workers)
         takes = f"a multiple of workers = {self.workers}: each holds whole groups"
         require(groups % workers == 0, "groups", self.groups, takes)
-        takes = f"a multiple of {'workers' if self.groups == 'auto' else 'groups'} = {groups}"
+        takes = f"a multiple of learners = {self.learners}: each steps whole groups"
+        require(groups % self.learners == 0, "groups", self.groups, takes)
+        alone = self.learners == 1 or self.workers == 0
+        require(alone, "workers", self.workers, f"0 with learners = {self.learners}: those step the environments")
+        source = ("workers" if self.workers else "learners") if self.groups == "auto" else "groups"
+        takes = f"a multiple of {source} = {groups}"
         require(self.num_envs % groups == 0, "num_envs", self.num_envs, takes)
         require(self.worker_timeout_s > 0, "worker_timeout_s", self.worker_timeout_s, "more than 0 seconds")
         require(self.max_replacements >= 0, "max_replacements", self.max_replacements, "at least 0")
@@ -76,7 +83,7 @@ class ActingConfig(PolicyRunConfig):
     @property
     def inference_groups(self) -> int:
         """How many groups there are."""
-        return max(1, self.workers) if self.groups == "auto" else self.groups
+        return max(self.learners, self.workers) if self.groups == "auto" else self.groups
 
 
 def make_collector(config: ActingConfig) -> Collector:
@@ -97,7 +104,8 @@ def make_collector(config: ActingConfig) -> Collector:
             max_replacements=config.max_replacements,
             max_policy_lag=getattr(config.agent, "max_policy_lag", 0),
         )
-    return LocalCollector(lambda index: make_group(config.env, size, seed=config.seed, index=index), groups)
+    make: Callable[[int], Group] = lambda index: make_group(config.env, size, seed=config.seed, index=index)  # noqa: E731
+    return LocalCollector(make, groups) if learners.count() == 1 else SharedCollector(make, groups)
 
 
 def train(
