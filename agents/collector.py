@@ -14,6 +14,7 @@ from agents.policy import Mode, Policy
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vector import Arrays, Step, VectorEnv
+from training import learners
 from training.core import Batch, State, Stateful
 from training.metrics import Mean, Metrics, Sum
 from training.seeding import derived_seed, generator
@@ -155,9 +156,11 @@ class LocalCollector:
 
     def collect_episodes(self, horizon: int, mode: Mode) -> tuple[Batch, list[Episode]]:
         """`collect`, with the episodes that ended instead of their statistics."""
-        collected = take_turns([group.collect(self._policy, horizon, mode) for group in self._groups])
-        ended = [episode for _, episodes in collected for episode in episodes]
-        return join_groups([batch for batch, _ in collected]), ended
+        return joined(self.collect_groups(horizon, mode))
+
+    def collect_groups(self, horizon: int, mode: Mode) -> list[tuple[Batch, list[Episode]]]:
+        """The rollout of each group, and the episodes that ended in it."""
+        return take_turns([group.collect(self._policy, horizon, mode) for group in self._groups])
 
     def state_dict(self) -> State:
         return {"groups": [group.state_dict() for group in self._groups]}
@@ -169,6 +172,37 @@ class LocalCollector:
     def close(self) -> None:
         for group in self._groups:
             group.vec.close()
+
+
+class SharedCollector:
+    """Groups of environments that several learners step, each its part of them; every learner gets all the data.
+
+    The data are those of a `LocalCollector` of the same groups, bit for bit. All learners must call its methods.
+    """
+
+    def __init__(self, make_group: Callable[[int], Group], groups: int) -> None:
+        own = learners.mine(range(groups))
+        self._own = LocalCollector(lambda index: make_group(own[index]), len(own))
+        self.num_envs = self._own.num_envs * learners.count()
+        self.observation_space, self.action_space = self._own.observation_space, self._own.action_space
+        self.inexact: list[str] = []
+
+    def publish(self, policy: Policy, version: int) -> None:
+        self._own.publish(policy, version)
+
+    def collect(self, horizon: int, mode: Mode = "explore") -> tuple[Batch, Metrics]:
+        batch, ended = joined(learners.all_of(self._own.collect_groups(horizon, mode)))
+        return batch, episode_metrics(ended)
+
+    def state_dict(self) -> State:
+        return {"groups": learners.all_of(self._own.state_dict()["groups"])}
+
+    def load_state_dict(self, state: State) -> None:
+        self._own.load_state_dict({"groups": learners.mine(state["groups"])})
+        self.inexact = [reason for reasons in learners.gathered(self._own.inexact) for reason in reasons]
+
+    def close(self) -> None:
+        self._own.close()
 
 
 def take_turns(tasks: Sequence[Generator[None, None, T]]) -> list[T]:
@@ -251,6 +285,11 @@ class _Storage:
         if self._valid is not None:
             batch["valid"] = torch.from_numpy(self._valid)
         return batch
+
+
+def joined(collected: Sequence[tuple[Batch, list[Episode]]]) -> tuple[Batch, list[Episode]]:
+    """One rollout of what several groups collected, and all episodes that ended."""
+    return join_groups([batch for batch, _ in collected]), [episode for _, ended in collected for episode in ended]
 
 
 def join_groups(batches: Sequence[Batch]) -> Batch:

@@ -17,7 +17,7 @@ from torch import nn
 
 from envs.actions import ToBounds
 from envs.space_json import space_from_json, space_to_json
-from envs.spaces import flatten, leaves, unflatten
+from envs.spaces import flatten, from_zero, leaves, unflatten
 from envs.vector import Arrays, named
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
@@ -35,6 +35,7 @@ KINDS = {
     "DecisionTransformerPolicy": "agents.decision_transformer_policy",
     "QNetwork": "agents.q_network",
     "RecurrentActorCritic": "agents.recurrent_actor_critic",
+    "SB3Policy": "agents.sb3",
 }
 """The classes that a saved policy may be of, and where they are."""
 
@@ -253,15 +254,7 @@ def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> Any
 
 def _leaf_spaces(space: Space[Any], prefix: str) -> dict[str, Space[Any]]:
     """The leaves of a space under the keys of a batch. Discrete values count from 0 there."""
-    return {named(prefix, leaf.name): _from_zero(leaf.space) for leaf in leaves(space)}
-
-
-def _from_zero(space: Space[Any]) -> Space[Any]:
-    if isinstance(space, spaces.Discrete):
-        return spaces.Discrete(int(space.n))
-    if isinstance(space, spaces.MultiDiscrete):
-        return spaces.MultiDiscrete(space.nvec)
-    return space
+    return {named(prefix, leaf.name): from_zero(leaf.space) for leaf in leaves(space)}
 
 
 def is_float_box(space: Space[Any]) -> TypeGuard[spaces.Box]:

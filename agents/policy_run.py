@@ -6,18 +6,18 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
-from agents.collector import Collector, LocalCollector, make_group
+from agents.collector import Collector, Group, LocalCollector, SharedCollector, make_group
 from agents.evaluation import Evaluation, EvaluationConfig
 from agents.policy import NetworkPolicy, load_policy, policy_of
 from envs.config import EnvConfig
-from training.checkpoint import CheckpointConfig, DamagedError
-from training.core import Algorithm, Budget, Every, Stream, Unit, require
-from training.execution import OnDevice, choose_compile, choose_device, choose_threads
-from training.fit import fit
-from training.optimizer_config import all_can_compile, optimizers_of, with_compile
+from training import learners
+from training.checkpoint import DamagedError
+from training.core import Algorithm, Budget, Stream, Unit, require
+from training.execution import choose_device
 from training.run import Run
+from training.run_config import RunConfig, choose_execution, fit_run
 
 P = TypeVar("P", bound=NetworkPolicy)
 
@@ -30,41 +30,13 @@ class AgentConfig(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicyRunConfig:
+class PolicyRunConfig(RunConfig):
     """How a policy is trained and measured, wherever its data come from. An experiment sets the algorithm's config."""
 
-    unknown_unit: ClassVar[Unit]
-    """What its counters never count."""
+    learner: ClassVar[str] = "agent"
     agent: Any
-    seed: int = 1
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int | Literal["auto"] = "auto"
-    """CPU threads of torch; auto: one for small networks, which more would slow down."""
-    compile: bool | Literal["auto"] = "auto"
-    """Compile the update (loss, gradient, clipping, optimizer); auto: where the run is long enough to pay for it."""
     env: EnvConfig
     evaluation: EvaluationConfig = EvaluationConfig()
-    log_every: Every = Every(2_000, "env_steps")
-    checkpoint: CheckpointConfig = CheckpointConfig()
-
-    def __post_init__(self) -> None:
-        require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
-        require(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "at least 1, or 'auto'")
-        known = [unit for unit in get_args(Unit) if unit != self.unknown_unit]
-        for part, every in (
-            ("log_every", self.log_every),
-            ("checkpoint.every", self.checkpoint.every),
-            ("evaluation.every", self.evaluation.every),
-        ):
-            # A cadence in the unit that is never counted would never be due.
-            require(
-                every.unit in known, f"{part}.unit", every.unit, f"{', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
-            )
-        for name, optimizer in optimizers_of(self.agent).items():
-            takes = "False; set the run's --compile"
-            require(not optimizer.compile, f"agent.{name}.compile", optimizer.compile, takes)
-        if self.compile is True:
-            with_compile(self.agent, True)  # noqa: FBT003 - it raises where the algorithm cannot be compiled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +49,8 @@ class ActingConfig(PolicyRunConfig):
     num_envs: int = 8
     """All environments together."""
     groups: int | Literal["auto"] = "auto"
-    """Inference groups: the environments of one group share a policy call; auto: one, or one for each worker."""
+    """Inference groups: the environments of one group share a policy call; auto: one, or one for each worker or
+    learner."""
     workers: int = 0
     """Ray workers that step the environments, each with as many whole groups; 0: this process does. The data are the
     same as with the same groups in this process."""
@@ -97,7 +70,12 @@ class ActingConfig(PolicyRunConfig):
         groups, workers = self.inference_groups, max(1, self.workers)
         takes = f"a multiple of workers = {self.workers}: each holds whole groups"
         require(groups % workers == 0, "groups", self.groups, takes)
-        takes = f"a multiple of {'workers' if self.groups == 'auto' else 'groups'} = {groups}"
+        takes = f"a multiple of learners = {self.learners}: each steps whole groups"
+        require(groups % self.learners == 0, "groups", self.groups, takes)
+        alone = self.learners == 1 or self.workers == 0
+        require(alone, "workers", self.workers, f"0 with learners = {self.learners}: those step the environments")
+        source = ("workers" if self.workers else "learners") if self.groups == "auto" else "groups"
+        takes = f"a multiple of {source} = {groups}"
         require(self.num_envs % groups == 0, "num_envs", self.num_envs, takes)
         require(self.worker_timeout_s > 0, "worker_timeout_s", self.worker_timeout_s, "more than 0 seconds")
         require(self.max_replacements >= 0, "max_replacements", self.max_replacements, "at least 0")
@@ -105,7 +83,7 @@ class ActingConfig(PolicyRunConfig):
     @property
     def inference_groups(self) -> int:
         """How many groups there are."""
-        return max(1, self.workers) if self.groups == "auto" else self.groups
+        return max(self.learners, self.workers) if self.groups == "auto" else self.groups
 
 
 def make_collector(config: ActingConfig) -> Collector:
@@ -126,7 +104,8 @@ def make_collector(config: ActingConfig) -> Collector:
             max_replacements=config.max_replacements,
             max_policy_lag=getattr(config.agent, "max_policy_lag", 0),
         )
-    return LocalCollector(lambda index: make_group(config.env, size, seed=config.seed, index=index), groups)
+    make: Callable[[int], Group] = lambda index: make_group(config.env, size, seed=config.seed, index=index)  # noqa: E731
+    return LocalCollector(make, groups) if learners.count() == 1 else SharedCollector(make, groups)
 
 
 def train(
@@ -171,28 +150,12 @@ def learn(
     measure: Callable[[Any], Mapping[str, float]] | None = None,
 ) -> None:
     """`fit`, then the last measurements: of the policy at the end, and of the best checkpoint's."""
-    log = run.open_log(every=config.log_every, until=until)
-    parts = {"agent": agent, "stream": stream, "device": OnDevice(choose_device(run, config.device))}
-    checkpoint = run.checkpoint(parts, config.checkpoint)
-    now = fit(agent, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint)
+    now, checkpoint = fit_run(config, run, agent, stream, evaluate, until)
     policy = policy_of(agent.state_dict())
     final = evaluate.final(policy)
     if measure is not None:
         final |= measure(policy)
     run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
-
-
-def choose_execution(
-    config: PolicyRunConfig, run: Run, policy: NetworkPolicy, gradient_steps: int, samples_per_step: int
-) -> Any:
-    """Chooses threads and whether to compile; returns the agent's config with that choice in its optimizers."""
-    weights = sum(parameter.numel() for parameter in policy.parameters())
-    threads = choose_threads(run, config.threads, multiplications=samples_per_step * weights)
-    possible = policy.device.type == "cpu" and all_can_compile(config.agent)
-    compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
-    how = "compiled" if compiles else "not compiled"
-    print(f"computing on {policy.device}, {threads} thread{'s' * (threads > 1)}, {how}", file=sys.stderr)
-    return with_compile(config.agent, compiles)
 
 
 def _measured_best(run: Run, evaluate: Evaluation) -> dict[str, float]:

@@ -88,6 +88,11 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
         "--offline.threads",
         "1",
     ],
+    # Another library, in a thread: its optimizers, its replay, the global generators.
+    "sac_half_cheetah_sb3": [
+        *("--env.id", "Pendulum-v1", "--iteration-env-steps", "50", "--agent.policy-kwargs", '{"net_arch": [16]}'),
+        *("--agent.arguments", '{"learning_starts": 200, "batch_size": 16, "train_freq": 8}'),
+    ],
     # Ray workers: on-policy, environments restored by replay, two groups on each; and replay.
     "ppo_acrobot-workers": ["--agent.horizon", "32", "--groups", "4", "--workers", "2"],
     "sac_pendulum-workers": [*REPLAY, "--num-envs", "4", "--workers", "2"],
