@@ -37,6 +37,9 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "ppo_cartpole": ["--agent.epochs", "2"],
     "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile"],
     "a2c_cartpole": [],
+    # In this process, where there is no lag.
+    "impala_cartpole": ["--workers", "0"],
+    "appo_cartpole": ["--workers", "0", "--agent.epochs", "2", "--groups", "2"],
     "reinforce_cartpole": ["--agent.horizon", "64"],
     "reinforce_cartpole-compiled": ["--agent.horizon", "64", "--agent.baseline-steps", "9", "--compile"],
     # What is remembered, selected observations, two inference groups.
@@ -104,6 +107,10 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
 OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum", "td3_bc_pendulum", "cql_pendulum", "iql_pendulum")
 
 
+def _has_workers(name: str) -> bool:
+    return name.endswith("-workers")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A small dataset for those that learn from one."""
@@ -136,7 +143,7 @@ def _train(name: str, folder: Path) -> list[str]:
 
 
 def _can_fork(name: str) -> bool:
-    return not {"--compile", "--workers"} & set(RUNS[name])
+    return "--compile" not in RUNS[name] and not _has_workers(name)
 
 
 def _start(argv: Sequence[str], *, forked: bool = True) -> int:
@@ -206,7 +213,7 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(
 @pytest.mark.parametrize(
     "whole",
     [
-        pytest.param(name, marks=pytest.mark.full if "--workers" in RUNS[name] else ())  # a Ray takes seconds to start
+        pytest.param(name, marks=pytest.mark.full if _has_workers(name) else ())  # a Ray takes seconds to start
         for name in RUNS
         if name != "ppo_cartpole"
     ],

@@ -20,6 +20,7 @@ FLOORS = ["training", "envs", "pretraining", "agents", "finetuning", "experiment
 """From the ground up: each may import from itself and from below."""
 EXPERIMENTS = {
     "a2c_cartpole",
+    "appo_cartpole",
     "bandit_bernoulli",
     "bandit_bernoulli_epsilon_greedy",
     "bandit_bernoulli_ucb1",
@@ -31,6 +32,7 @@ EXPERIMENTS = {
     "decision_transformer_pendulum",
     "dqn_cartpole",
     "her_reach",
+    "impala_cartpole",
     "iql_pendulum",
     "iql_then_sac_pendulum",
     "ppo_acrobot",
