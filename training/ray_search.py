@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 # Before ray is imported, which reads some of them then: runs keep their folder, Tune writes no logs beside theirs,
-# Ctrl-C is ours, and what a kill may lose is seconds.
+# Ctrl-C is ours, what a kill may lose is seconds, and trials
+# that ask for no GPU of their own share what is there.
 os.environ |= {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1",

@@ -60,7 +60,7 @@ class SweepOptions:
     jobs: int = 1
     """How many are trained at a time, each on one thread."""
     gpus_per_trial: float = 0.0
-    """May be a fraction: trials share a GPU."""
+    """Of a cluster; may be a fraction. With 0, trials share the GPU that they see."""
     evaluations: int = 10
     """How often each trial is measured, and may be ended or copied."""
     time_s: float = 3600.0
@@ -84,6 +84,8 @@ class SweepOptions:
         for name in ("time_s", "trial_timeout_s"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number of seconds")
         require(self.gpus_per_trial >= 0, "gpus_per_trial", self.gpus_per_trial, "at least 0")
+        takes = "0 without --cluster: the trials of one machine share its GPU"
+        require(not self.gpus_per_trial or self.cluster is not None, "gpus_per_trial", self.gpus_per_trial, takes)
         require(self.scheduler != "pbt" or self.samples >= 4, "samples", self.samples, "at least 4 with pbt")
 
 
