@@ -21,6 +21,7 @@ from training.checkpoint import CheckpointConfig
 from training.core import Algorithm, Budget, Every, Stream, Unit, UserError, require
 from training.execution import choose_device
 from training.run import Run
+from training.run_config import choose_execution
 
 P = TypeVar("P", bound=NetworkPolicy)
 
@@ -73,7 +74,7 @@ def train(
         policy.update_normalizers(episodes.samples())  # once: the data never change
     minibatch_size = config.agent.minibatch_size
     gradient_steps = config.epochs * -(-episodes.steps // minibatch_size)
-    agent_config = policy_run.choose_execution(config, run, policy, gradient_steps, minibatch_size)
+    agent_config = choose_execution(config, run, policy, gradient_steps, minibatch_size)
     learned = replace(episodes, action=policy.learned_action(episodes.action))
     agent, stream = make_parts(learned, policy, agent_config, until)
     told = f"{len(episodes):,} of {len(dataset):,} episodes, {episodes.steps:,} env steps"

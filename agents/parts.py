@@ -1,17 +1,14 @@
-"""An algorithm as named parts, which are saved and loaded alike: none can be forgotten in one of the two."""
+"""An algorithm as its policy and named parts beside it, which are saved and loaded alike."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
-
-import torch
 from torch import nn
 
 from agents.policy import NetworkPolicy
-from training.core import State, Stateful
+from training.core import State
+from training.parts import Parts, load_states, states_of
 
-Parts: TypeAlias = Mapping[str, nn.Module | Stateful | torch.Generator]
+__all__ = ["Parts", "load_parts", "prefixed", "save_parts"]
 
 
 def prefixed(name: str, module: nn.Module) -> dict[str, nn.Parameter]:
@@ -21,18 +18,10 @@ def prefixed(name: str, module: nn.Module) -> dict[str, nn.Parameter]:
 
 def save_parts(policy: NetworkPolicy, parts: Parts) -> State:
     """The state of a policy and of what its algorithm has beside it."""
-    states = {
-        name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
-        for name, part in parts.items()
-    }
-    return {"policy": policy.save(), **states}
+    return {"policy": policy.save(), **states_of(parts)}
 
 
 def load_parts(policy: NetworkPolicy, parts: Parts, state: State) -> None:
     """The inverse of `save_parts`."""
     policy.load_state_dict(state["policy"]["weights"])
-    for name, part in parts.items():
-        if isinstance(part, torch.Generator):
-            part.set_state(state[name])
-        else:
-            part.load_state_dict(state[name])
+    load_states(parts, state)

@@ -46,6 +46,7 @@ class Config:
     evaluation: Measured = Measured()
     checkpoint: CheckpointConfig = CheckpointConfig()
     pause_s: float = 0.0
+    learners: int = 1
 
 
 SPACE: Space = {

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from training import interruption
+import torch
+
+from training import interruption, learners
 from training.claims import Claim, describe, judge_seed
 from training.config import config_from_tree, parse_options
 from training.core import Unit, UserError
-from training.files import read_json
+from training.files import read_json, write_json
 from training.non_finite import NonFinite
+from training.ray_learners import Work, launch
+from training.ray_session import WorkersFailedError
 from training.run import Run
 from training.run_folder import find_checkpoint, read_settings
 
@@ -44,12 +51,29 @@ class ResumeOptions:
 def train(name: str, module: ModuleType, argv: Sequence[str]) -> None:
     """Makes a new run of the experiment and trains it."""
     options, config = parse_options(argv, TrainOptions(), module.Config())
+    _on_learners(config, partial(_train, name, module.__name__, config, options))
+
+
+def _train(name: str, module_name: str, config: Any, options: TrainOptions, scratch: Path | None) -> None:
+    """A new run; in `scratch`, and without a copy, where this is not the learner whose run is kept."""
+    module = import_module(module_name)
+    if scratch is not None:
+        options = TrainOptions(run_dir=str(scratch), tracker="none")
     folder = Path(options.run_dir) if options.run_dir else None
     with (
         interruption.catch(),
         Run.create(name, config, folder=folder, tracker=options.tracker, claims=module.CLAIMS) as run,
     ):
         _run_experiment(run, module, config)
+
+
+def _on_learners(config: Any, work: Work) -> None:
+    """Works in this process, or in one for each of several learners."""
+    if getattr(config, "learners", 1) == 1:
+        work(None)
+        return
+    gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    launch(work, config.learners, address=getattr(config, "ray_address", None), gpu=gpu)
 
 
 def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
@@ -59,9 +83,20 @@ def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
     config = read_config(folder, settings, module)
     options, changed = parse_options(argv, ResumeOptions(), config)
     if argv:
-        _begin_child(folder, settings, module, options, changed)
+        _require_more(folder, changed)
+        _on_learners(changed, partial(_begin_child, folder, settings, module.__name__, changed, options))
         return
-    with interruption.catch(), Run.open(folder, claims=module.CLAIMS) as run:
+    _on_learners(config, partial(_resume, folder, module.__name__, config))
+
+
+def _resume(folder: Path, module_name: str, config: Any, scratch: Path | None) -> None:
+    """Goes on with the run; in `scratch` with a copy of it, where this is not the learner whose run is kept."""
+    module = import_module(module_name)
+    if scratch is not None:
+        shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns("lock", "wandb", "videos"))
+        write_json(scratch / "config.json", {**read_json(scratch / "config.json"), "tracker": "none"})
+    learners.gathered(None)  # nobody goes on before all have copied it
+    with interruption.catch(), Run.open(scratch or folder, claims=module.CLAIMS) as run:
         if not run.finished:
             _run_experiment(run, module, config)
 
@@ -71,10 +106,8 @@ def read_config(folder: Path, settings: Mapping[str, Any], module: ModuleType) -
     return config_from_tree(settings["config"], module.Config(), source=str(folder / "config.json"))
 
 
-def _begin_child(
-    folder: Path, settings: Mapping[str, Any], module: ModuleType, options: ResumeOptions, config: Any
-) -> None:
-    """Trains on with another config from the last checkpoint of a run, in a folder of its own."""
+def _require_more(folder: Path, config: Any) -> None:
+    """Raises UserError unless the run in the folder has a checkpoint and the config's budget goes on from there."""
     if not (folder / "checkpoints").is_dir():
         raise UserError(f"{folder} cannot be extended: it has no checkpoints of its own")
     done = read_json(find_checkpoint(folder, "last") / "manifest.json")["counters"]
@@ -82,13 +115,26 @@ def _begin_child(
         count = getattr(config, unit, None)
         if count is not None and count <= done[unit]:
             raise UserError(f"{unit} = {count}: it takes more than the {done[unit]} that {folder} has done")
+
+
+def _begin_child(
+    folder: Path,
+    settings: dict[str, Any],
+    module_name: str,
+    config: Any,
+    options: ResumeOptions,
+    scratch: Path | None,
+) -> None:
+    """A new run, with another config, that begins with what the one in `folder` came to."""
+    own = Path(options.run_dir) if options.run_dir else None
+    module = import_module(module_name)
     with (
         interruption.catch(),
         Run.create(
             settings["experiment"],
             config,
-            folder=Path(options.run_dir) if options.run_dir else None,
-            tracker=settings["tracker"],
+            folder=scratch or own,
+            tracker=settings["tracker"] if scratch is None else "none",
             parent=str(folder),
             chosen=settings.get("chosen"),
             begin_with=[folder / name for name in ("checkpoints", "metrics.jsonl", "timing.jsonl")],
@@ -104,7 +150,7 @@ def _run_experiment(run: Run, module: ModuleType, config: Any) -> None:
     except interruption.Interrupted:
         print(f"interrupted; continue with: python -m experiments resume {run.folder}", file=sys.stderr)
         raise
-    except NonFinite as error:
+    except (NonFinite, WorkersFailedError) as error:
         good = run.last_checkpoint
         error.add_note(f"the last good checkpoint is {good}" if good else "there is no checkpoint yet")
         raise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from training import interruption
+from training import interruption, learners
 from training.checkpoint import Checkpoint
 from training.core import Algorithm, Budget, Counters, Every, Stream
 from training.logger import Logger
@@ -20,6 +21,11 @@ class Evaluate(Protocol):
     def __call__(self, algorithm: Algorithm) -> Metrics: ...
 
 
+def never(_: Counters) -> bool:
+    """Nothing ends the training but its budget."""
+    return False
+
+
 def fit(
     algorithm: Algorithm,
     stream: Stream,
@@ -28,14 +34,17 @@ def fit(
     log: Logger,
     evaluate: Evaluate | None = None,
     checkpoint: Checkpoint | None = None,
+    stop: Callable[[Counters], bool] = never,
 ) -> Counters:
     """Trains until the budget is spent, from the last checkpoint where there is one; returns the final counters.
+
+    `stop` is asked between two iterations and may end it earlier; what it answers must be the same after a resume.
 
     Saving happens between two iterations and changes nothing, so a run that is killed and started again continues as
     if it had never stopped. Raises `interruption.Interrupted` after saving when a signal asked the run to end.
     """
     now = checkpoint.restore() if checkpoint else Counters()
-    while not until.reached(now):
+    while not until.reached(now) and not stop(now):
         batch, after, collected = stream.next(now)
         learned, feedback = algorithm.update(batch, now)
         stream.learned(feedback)
@@ -51,11 +60,11 @@ def fit(
             is_best = checkpoint is not None and checkpoint.score(float(measured[evaluate.score].value), now)
         elif log.every.due(before, now):
             log.write(now)
-        stop = interruption.requested()
-        if checkpoint and (is_best or stop or checkpoint.every.due(before, now)):
+        asked_to_end = learners.largest(interruption.requested() or 0)
+        if checkpoint and (is_best or asked_to_end or checkpoint.every.due(before, now)):
             checkpoint.save(now)
-        if stop:
-            raise interruption.Interrupted(stop)
+        if asked_to_end:
+            raise interruption.Interrupted(asked_to_end)
     log.write(now)
     if checkpoint:
         checkpoint.save(now)

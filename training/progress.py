@@ -26,12 +26,17 @@ class Progress:
         """Seconds since the run was made or opened, after those of the earlier segments."""
         return self._wall_time_before_s + time.monotonic() - self._began_s
 
+    @property
+    def trained_s(self) -> float:
+        """Seconds of training until now, with those of the earlier segments."""
+        return self._training_time_before_s + time.monotonic() - self._training_began_s
+
     def start_training(self) -> None:
         self._training_began_s = time.monotonic()
 
     def state_dict(self) -> State:
         # Training lasts from the making of the checkpoints to the last save: evaluation after it is not training.
-        self.training_time_s = self._training_time_before_s + time.monotonic() - self._training_began_s
+        self.training_time_s = self.trained_s
         return {"wall_time_s": self.wall_time_s, "training_time_s": self.training_time_s}
 
     def load_state_dict(self, state: State) -> None:

@@ -141,7 +141,8 @@ def _make_token() -> None:
 
 def _is_alive(node: dict[str, Any]) -> bool:
     """Whether the process is the one that was started, and not another that got its number since."""
-    return _began(node["pid"]) == node["began"] is not None
+    began = _began(node["pid"])
+    return began is not None and began == node["began"]
 
 
 def _began(pid: int) -> str | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeVar, cast
 
+from training import learners
 from training.checkpoint import Checkpoint, CheckpointConfig, newest
 from training.claims import Claim, judge_seed
 from training.config import config_hash, config_to_tree
@@ -186,6 +187,14 @@ class Run:
     def finished(self) -> bool:
         """The run, or this stage of it, came to its end."""
         return self.result.get("status") == "completed"
+
+    def out_of_time(self, seconds: float | None) -> bool:
+        """Whether the training has taken so long, over all its segments; the run is not exact then."""
+        over = seconds is not None and learners.agreed(self._progress.trained_s >= seconds)
+        reason = "its training was ended by the clock"
+        if over and reason not in self._progress.inexact:
+            self._progress.inexact.append(reason)
+        return over
 
     @property
     def last_checkpoint(self) -> Path | None:

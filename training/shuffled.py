@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
+from torch import Tensor
 
 from training.core import Batch, Counters, State, require
 from training.metrics import Metrics
 from training.seeding import generator
+
+
+class Samples(Protocol):
+    """Data from which samples are picked, in memory or not."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, rows: Tensor) -> Batch:
+        """The samples `rows` [B] as a batch [B, ...]."""
+        ...
+
+
+class InMemory:
+    """Samples [S, ...] that are tensors already."""
+
+    def __init__(self, data: Batch) -> None:
+        self._data, self._rows = data, len(next(iter(data.values())))
+        assert all(len(value) == self._rows for value in data.values()), "a dataset has as many samples under every key"
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def gather(self, rows: Tensor) -> Batch:
+        return {key: value[rows] for key, value in self._data.items()}
 
 
 class Shuffled:
@@ -16,17 +43,17 @@ class Shuffled:
     only, so the position is all that is saved. Raises UserError when there are fewer samples than one minibatch takes.
     """
 
-    def __init__(self, data: Batch, minibatch_size: int, *, seed: int) -> None:
-        self.rows = len(next(iter(data.values())))
-        assert all(len(value) == self.rows for value in data.values()), "a dataset has as many samples under every key"
+    def __init__(self, data: Batch | Samples, minibatch_size: int, *, seed: int) -> None:
+        samples = InMemory(data) if isinstance(data, dict) else data
+        self.rows = len(samples)
         takes = f"1 to {self.rows}, the samples that there are"
         require(1 <= minibatch_size <= self.rows, "minibatch_size", minibatch_size, takes)
-        self._data, self._minibatch_size, self._seed = data, minibatch_size, seed
+        self._samples, self._minibatch_size, self._seed = samples, minibatch_size, seed
         self._go_to(epoch=0, row=0)
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
         rows = self._order[self._row : self._row + self._minibatch_size]
-        batch = {key: value[rows] for key, value in self._data.items()}
+        batch = self._samples.gather(rows)
         self._row += len(rows)
         ended = self._row == self.rows
         if ended:
