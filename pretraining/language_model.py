@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from training.core import require
-from training.text import Tokenizer
+from pretraining.text import Tokenizer
+from training.checkpoint import read_state
+from training.config import config_from_tree, config_to_tree
+from training.core import State, require
+from training.run_folder import find_checkpoint
+from training.seeding import generator
 from training.transformer import Cache, Transformer, TransformerConfig, normal_embedding
 
 
@@ -46,11 +52,36 @@ class LanguageModel(nn.Module):
         self.embedding = normal_embedding(tokenizer.size, config.transformer.width, rng)
         self.transformer = Transformer(config.transformer, rng, checkpoint_activations=config.checkpoint_activations)
 
+    def save(self) -> State:
+        """All that is needed to build the model again."""
+        return {
+            "config": config_to_tree(self.config),
+            "tokenizer": self.tokenizer.to_json(),
+            "weights": self.state_dict(),
+        }
+
     def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """With a cache, of tokens that follow those in it; they are all of one document."""
         mask = None if cache is not None else same_document(tokens, self.tokenizer.end)
         seen = self.transformer(self.embedding(tokens), mask=mask, cache=cache)
         return F.linear(seen, self.embedding.weight)
+
+
+def model_of(saved: State) -> LanguageModel:
+    """The model that `LanguageModel.save` gave."""
+    config = config_from_tree(saved["config"], LanguageModelConfig(), source="the saved model")
+    model = LanguageModel(config, Tokenizer(saved["tokenizer"]), generator(0, "overwritten by the weights"))
+    model.load_state_dict(saved["weights"])
+    return model
+
+
+def load_language_model(run: str | Path, which: Literal["best", "last"] = "last") -> LanguageModel:
+    """The language model of a run, with its tokenizer. Raises UserError when the folder holds no checkpoint of one.
+
+    model = load_language_model("runs/gpt_stdlib/20260101T120000Z-seed1-ab12")
+    print(complete(model, "def main(", torch.Generator(), temperature=0.8, top_k=50))
+    """
+    return model_of(read_state(find_checkpoint(Path(run), which), "algorithm")["model"])
 
 
 def same_document(tokens: Tensor, end: int) -> Tensor:

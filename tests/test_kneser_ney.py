@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pretraining.kneser_ney import KneserNey
+from pretraining.text import Tokens
 from training.core import UserError
-from training.text import Tokens
 
 END, A, B, C = 0, 1, 2, 3
 

@@ -28,6 +28,7 @@ EXPERIMENTS = {
     "ddpg_pendulum",
     "decision_transformer_pendulum",
     "dqn_cartpole",
+    "gpt_stdlib",
     "her_reach",
     "iql_pendulum",
     "iql_then_sac_pendulum",
@@ -112,9 +113,13 @@ def test_every_experiment_has_a_claim_and_the_common_options(name: str) -> None:
     assert len((module.__doc__ or "").splitlines()[0]) > 20
     config = module.Config()
     names = {field.name for field in fields(config)}
-    assert {"seed", "device", "env", "agent", "policy", "evaluation", "checkpoint"} <= names
-    assert {"env_steps", "num_envs"} <= names or {"epochs", "dataset"} <= names
-    assert is_dataclass(config.agent)
+    assert {"seed", "device", "evaluation", "checkpoint", config.learner} <= names
+    if config.learner == "agent":
+        assert {"env", "policy"} <= names
+        assert {"env_steps", "num_envs"} <= names or {"epochs", "dataset"} <= names
+    else:
+        assert {"epochs", "steps", "minibatch_size"} <= names
+    assert is_dataclass(config.algorithm_config)
     assert config.seed == 1
 
 
