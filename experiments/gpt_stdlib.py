@@ -27,7 +27,7 @@ class Config(NextTokenRunConfig):
 
     corpus: CorpusConfig = CorpusConfig(
         without=("**/test/**/*", "**/tests/**/*", "**/idlelib/**/*", "**/lib2to3/**/*", "encodings/*", "pydoc_data/*"),
-        bytes_per_document=200_000,
+        bytes_per_document=25_000,
     )
     model: LanguageModelConfig = LanguageModelConfig(
         transformer=TransformerConfig(width=128, layers=4, heads=4, norm="rms", mlp="swiglu", position="rotary"),
@@ -35,7 +35,7 @@ class Config(NextTokenRunConfig):
         vocabulary=512,
     )
     epochs: int | None = None
-    steps: int | None = 2000
+    steps: int | None = 800
     minibatch_size: int = 16
     algorithm: NextTokenConfig = NextTokenConfig(
         OptimizerConfig(
