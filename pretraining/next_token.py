@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from pretraining.data_run import DataRunConfig, HeldOutConfig, Part
 from pretraining.kneser_ney import KneserNey
 from pretraining.language_model import LanguageModel, LanguageModelConfig
 from pretraining.text import CorpusConfig, TokenizedCorpus, Tokenizer, tokenize_corpus
+from training.anchor import Anchor
 from training.checkpoint import CheckpointConfig
 from training.core import Batch, Budget, Counters, Every, State, require
 from training.execution import choose_device, choose_precision
@@ -68,8 +69,10 @@ class NextToken:
 
     score = "log_prob_nats"
 
-    def __init__(self, model: NextTokenModel, config: NextTokenConfig, *, until: Budget) -> None:
-        self.model = model
+    def __init__(
+        self, model: NextTokenModel, config: NextTokenConfig, *, until: Budget, anchor: Anchor | None = None
+    ) -> None:
+        self.model, self._anchor = model, anchor
         parameters = dict(model.named_parameters())
         self._optimizer = Optimizer(parameters, config.optimizer, until=until)
         self._device = next(iter(parameters.values())).device
@@ -78,7 +81,8 @@ class NextToken:
         return self._optimizer.step(self._loss, {"tokens": batch["tokens"].to(self._device)}, now), {}
 
     def _loss(self, batch: Batch) -> Loss:
-        return next_token_loss(self.model, batch)
+        loss = next_token_loss(self.model, batch)
+        return loss if self._anchor is None else self._anchor.added_to(loss)
 
     @torch.no_grad()
     def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:
@@ -157,18 +161,19 @@ def train(
 def train_model(
     config: NextTokenRunConfig,
     run: Run,
-    model: LanguageModel,
+    model: Any,
     corpus: TokenizedCorpus,
     *,
+    anchor: Anchor | None = None,
     measure: Callable[[NextToken, TokenizedCorpus], Mapping[str, float]] | None = None,
 ) -> None:
-    """The same with a model that is there already."""
+    """The same with a `NextTokenModel` that is there already, held by an anchor or not."""
     precision = choose_precision(run, config.precision, choose_device(run, config.device))
     own = config.algorithm
     config = replace(config, algorithm=replace(own, optimizer=replace(own.optimizer, precision=precision)))
 
-    def make_algorithm(model: LanguageModel, own: NextTokenConfig, until: Budget) -> NextToken:
-        return NextToken(model, own, until=until)
+    def make_algorithm(model: Any, own: NextTokenConfig, until: Budget) -> NextToken:
+        return NextToken(model, own, until=until, anchor=anchor)
 
     more = None if measure is None else lambda algorithm, _: measure(algorithm, corpus)
     data_run.train(config, run, corpus.rows(config.model.context), model, make_algorithm, measure=more)

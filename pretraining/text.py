@@ -86,14 +86,15 @@ class Tokenizer:
     Made of the JSON that `to_json` gives; `size` tokens, of which `end` is between documents and stands for no text.
     """
 
-    def __init__(self, json: str) -> None:
+    def __init__(self, json: str, end: str = END) -> None:
         self._tokenizer = _library().Tokenizer.from_str(json)
         self._tokenizer.encode_special_tokens = True  # an end token that is spelled out in a text is text
         self.size: int = self._tokenizer.get_vocab_size()
-        end = self._tokenizer.token_to_id(END)
-        if end is None:
-            raise UserError(f"the tokenizer has no token {END!r}")
-        self.end: int = end
+        number = self._tokenizer.token_to_id(end)
+        if number is None:
+            raise UserError(f"the tokenizer has no token {end!r}")
+        self.end: int = number
+        self.end_text = end
 
     @classmethod
     def trained(cls, texts: Iterable[str], size: int) -> Tokenizer:
@@ -111,7 +112,7 @@ class Tokenizer:
         return cls(tokenizer.to_str())
 
     def encode(self, text: str) -> list[int]:
-        tokens: list[int] = self._tokenizer.encode(text).ids
+        tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -184,7 +185,8 @@ def tokenize_corpus(
         unfinished.write_text(tokenizer.to_json(), encoding="utf-8")
         sync(unfinished)
         os.replace(unfinished, saved)
-    tokenizer = Tokenizer(saved.read_text(encoding="utf-8"))
+    end = tokenizer.end_text if tokenizer else END
+    tokenizer = Tokenizer(saved.read_text(encoding="utf-8"), end)
     arrays = {name: read_packed(path) for name, path in paths.items()}
     return TokenizedCorpus(tokenizer, arrays, config.folder or "Python's standard library")
 

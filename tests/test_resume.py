@@ -85,6 +85,11 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
         "--offline.threads",
         "1",
     ],
+    # Another library, in a thread: its optimizers, its replay, the global generators.
+    "sac_half_cheetah_sb3": [
+        *("--env.id", "Pendulum-v1", "--iteration-env-steps", "50", "--agent.policy-kwargs", '{"net_arch": [16]}'),
+        *("--agent.arguments", '{"learning_starts": 200, "batch_size": 16, "train_freq": 8}'),
+    ],
     # Learns from a dataset; an epoch ends with a smaller minibatch.
     "bc_pendulum": ["--epochs", "12", "--agent.minibatch-size", "48"],
     "td3_bc_pendulum": ["--epochs", "20", "--agent.minibatch-size", "48"],
@@ -97,12 +102,20 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
         *("--algorithm.optimizer.ema-decay", "0.9", "--algorithm.optimizer.micro-batches", "2"),
         *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
     ],
+    # Three stages: pretraining, and two that begin from it, one of them with adapters.
+    "gpt_lora": [
+        *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
+        *("--model.context", "16", "--model.vocabulary", "300", "--minibatch-size", "8", "--steps", "60"),
+        *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
+        *("--full.steps", "60", "--full.threads", "1", "--full.corpus.patterns", "json/*.py"),
+        *("--adapters.steps", "60", "--adapters.threads", "1", "--adapters.corpus.patterns", "json/*.py"),
+    ],
     # Sequences; a policy with a memory.
     "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
 }
 LEARNING_FROM_DATA = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
 LEARNING_FROM_DATA += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50", *ONE_THREAD]
-DATA_RUNS = ("gpt_stdlib",)
+DATA_RUNS = ("gpt_lora", "gpt_stdlib")
 LEARNED = ("agent", "algorithm", "stream")
 OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum", "td3_bc_pendulum", "cql_pendulum", "iql_pendulum")
 
