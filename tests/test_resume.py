@@ -95,6 +95,11 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "td3_bc_pendulum": ["--epochs", "20", "--agent.minibatch-size", "48"],
     "cql_pendulum": ["--epochs", "8", "--agent.minibatch-size", "48"],
     "iql_pendulum": ["--epochs", "15", "--agent.minibatch-size", "48"],
+    # Two stages: a teacher, and a student of what it says.
+    "policy_distillation": [
+        *("--agent.epochs", "2", "--episodes", "5", "--student.epochs", "12", "--student.threads", "1"),
+        *("--student.agent.minibatch-size", "48"),
+    ],
     # Learns from text, in mid-epoch and over several epochs.
     "gpt_stdlib": [
         *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),

@@ -35,6 +35,7 @@ EXPERIMENTS = {
     "her_reach",
     "iql_pendulum",
     "iql_then_sac_pendulum",
+    "policy_distillation",
     "ppo_acrobot",
     "ppo_bipedal_walker",
     "ppo_cartpole",
