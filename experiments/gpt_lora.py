@@ -12,9 +12,9 @@ from finetuning import adapt
 from finetuning.adapt import AdaptConfig
 from finetuning.lora import LoRAConfig, trained_fraction
 from pretraining import next_token
+from pretraining.corpus import TokenizedCorpus
 from pretraining.language_model import load_language_model
 from pretraining.next_token import NextToken, NextTokenConfig
-from pretraining.text import TokenizedCorpus
 from training.claims import Claim
 from training.optimizer_config import OptimizerConfig
 from training.run import Run

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pretraining import next_token
+from pretraining.corpus import CorpusConfig, TokenizedCorpus
 from pretraining.language_model import LanguageModelConfig
 from pretraining.next_token import NextToken, NextTokenConfig, NextTokenRunConfig, kneser_ney_loss
-from pretraining.text import CorpusConfig, TokenizedCorpus
 from training.claims import Claim
 from training.optimizer_config import OptimizerConfig, Rule
 from training.run import Run

@@ -16,9 +16,9 @@ from finetuning.hugging_face import HuggingFaceModel
 from finetuning.lora import LoRAConfig
 from finetuning.rules import LORA_RULES
 from pretraining import language_model, next_token
+from pretraining.corpus import TokenizedCorpus, tokenize_corpus
 from pretraining.language_model import LanguageModel, load_weights
 from pretraining.next_token import NextToken, NextTokenRunConfig
-from pretraining.text import TokenizedCorpus, tokenize_corpus
 from training.anchor import Anchor
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree

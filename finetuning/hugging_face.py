@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.random import fork_rng
 
+from pretraining.corpus import Tokenizer
 from pretraining.sources import missing_told
-from pretraining.text import Tokenizer
 from training.core import State, UserError
 
 

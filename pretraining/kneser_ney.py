@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pretraining.text import Tokens
+from pretraining.corpus import Tokens
 from training.core import require
 
 Numbers = NDArray[np.int64]
@@ -33,7 +33,7 @@ class KneserNey:
     """Probabilities of tokens after the `order` - 1 before them.
 
     Args:
-        tokens: a packed array to learn from, see `pretraining/text.py`; no n-gram reaches across an end token, which
+        tokens: a packed array to learn from, see `pretraining/corpus.py`; no n-gram reaches across an end token, which
             also stands for what there is before a document.
         size: of the vocabulary.
         end: the end token.

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from pretraining.text import Tokenizer
+from pretraining.corpus import Tokenizer
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
 from training.core import State, UserError, require

@@ -18,10 +18,10 @@ from torch.nn import Parameter
 from torch.nn import functional as F  # noqa: N812
 
 from pretraining import data_run
+from pretraining.corpus import CorpusConfig, TokenizedCorpus, Tokenizer, tokenize_corpus
 from pretraining.data_run import DataRunConfig, HeldOutConfig, Part
 from pretraining.kneser_ney import KneserNey
 from pretraining.language_model import LanguageModel, LanguageModelConfig
-from pretraining.text import CorpusConfig, TokenizedCorpus, Tokenizer, tokenize_corpus
 from training.anchor import Anchor
 from training.checkpoint import CheckpointConfig
 from training.core import Batch, Budget, Counters, Every, State, require

@@ -13,9 +13,9 @@ from finetuning import adapt, hugging_face
 from finetuning.adapt import AdaptConfig, load_adapted
 from finetuning.hugging_face import HuggingFaceModel, export, load_pretrained
 from finetuning.lora import LoRAConfig
+from pretraining.corpus import END, CorpusConfig, Tokenizer
 from pretraining.language_model import LanguageModel, LanguageModelConfig, load_language_model
 from pretraining.next_token import NextTokenConfig
-from pretraining.text import END, CorpusConfig, Tokenizer
 from tests.language_models import gpt2, llama
 from training.core import Every, UserError
 from training.optimizer_config import OptimizerConfig, Rule

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from pretraining.corpus import Tokens
 from pretraining.kneser_ney import KneserNey
-from pretraining.text import Tokens
 from training.core import UserError
 
 END, A, B, C = 0, 1, 2, 3

@@ -11,6 +11,7 @@ import torch
 
 from experiments.gpt_stdlib import Config
 from pretraining import next_token
+from pretraining.corpus import CorpusConfig, TokenizedCorpus, Tokenizer
 from pretraining.language_model import (
     LanguageModel,
     LanguageModelConfig,
@@ -20,7 +21,6 @@ from pretraining.language_model import (
     load_language_model,
 )
 from pretraining.next_token import NextToken, NextTokenConfig, NextTokenRunConfig, kneser_ney_loss
-from pretraining.text import CorpusConfig, TokenizedCorpus, Tokenizer
 from training.core import Budget, Counters, Every, UserError
 from training.optimizer_config import OptimizerConfig
 from training.run import Run

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pretraining.text import (
+from pretraining.corpus import (
     END,
     CorpusConfig,
     Tokenizer,
