@@ -101,9 +101,33 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "td3_bc_pendulum": ["--epochs", "20", "--agent.minibatch-size", "48"],
     "cql_pendulum": ["--epochs", "8", "--agent.minibatch-size", "48"],
     "iql_pendulum": ["--epochs", "15", "--agent.minibatch-size", "48"],
+    # Two stages: a teacher, and a student of what it says.
+    "policy_distillation": [
+        *("--agent.epochs", "2", "--episodes", "5", "--student.epochs", "12", "--student.threads", "1"),
+        *("--student.agent.minibatch-size", "48"),
+    ],
+    # Learns from text, in mid-epoch and over several epochs.
+    "gpt_stdlib": [
+        *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
+        *("--model.context", "16", "--model.vocabulary", "300", "--minibatch-size", "7", "--steps", "300"),
+        *("--algorithm.optimizer.ema-decay", "0.9", "--algorithm.optimizer.micro-batches", "2"),
+        *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
+    ],
+    # Three stages: pretraining, and two that begin from it, one of them with adapters.
+    "gpt_lora": [
+        *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
+        *("--model.context", "16", "--model.vocabulary", "300", "--minibatch-size", "8", "--steps", "60"),
+        *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
+        *("--full.steps", "60", "--full.threads", "1", "--full.corpus.patterns", "json/*.py"),
+        *("--adapters.steps", "60", "--adapters.threads", "1", "--adapters.corpus.patterns", "json/*.py"),
+    ],
     # Sequences; a policy with a memory.
     "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
 }
+LEARNING_FROM_DATA = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
+LEARNING_FROM_DATA += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50", *ONE_THREAD]
+DATA_RUNS = ("gpt_lora", "gpt_stdlib")
+LEARNED = ("agent", "algorithm", "stream")
 OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum", "td3_bc_pendulum", "cql_pendulum", "iql_pendulum")
 
 
@@ -135,7 +159,7 @@ def _train(name: str, folder: Path) -> list[str]:
     return [
         "train",
         name.partition("-")[0],
-        *(OFFLINE if name in OFFLINE_RUNS else SHORT),
+        *(OFFLINE if name in OFFLINE_RUNS else LEARNING_FROM_DATA if name in DATA_RUNS else SHORT),
         *RUNS[name],
         "--run-dir",
         str(folder),
@@ -173,7 +197,8 @@ def _fingerprint(folder: Path) -> dict[str, str]:
     result = json.loads((folder / "result.json").read_text())
     files = sorted(folder.rglob("metrics.jsonl"))
     last = folder / result["checkpoint"]
-    files += [last / f"{part}{suffix}" for part in ("agent", "stream") for suffix in (".json", ".safetensors")]
+    files += [last / f"{part}{suffix}" for part in LEARNED for suffix in (".json", ".safetensors")]
+    files = [file for file in files if file.exists()]
     prints = {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     same = ("status", "exact", "inexact", "counters", "metrics", "best", "claims")
     return prints | {"result": json.dumps({key: result[key] for key in same})}
