@@ -23,10 +23,17 @@ EXPERIMENTS = {
     "bandit_bernoulli_ucb1",
     "bc_pendulum",
     "bc_then_ppo_lunar_lander",
+    "breast_cancer_mlp",
     "c51_cartpole",
     "cql_pendulum",
     "ddpg_pendulum",
     "decision_transformer_pendulum",
+    "diabetes_regression",
+    "digits_autoencoder",
+    "digits_clustering",
+    "digits_cnn",
+    "digits_contrastive",
+    "digits_rate_range",
     "dqn_cartpole",
     "her_reach",
     "iql_pendulum",
@@ -39,6 +46,7 @@ EXPERIMENTS = {
     "ppo_lunar_lander",
     "ppo_mountain_car",
     "ppo_pendulum",
+    "pretrained_encoder_ppo",
     "qr_dqn_cartpole",
     "rainbow_cartpole",
     "record_pendulum",
@@ -53,6 +61,7 @@ EXPERIMENTS = {
     "sac_reach",
     "td3_bc_pendulum",
     "td3_pendulum",
+    "text_classification",
     "tqc_pendulum",
 }
 
@@ -90,10 +99,13 @@ def test_wandb_ray_minari_and_pickle_stay_where_they_belong() -> None:
         assert not libraries & {"pickle", "cloudpickle", "joblib", "shelve", "marshal", "dill"}, path
 
 
-@pytest.mark.parametrize("module", ["experiments.ppo_cartpole", "experiments.bc_pendulum", "envs.making"])
+@pytest.mark.parametrize(
+    "module", ["experiments.ppo_cartpole", "experiments.bc_pendulum", "experiments.digits_clustering", "envs.making"]
+)
 def test_importing_loads_nothing_that_is_not_needed_yet(module: str) -> None:
     heavy = (
-        "{'wandb', 'ray', 'minari', 'h5py', 'stable_baselines3', 'matplotlib', 'mujoco', 'Box2D', 'scipy', 'pandas'}"
+        "{'wandb', 'ray', 'minari', 'h5py', 'stable_baselines3', 'matplotlib', 'mujoco', 'Box2D', 'scipy', 'pandas',"
+        " 'sklearn', 'pyarrow', 'umap', 'datasets'}"
     )
     torch = "" if module.startswith("experiments") else " | {'torch'}"
     code = f"import sys, {module}; print(sorted(({heavy}{torch}) & set(sys.modules)))"
@@ -112,9 +124,14 @@ def test_every_experiment_has_a_claim_and_the_common_options(name: str) -> None:
     assert len((module.__doc__ or "").splitlines()[0]) > 20
     config = module.Config()
     names = {field.name for field in fields(config)}
-    assert {"seed", "device", "env", "agent", "policy", "evaluation", "checkpoint"} <= names
-    assert {"env_steps", "num_envs"} <= names or {"epochs", "dataset"} <= names
-    assert is_dataclass(config.agent)
+    assert {"seed", "device", "evaluation", "checkpoint"} <= names
+    if "env" in names:
+        assert {"agent", "policy"} <= names
+        assert {"env_steps", "num_envs"} <= names or {"epochs", "dataset"} <= names
+    else:
+        assert {"algorithm", "model", "epochs", "steps", "minibatch_size"} <= names
+        assert (config.epochs is None) != (config.steps is None)
+    assert is_dataclass(config.algorithm_config)
     assert config.seed == 1
 
 

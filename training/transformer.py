@@ -1,4 +1,4 @@
-"""A causal transformer over embedded tokens: GPT-2's blocks (Radford et al. 2019), without dropout.
+"""A transformer over embedded tokens: GPT-2's blocks (Radford et al. 2019), without dropout.
 
 Dropout would draw from torch's global generator, which no run restores.
 """
@@ -26,6 +26,8 @@ class TransformerConfig:
     width: int = 128
     layers: int = 3
     heads: int = 1
+    causal: bool = True
+    """Each token sees itself and those before it; otherwise it sees all."""
 
     def __post_init__(self) -> None:
         require(self.layers >= 1, "layers", self.layers, "at least 1")
@@ -34,7 +36,7 @@ class TransformerConfig:
 
 
 class Transformer(nn.Module):
-    """Tokens [B, L, width] -> [B, L, width]; each one sees itself and those before it."""
+    """Tokens [B, L, width] -> [B, L, width]; each one sees itself and those before it, or all."""
 
     def __init__(self, config: TransformerConfig, rng: Generator) -> None:
         super().__init__()
@@ -54,7 +56,7 @@ class Block(nn.Module):
     def __init__(self, config: TransformerConfig, rng: Generator) -> None:
         super().__init__()
         width, last = config.width, STD / math.sqrt(2 * config.layers)  # the sum over the layers keeps its size
-        self.heads = config.heads
+        self.heads, self.causal = config.heads, config.causal
         self.norm_before_attention, self.norm_before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attend = normal_linear(width, 3 * width, rng)
         self.attended = normal_linear(width, width, rng, std=last)
@@ -65,7 +67,7 @@ class Block(nn.Module):
         batch, length, width = tokens.shape
         projected = self.attend(self.norm_before_attention(tokens)).view(batch, length, 3, self.heads, -1)
         query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)
-        seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        seen = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
         tokens = tokens + self.attended(seen.transpose(1, 2).reshape(batch, length, width))
         added: Tensor = tokens + self.narrow(torch.relu(self.widen(self.norm_before_mlp(tokens))))
         return added
