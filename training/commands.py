@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -20,8 +21,10 @@ from training.config import config_from_tree, parse_options
 from training.core import Unit, UserError
 from training.files import read_json, write_json
 from training.non_finite import NonFinite
+from training.rate_range import RateRangeOptions, read_curve, with_rate_range
 from training.ray_learners import Work, launch
 from training.ray_session import WorkersFailedError
+from training.report_plots import draw_rates
 from training.run import Run
 from training.run_folder import find_checkpoint, read_settings
 
@@ -65,6 +68,22 @@ def _train(name: str, module_name: str, config: Any, options: TrainOptions, scra
         Run.create(name, config, folder=folder, tracker=options.tracker, claims=module.CLAIMS) as run,
     ):
         _run_experiment(run, module, config)
+
+
+def rates(name: str, module: ModuleType, argv: Sequence[str]) -> None:
+    """Tries a range of learning rates in one short run of an experiment that learns from data, and suggests one."""
+    options, tested, config = parse_options(argv, TrainOptions(), RateRangeOptions(), module.Config())
+    folder = Path(options.run_dir) if options.run_dir else None
+    with (
+        interruption.catch(),
+        Run.create(name, with_rate_range(config, tested), folder=folder, tracker=options.tracker) as run,
+    ):
+        module.train(with_rate_range(config, tested), run)
+    curve = read_curve(run.folder)
+    write_json(run.folder / "learning_rates.json", {**curve._asdict(), "suggested": curve.suggested})
+    if find_spec("matplotlib"):
+        draw_rates(curve, run.folder / "learning_rates.svg")
+    print(f"suggested learning rate: {curve.suggested:.2g}; the curve is in {run.folder}/learning_rates.*")
 
 
 def _on_learners(config: Any, work: Work) -> None:
