@@ -13,12 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 
 from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.collector import Collector
+from agents.collector import Collector, LocalCollector, make_group
 from agents.ray_collector import RayCollector
+from agents.ray_worker import Published, RolloutWorker, named_tensors
 from benchmarks.measurement import FILE, Measurement
 from envs.config import EnvConfig
 from training.files import write_json
@@ -33,16 +33,6 @@ WARM_UP_ROUNDS = 5
 CARTPOLE = EnvConfig("CartPole-v1")
 WIDTH = 1_108
 """Of two layers in actor and critic: 10 MB of weights."""
-
-
-class Plain:
-    """An actor that takes arrays and gives arrays back, as soon as it is called."""
-
-    def take(self, arrays: dict[str, Any]) -> int:
-        return sum(array.nbytes for array in arrays.values())
-
-    def give(self, shape: tuple[int, ...]) -> Any:
-        return np.zeros(shape, np.float32)
 
 
 def main(kind: str, seed: int, folder: Path) -> None:
@@ -63,11 +53,14 @@ def main(kind: str, seed: int, folder: Path) -> None:
     write_json(folder / FILE, {side: asdict(measurement) for side, measurement in measured.items()})
 
 
-def broadcast(seed: int) -> tuple[Callable[[], None], Callable[[], None]]:
-    """A new version of 10 MB for 8 workers and one step of each; beside it, the same bytes sent to each by itself."""
+def broadcast(seed: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A new version of 10 MB for 8 workers and one step of each; beside it, the same with a copy sent to each."""
     collector = make_collector(BROADCAST_WORKERS, seed)
     policy = make_policy(collector, seed, hidden=(WIDTH, WIDTH))
-    actors: list[Any] = [ray.remote(num_cpus=0)(Plain).remote() for _ in range(BROADCAST_WORKERS)]
+    description = {key: value for key, value in policy.save().items() if key != "weights"}
+    actor_class: Any = ray.remote(num_cpus=0)(RolloutWorker)
+    actors = [actor_class.remote(CARTPOLE, 1, seed, range(i, i + 1)) for i in range(BROADCAST_WORKERS)]
+    ray.get([actor.begin.remote(0, None) for actor in actors])
     versions = iter(range(10**6))
 
     def ours() -> None:
@@ -75,26 +68,21 @@ def broadcast(seed: int) -> tuple[Callable[[], None], Callable[[], None]]:
         collector.collect(1)
 
     def peer() -> None:
-        arrays = {name: parameter.detach().numpy() for name, parameter in policy.named_parameters()}
-        ray.get([actor.take.remote(arrays) for actor in actors])
+        tensors = {name: tensor.detach().numpy() for name, tensor in named_tensors(policy).items()}
+        copy = Published(description, tensors)
+        ray.get([actor.collect.remote(copy, 1, "explore", with_log_prob=False) for actor in actors])
 
     return ours, peer
 
 
-def fragment(seed: int) -> tuple[Callable[[], None], Callable[[], None]]:
-    """128 steps of 8 CartPoles from one worker; beside it, an actor that returns as much at once."""
-    collector = make_collector(1, seed, num_envs=8)
-    collector.publish(make_policy(collector, seed), 0)
-    actor: Any = ray.remote(num_cpus=0)(Plain).remote()
-    values = 129 * 8 * 4 + 4 * 128 * 8
-
-    def ours() -> None:
-        collector.collect(128)
-
-    def peer() -> None:
-        ray.get(actor.give.remote((values,)))
-
-    return ours, peer
+def fragment(seed: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """128 steps of 8 CartPoles on one worker, there and back; beside it, the same steps in this process."""
+    there = make_collector(1, seed, num_envs=8)
+    here = LocalCollector(lambda index: make_group(CARTPOLE, 8, seed=seed, index=index))
+    policy = make_policy(there, seed)
+    for collector in (there, here):
+        collector.publish(policy, 0)
+    return lambda: there.collect(128), lambda: here.collect(128)
 
 
 def make_collector(workers: int, seed: int, *, num_envs: int = 1, env: EnvConfig = CARTPOLE) -> RayCollector:

@@ -201,9 +201,8 @@ def _workers(name: str, title: str, settings: PPOSettings, *, floor: float, aim:
     )
 
 
-def _ray_cost(kind: str, title: str, peer: str, *, floor: float | None = None, aim: float | None = None) -> Workload:
-    program = Both("ray_costs", kind)
-    return Workload(name=f"ray_{kind}", title=title, programs=(program,), peer=peer, floor=floor, aim=aim)
+def _ray_cost(kind: str, title: str, peer: str) -> Workload:
+    return Workload(name=f"ray_{kind}", title=title, programs=(Both("ray_costs", kind),), peer=peer)
 
 
 def _loop_itself(model: str, title: str, *, floor: float, aim: float) -> Workload:
@@ -298,8 +297,8 @@ WORKLOADS = (
         aim=5.0,
         least_return=LEARNED,
     ),
-    _ray_cost("broadcast", "10 MB of weights to 8 Ray workers, each of which takes a step", "sent to each by itself"),
-    _ray_cost("fragment", "128 steps of 8 CartPoles on a Ray worker, there and back", "the same bytes, no steps"),
+    _ray_cost("broadcast", "10 MB of weights to 8 Ray workers, each of which takes a step", "a copy sent to each"),
+    _ray_cost("fragment", "128 steps of 8 CartPoles on a Ray worker, there and back", "in process"),
     _loop_itself("mlp", "a tiny perceptron", floor=1 / 1.10, aim=1 / 1.05),
     _loop_itself("transformer", "a transformer of 10 million parameters", floor=1 / 1.03, aim=1 / 1.01),
 )
