@@ -21,10 +21,13 @@ usage: python -m experiments COMMAND
 
   list                 what there is to run
   train NAME           train one seed; options change the config: --seed 2 --agent.horizon 64
-  resume RUN           continue a run that was stopped; --env-steps M extends a finished one
+  rates NAME           try a range of learning rates in one short run of what learns from data, and suggest one
+  resume RUN           continue a run that was stopped; --env-steps M, or any option of its config, begins a child
   evaluate RUN         measure a run's policy
   record RUN           play episodes with a run's policy into a dataset: --episodes 500 --dataset robots/walk-v0
   verify NAME          train several seeds and judge the experiment's claims; --seeds 5 --jobs 2
+  sweep NAME           search better values on Ray Tune; --space agent.gamma=0.9..0.999 --samples 20 --jobs 2
+  submit NAME          train on a Ray cluster and bring the run back; --address http://HEAD:8265 --storage s3://...
   results              write the tables in the docs anew from docs/results/
   sync RUN             send a whole run to Weights & Biases; --tracker online|offline
 
@@ -45,10 +48,13 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
     commands: dict[str, Callable[[Sequence[str], str], int]] = {
         "list": _list,
         "train": _train,
+        "rates": _rates,
         "resume": _resume,
         "evaluate": _evaluate,
         "record": _record,
         "verify": _verify,
+        "sweep": _sweep,
+        "submit": _submit,
         "results": _results,
         "sync": _sync,
     }
@@ -150,6 +156,17 @@ def _train(argv: Sequence[str], package: str) -> int:
     if _wants_help(argv):
         return _help(f"train {name}", module.__doc__, TrainOptions(), module.Config())
     train(name, module, argv[1:])
+    return 0
+
+
+def _rates(argv: Sequence[str], package: str) -> int:
+    from training.commands import TrainOptions, rates
+    from training.rate_range import RateRangeOptions
+
+    if _wants_help(argv):
+        return _help("rates NAME", rates.__doc__, TrainOptions(), RateRangeOptions())
+    name = _first(argv, "rates", "NAME")
+    rates(name, _load(name, package), argv[1:])
     return 0
 
 
@@ -266,6 +283,24 @@ def _verify(argv: Sequence[str], package: str) -> int:
         return _help("verify NAME", verify.__doc__, VerifyOptions())
     name = _first(argv, "verify", "NAME")
     return 0 if verify(name, lambda other: _load(other, package), argv[1:], package=package) else 1
+
+
+def _sweep(argv: Sequence[str], package: str) -> int:
+    from training.sweep import SweepOptions, sweep
+
+    if _wants_help(argv):
+        return _help("sweep NAME", sweep.__doc__, SweepOptions())
+    name = _first(argv, "sweep", "NAME")
+    return 0 if sweep(name, lambda other: _load(other, package), argv[1:], package=package) else 1
+
+
+def _submit(argv: Sequence[str], package: str) -> int:
+    from training.ray_submit import SubmitOptions, submit
+
+    if _wants_help(argv):
+        return _help("submit NAME", submit.__doc__, SubmitOptions())
+    name = _first(argv, "submit", "NAME")
+    return submit(name, lambda other: _load(other, package), argv[1:], package=package)
 
 
 def _results(argv: Sequence[str], _: str) -> int:

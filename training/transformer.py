@@ -1,4 +1,4 @@
-"""The one transformer: a causal one over embedded tokens, without dropout.
+"""The one transformer, over embedded tokens, without dropout.
 
 By default its blocks are GPT-2's (Radford et al. 2019) with ReLU; `norm`, `mlp` and `position` make them Llama's
 (Touvron et al. 2023, https://arxiv.org/abs/2302.13971, section 2.2), with biases. Dropout would draw from torch's
@@ -31,6 +31,8 @@ class TransformerConfig:
     width: int = 128
     layers: int = 3
     heads: int = 1
+    causal: bool = True
+    """Each token sees itself and those before it; otherwise it sees all."""
     norm: Literal["layer", "rms"] = "layer"
     """RMSNorm: Zhang and Sennrich 2019."""
     mlp: Literal["relu", "gelu", "swiglu"] = "relu"
@@ -64,7 +66,7 @@ class Cache:
 
 
 class Transformer(nn.Module):
-    """Tokens [B, L, width] -> [B, L, width]; each one sees itself and those before it.
+    """Tokens [B, L, width] -> [B, L, width]; each one sees itself and those before it, or all.
 
     With `checkpoint_activations` the inside of a block is computed again in the backward pass instead of being kept:
     less memory, a third slower, and nothing that can be compiled.
@@ -75,7 +77,7 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config, rng) for _ in range(config.layers))
         self.norm = _norm(config)
         self.rotary = Rotary(config.width // config.heads) if config.position == "rotary" else None
-        self._checkpoints = checkpoint_activations
+        self._causal, self._checkpoints = config.causal, checkpoint_activations
 
     def forward(self, tokens: Tensor, *, mask: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         """Of tokens that follow those in `cache`, which it extends.
@@ -86,7 +88,7 @@ class Transformer(nn.Module):
         turns = None if self.rotary is None else self.rotary(seen, length)
         if seen and length > 1:
             mask = torch.ones(length, seen + length, dtype=torch.bool, device=tokens.device).tril(seen)
-        causal = mask is None and length > 1
+        causal = self._causal and mask is None and length > 1
         for layer, block in enumerate(self.blocks):
             if self._checkpoints and torch.is_grad_enabled():
                 tokens = checkpoint(block, tokens, turns, mask, causal, use_reentrant=False, preserve_rng_state=False)
@@ -123,9 +125,10 @@ class Block(nn.Module):
     ) -> Tensor:
         batch, length, width = tokens.shape
         projected = self.attend(self.norm_before_attention(tokens)).view(batch, length, 3, self.heads, -1)
-        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)
+        parts = projected.permute(2, 0, 3, 1, 4)
+        query, key, value = parts.unbind(0)
         if turns is not None:
-            query, key = rotated(query, turns), rotated(key, turns)
+            query, key = rotated(parts[:2], turns).unbind(0)
         if cache is not None:
             key, value = cache.extended(layer, key, value)
         seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
