@@ -93,21 +93,29 @@ class Costs:
 
 
 def measure() -> Costs:
-    """On this machine: with environments that take no time, and the local step and the update apart."""
-    one, many = _round_trips(MEASURED_WORKERS[0]), _round_trips(MEASURED_WORKERS[-1])
-    more = MEASURED_WORKERS[-1] - MEASURED_WORKERS[0]
-    per_worker = [(theirs - ours) / more for ours, theirs in zip(one[:2], many[:2], strict=True)]
+    """On this machine: with environments that take no time, and the local step and the update apart.
+
+    Of one and two workers, as more of them would wait for a core.
+    """
+    one, two = _round_trips(1), _round_trips(2)
+    (broadcast, broadcast_per_worker), (fragment, fragment_per_worker) = map(line, one[:2], two[:2])
     step, update = _local_step(), _update()
     return Costs(
-        broadcast=one[0] - per_worker[0],
-        broadcast_per_worker=per_worker[0],
-        fragment=one[1] - per_worker[1],
-        fragment_per_worker=per_worker[1],
+        broadcast=broadcast,
+        broadcast_per_worker=broadcast_per_worker,
+        fragment=fragment,
+        fragment_per_worker=fragment_per_worker,
         step=step,
         update=update,
         fragment_bytes=one[2],
         weights_bytes=one[3],
     )
+
+
+def line(one: float, two: float) -> tuple[float, float]:
+    """What a cost is without workers and what each adds, from those of one and of two; neither is below zero."""
+    each = max(0.0, two - one)
+    return (one - each, each) if each <= one else (0.0, two / 2)
 
 
 def _round_trips(workers: int) -> tuple[float, float, float, float]:
@@ -127,7 +135,8 @@ def _round_trips(workers: int) -> tuple[float, float, float, float]:
         own = _local_step(INSTANT) * HORIZON * ENVS
     fragment_bytes = sum(value.nbytes for value in batch.values()) / workers
     weights_bytes = sum(parameter.nbytes for parameter in policy.parameters())
-    return max(0.0, median(with_weights) - median(without)), median(without) - own, fragment_bytes, weights_bytes
+    broadcast, fragment = median(with_weights) - median(without), median(without) - own
+    return max(0.0, broadcast), max(0.0, fragment), fragment_bytes, weights_bytes
 
 
 def _local_step(env: EnvConfig = SLEEPING) -> float:
