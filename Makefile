@@ -40,10 +40,10 @@ lint: .venv/.extras ## Check style and types
 	@.venv/bin/mypy
 
 test: .venv/.extras lint ## Check style and types, and run all tests
-	@$(RUN_PYTHON) -m pytest -n 2 -m "not full"
+	@$(RUN_PYTHON) -m pytest -n 2 --dist loadgroup -m "not full"
 
 test-full: .venv/.extras lint ## The same with the long versions: 50 kill points, every algorithm
-	@$(RUN_PYTHON) -m pytest -n 2 --timeout 3600
+	@$(RUN_PYTHON) -m pytest -n 2 --dist loadgroup --timeout 3600
 
 results: .venv/.core ## Write the tables and pictures in the docs anew from docs/results/
 	@$(RUN_PYTHON) -m experiments results

@@ -14,6 +14,7 @@ import torch
 from agents.actor_critic import ActorCritic
 from agents.estimators import gae
 from agents.parts import Parts, load_parts, save_parts
+from agents.ppo import LossCoefficients
 from agents.rollouts import continues, discount, explained_variance, to_samples, values
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics
@@ -76,7 +77,7 @@ class A2C:
         load_parts(self.policy, self._parts, state)
 
 
-def a2c_loss(policy: ActorCritic, config: A2CConfig, batch: Batch) -> Loss:
+def a2c_loss(policy: ActorCritic, config: LossCoefficients, batch: Batch) -> Loss:
     """The policy gradient, the value error and the entropy bonus of samples [B, ...].
 
     `batch` holds what the policy evaluates and `advantage` and `return`, each [B].

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents import policy_run
-from agents.collector import LocalCollector
+from agents.collector import Collector
 from agents.policy import Acting, Mode, NetworkPolicy
 from agents.policy_run import ActingConfig
 from agents.rollouts import Rollouts, to_samples
@@ -174,12 +174,12 @@ class BanditRunConfig(ActingConfig):
 def train(config: BanditRunConfig, run: Run) -> None:
     """One run of a bandit. Of all its pulls the regret is measured at the end, if the environment tells its arms."""
 
-    def make_policy(collector: LocalCollector) -> BanditPolicy:
+    def make_policy(collector: Collector) -> BanditPolicy:
         spaces = collector.observation_space, collector.action_space
         return BanditPolicy(*spaces, config.policy, generator(config.seed, "weights"))
 
     def make_parts(
-        collector: LocalCollector, policy: BanditPolicy, agent_config: BanditConfig, _: Budget
+        collector: Collector, policy: BanditPolicy, agent_config: BanditConfig, _: Budget
     ) -> tuple[Algorithm, Stream]:
         return Bandit(policy), Rollouts(collector, policy, agent_config.horizon)
 

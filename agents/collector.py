@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from agents.policy import Mode, Policy
+from envs.config import EnvConfig
+from envs.making import make_vec
 from envs.vector import Arrays, Step, VectorEnv
+from training import learners
 from training.core import Batch, State, Stateful
 from training.metrics import Mean, Metrics, Sum
-from training.seeding import generator
+from training.seeding import derived_seed, generator
 
 T = TypeVar("T")
 
@@ -22,10 +26,15 @@ class Collector(Stateful, Protocol):
     """Steps environments with the newest published policy, in this process or on workers."""
 
     num_envs: int
+    """All environments together."""
+    observation_space: gym.Space[Any]
+    """Of one environment."""
+    action_space: gym.Space[Any]
+    """Of one environment."""
 
     @property
     def inexact(self) -> list[str]:
-        """Why a loaded state could not be continued to the bit."""
+        """Why the data are not those of an undisturbed run: what could not be restored, what was lost."""
         ...
 
     def publish(self, policy: Policy, version: int) -> None: ...
@@ -114,6 +123,17 @@ class Group:
         self._episode_length = np.where(again, 0, state["episode_length"])
 
 
+def make_group(env: EnvConfig, num_envs: int, *, seed: int, index: int, life: int = 0) -> Group:
+    """Inference group number `index` of a run, of `num_envs` environments.
+
+    Where a group could not go on and begins again, its next `life` has other episodes and other noise.
+    """
+    if life:
+        seed = derived_seed(seed, "life", life)
+    vec = make_vec(env, num_envs, seed=derived_seed(seed, "environments"), first_env=index * num_envs)
+    return Group(vec, seed=seed, index=index)
+
+
 class LocalCollector:
     """Groups of environments in this process, side by side along N. With one group nothing is copied."""
 
@@ -131,10 +151,16 @@ class LocalCollector:
         self._policy = policy
 
     def collect(self, horizon: int, mode: Mode = "explore") -> tuple[Batch, Metrics]:
-        collected = take_turns([group.collect(self._policy, horizon, mode) for group in self._groups])
-        batches = [batch for batch, _ in collected]
-        ended = [episode for _, episodes in collected for episode in episodes]
-        return batches[0] if len(batches) == 1 else join_groups(batches), episode_metrics(ended)
+        batch, ended = self.collect_episodes(horizon, mode)
+        return batch, episode_metrics(ended)
+
+    def collect_episodes(self, horizon: int, mode: Mode) -> tuple[Batch, list[Episode]]:
+        """`collect`, with the episodes that ended instead of their statistics."""
+        return joined(self.collect_groups(horizon, mode))
+
+    def collect_groups(self, horizon: int, mode: Mode) -> list[tuple[Batch, list[Episode]]]:
+        """The rollout of each group, and the episodes that ended in it."""
+        return take_turns([group.collect(self._policy, horizon, mode) for group in self._groups])
 
     def state_dict(self) -> State:
         return {"groups": [group.state_dict() for group in self._groups]}
@@ -146,6 +172,37 @@ class LocalCollector:
     def close(self) -> None:
         for group in self._groups:
             group.vec.close()
+
+
+class SharedCollector:
+    """Groups of environments that several learners step, each its part of them; every learner gets all the data.
+
+    The data are those of a `LocalCollector` of the same groups, bit for bit. All learners must call its methods.
+    """
+
+    def __init__(self, make_group: Callable[[int], Group], groups: int) -> None:
+        own = learners.mine(range(groups))
+        self._own = LocalCollector(lambda index: make_group(own[index]), len(own))
+        self.num_envs = self._own.num_envs * learners.count()
+        self.observation_space, self.action_space = self._own.observation_space, self._own.action_space
+        self.inexact: list[str] = []
+
+    def publish(self, policy: Policy, version: int) -> None:
+        self._own.publish(policy, version)
+
+    def collect(self, horizon: int, mode: Mode = "explore") -> tuple[Batch, Metrics]:
+        batch, ended = joined(learners.all_of(self._own.collect_groups(horizon, mode)))
+        return batch, episode_metrics(ended)
+
+    def state_dict(self) -> State:
+        return {"groups": learners.all_of(self._own.state_dict()["groups"])}
+
+    def load_state_dict(self, state: State) -> None:
+        self._own.load_state_dict({"groups": learners.mine(state["groups"])})
+        self.inexact = [reason for reasons in learners.gathered(self._own.inexact) for reason in reasons]
+
+    def close(self) -> None:
+        self._own.close()
 
 
 def take_turns(tasks: Sequence[Generator[None, None, T]]) -> list[T]:
@@ -230,8 +287,15 @@ class _Storage:
         return batch
 
 
+def joined(collected: Sequence[tuple[Batch, list[Episode]]]) -> tuple[Batch, list[Episode]]:
+    """One rollout of what several groups collected, and all episodes that ended."""
+    return join_groups([batch for batch, _ in collected]), [episode for _, ended in collected for episode in ended]
+
+
 def join_groups(batches: Sequence[Batch]) -> Batch:
-    """One batch of several groups' rollouts, side by side along N."""
+    """One batch of several groups' rollouts, side by side along N. Of one alone nothing is copied."""
+    if len(batches) == 1:
+        return batches[0]
     joined: Batch = {}
     offsets = np.cumsum([0] + [batch["reward"].shape[1] for batch in batches])
     for key in batches[0]:

@@ -54,19 +54,20 @@ def vtrace(
     *,
     clip_rho: float = 1.0,
     clip_c: float = 1.0,
+    trace_lambda: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """V-trace targets and policy-gradient advantages, both [T, N] (Espeholt et al. 2018, equation 1 and section 4.2).
+    """V-trace targets and advantages, both [T, N] (Espeholt et al. 2018, equation 1, remark 2 and section 4.2).
 
     `log_ratio` is log pi(a|s) - log mu(a|s): the learner's policy over the one that acted.
-    delta_t = rho_t * (r_t + discount_t * v(s_{t+1}) - v(s_t)), rho_t = min(clip_rho, ratio), c_t = min(clip_c, ratio)
-    vs_t - v(s_t) = delta_t + discount_t * c_t * (vs_{t+1} - v(s_{t+1}))
-    advantage_t = rho_t * (r_t + discount_t * vs_{t+1} - v(s_t))
+    delta_t = rho_t * (r_t + discount_t * v(s_{t+1}) - v(s_t)), with rho_t = min(clip_rho, ratio_t)
+    vs_t - v(s_t) = delta_t + discount_t * c_t * (vs_{t+1} - v(s_{t+1})), with c_t = trace_lambda * min(clip_c, ratio_t)
+    advantage_t = r_t + discount_t * vs_{t+1} - v(s_t): the policy gradient weighs it by rho_t, or by a ratio of its own
     """
     ratio = log_ratio.exp()
-    rho, c = ratio.clamp(max=clip_rho), ratio.clamp(max=clip_c)
+    rho, c = ratio.clamp(max=clip_rho), trace_lambda * ratio.clamp(max=clip_c)
     delta = rho * (reward + discount * next_value - value)
     target = value + _backward_sum(delta, discount * continues * c, torch.zeros_like(delta[0]))
-    return target, rho * (reward + discount * _following(target, next_value, continues) - value)
+    return target, reward + discount * _following(target, next_value, continues) - value
 
 
 def _following(target: Tensor, next_value: Tensor, continues: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from agents import policy_run
 from agents.actor import Actor, ActorConfig
-from agents.collector import LocalCollector
+from agents.collector import Collector
 from agents.policy import NetworkPolicy
 from agents.policy_run import ActingConfig, AgentConfig
 from agents.q_network import QNetwork, QNetworkConfig
@@ -51,14 +51,14 @@ def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
     replay = config.replay
     compute_reward = _goal_reward(config) if replay.hindsight_fraction else None
 
-    def make_policy(collector: LocalCollector) -> NetworkPolicy:
+    def make_policy(collector: Collector) -> NetworkPolicy:
         spaces, rng = (collector.observation_space, collector.action_space), generator(config.seed, "weights")
         if isinstance(config.policy, QNetworkConfig):
             return QNetwork(*spaces, config.policy, rng)
         return Actor(*spaces, config.policy, rng)
 
     def make_parts(
-        collector: LocalCollector, policy: NetworkPolicy, agent_config: Any, until: Budget
+        collector: Collector, policy: NetworkPolicy, agent_config: Any, until: Budget
     ) -> tuple[Algorithm, Stream]:
         minibatch_size = replay.minibatch_size
         agent = make_agent(policy, agent_config, until=until, seed=config.seed, minibatch_size=minibatch_size)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from agents import policy_run
 from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.collector import LocalCollector
+from agents.collector import Collector
 from agents.policy import NetworkPolicy
 from agents.policy_run import ActingConfig
 from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
@@ -46,6 +46,9 @@ class OnPolicyConfig(ActingConfig):
         takes = f"{'a Recurrent' if memory else 'an '}ActorCriticConfig: {type(self.agent).__name__} learns with that"
         given = isinstance(self.policy, RecurrentActorCriticConfig)
         require(given == memory, "policy", type(self.policy).__name__, takes)
+        lag = getattr(self.agent, "max_policy_lag", 0) if self.workers else 0
+        takes = "False where workers act behind learning (agent.max_policy_lag): it follows each environment's return"
+        require(not (self.scale_reward and lag), "scale_reward", self.scale_reward, takes)
         samples = self.agent.horizon * self.num_envs
         minibatch = getattr(self.agent, "minibatch_size", samples)
         takes = f"a divisor of the rollout: {self.agent.horizon} steps of {self.num_envs} environments are {samples}"
@@ -55,7 +58,7 @@ class OnPolicyConfig(ActingConfig):
 def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
     """One run of an on-policy algorithm."""
 
-    def make_policy(collector: LocalCollector) -> NetworkPolicy:
+    def make_policy(collector: Collector) -> NetworkPolicy:
         kind: Any = RecurrentActorCritic if isinstance(config.policy, RecurrentActorCriticConfig) else ActorCritic
         policy: NetworkPolicy = kind(
             collector.observation_space, collector.action_space, config.policy, generator(config.seed, "weights")
@@ -63,7 +66,7 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         return policy
 
     def make_parts(
-        collector: LocalCollector, policy: NetworkPolicy, agent_config: Any, until: Budget
+        collector: Collector, policy: NetworkPolicy, agent_config: Any, until: Budget
     ) -> tuple[Algorithm, Stream]:
         agent = make_agent(policy, agent_config, until=until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None

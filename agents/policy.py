@@ -17,7 +17,7 @@ from torch import nn
 
 from envs.actions import ToBounds
 from envs.space_json import space_from_json, space_to_json
-from envs.spaces import flatten, leaves, unflatten
+from envs.spaces import flatten, from_zero, leaves, unflatten
 from envs.vector import Arrays, named
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
@@ -35,6 +35,7 @@ KINDS = {
     "DecisionTransformerPolicy": "agents.decision_transformer_policy",
     "QNetwork": "agents.q_network",
     "RecurrentActorCritic": "agents.recurrent_actor_critic",
+    "SB3Policy": "agents.sb3",
 }
 """The classes that a saved policy may be of, and where they are."""
 
@@ -212,12 +213,8 @@ class NetworkPolicy(nn.Module, ABC):
         }
 
 
-def policy_of(agent: State) -> Any:
-    """The policy in an agent's state; its weights are the averaged ones where the agent's optimizers keep those.
-
-    It is of the class that `KINDS` has under the saved name.
-    """
-    saved = agent["policy"]
+def build_policy(saved: State) -> NetworkPolicy:
+    """The policy that `NetworkPolicy.save` describes, with other weights: of the class that `KINDS` has for it."""
     module = import_module(KINDS[saved["kind"]])
     policy: NetworkPolicy = getattr(module, saved["kind"])(
         space_from_json(saved["observation_space"]),
@@ -225,6 +222,13 @@ def policy_of(agent: State) -> Any:
         config_from_tree(saved["config"], getattr(module, f"{saved['kind']}Config")(), source="the saved policy"),
         generator(0, "overwritten by the weights"),
     )
+    return policy
+
+
+def policy_of(agent: State) -> Any:
+    """The policy in an agent's state; its weights are the averaged ones where the agent's optimizers keep those."""
+    saved = agent["policy"]
+    policy = build_policy(saved)
     policy.load_state_dict(saved["weights"])
     own = dict(policy.named_parameters())  # a shared weight has one name here, two among the saved weights
     with torch.no_grad():
@@ -250,15 +254,7 @@ def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> Any
 
 def _leaf_spaces(space: Space[Any], prefix: str) -> dict[str, Space[Any]]:
     """The leaves of a space under the keys of a batch. Discrete values count from 0 there."""
-    return {named(prefix, leaf.name): _from_zero(leaf.space) for leaf in leaves(space)}
-
-
-def _from_zero(space: Space[Any]) -> Space[Any]:
-    if isinstance(space, spaces.Discrete):
-        return spaces.Discrete(int(space.n))
-    if isinstance(space, spaces.MultiDiscrete):
-        return spaces.MultiDiscrete(space.nvec)
-    return space
+    return {named(prefix, leaf.name): from_zero(leaf.space) for leaf in leaves(space)}
 
 
 def is_float_box(space: Space[Any]) -> TypeGuard[spaces.Box]:

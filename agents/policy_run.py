@@ -6,19 +6,18 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
-from agents.collector import Group, LocalCollector
+from agents.collector import Collector, Group, LocalCollector, SharedCollector, make_group
 from agents.evaluation import Evaluation, EvaluationConfig
 from agents.policy import NetworkPolicy, load_policy, policy_of
 from envs.config import EnvConfig
-from envs.making import make_vec
+from training import learners
 from training.checkpoint import DamagedError
 from training.core import Algorithm, Budget, Stream, Unit, require
 from training.execution import choose_device
 from training.run import Run
 from training.run_config import RunConfig, choose_execution, fit_run
-from training.seeding import derived_seed
 
 P = TypeVar("P", bound=NetworkPolicy)
 
@@ -49,33 +48,71 @@ class ActingConfig(PolicyRunConfig):
     """The budget, over all environments together."""
     num_envs: int = 8
     """All environments together."""
-    groups: int = 1
-    """Inference groups: the environments of one group share a policy call."""
+    groups: int | Literal["auto"] = "auto"
+    """Inference groups: the environments of one group share a policy call; auto: one, or one for each worker or
+    learner."""
+    workers: int = 0
+    """Ray workers that step the environments, each with as many whole groups; 0: this process does. The data are the
+    same as with the same groups in this process."""
+    ray_address: str | None = None
+    """The Ray cluster whose workers they are; None: RAY_ADDRESS, or one that starts on this machine for this run."""
+    worker_timeout_s: float = 120.0
+    """A Ray worker that takes longer for its part of a rollout is taken to hang."""
+    max_replacements: int = 5
+    """How often each Ray worker may be replaced before the run fails."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.env_steps >= 1, "env_steps", self.env_steps, "at least 1")
         require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
-        takes = f"a divisor of num_envs = {self.num_envs}"
-        require(self.groups >= 1 and self.num_envs % self.groups == 0, "groups", self.groups, takes)
+        require(self.workers >= 0, "workers", self.workers, "at least 0")
+        require(self.groups == "auto" or self.groups >= 1, "groups", self.groups, "at least 1, or 'auto'")
+        groups, workers = self.inference_groups, max(1, self.workers)
+        takes = f"a multiple of workers = {self.workers}: each holds whole groups"
+        require(groups % workers == 0, "groups", self.groups, takes)
+        takes = f"a multiple of learners = {self.learners}: each steps whole groups"
+        require(groups % self.learners == 0, "groups", self.groups, takes)
+        alone = self.learners == 1 or self.workers == 0
+        require(alone, "workers", self.workers, f"0 with learners = {self.learners}: those step the environments")
+        source = ("workers" if self.workers else "learners") if self.groups == "auto" else "groups"
+        takes = f"a multiple of {source} = {groups}"
+        require(self.num_envs % groups == 0, "num_envs", self.num_envs, takes)
+        require(self.worker_timeout_s > 0, "worker_timeout_s", self.worker_timeout_s, "more than 0 seconds")
+        require(self.max_replacements >= 0, "max_replacements", self.max_replacements, "at least 0")
+
+    @property
+    def inference_groups(self) -> int:
+        """How many groups there are."""
+        return max(self.learners, self.workers) if self.groups == "auto" else self.groups
 
 
-def make_collector(config: ActingConfig) -> LocalCollector:
-    """The environments of the config, split evenly over its inference groups."""
-    size = config.num_envs // config.groups
-    seed = derived_seed(config.seed, "environments")
+def make_collector(config: ActingConfig) -> Collector:
+    """The environments of the config, split evenly over its inference groups, here or on Ray workers."""
+    groups = config.inference_groups
+    size = config.num_envs // groups
+    if config.workers:
+        from agents.ray_collector import RayCollector
 
-    def make_group(index: int) -> Group:
-        return Group(make_vec(config.env, size, seed=seed, first_env=index * size), seed=config.seed, index=index)
-
-    return LocalCollector(make_group, config.groups)
+        return RayCollector(
+            config.env,
+            group_size=size,
+            groups_per_worker=groups // config.workers,
+            workers=config.workers,
+            seed=config.seed,
+            address=config.ray_address,
+            timeout_s=config.worker_timeout_s,
+            max_replacements=config.max_replacements,
+            max_policy_lag=getattr(config.agent, "max_policy_lag", 0),
+        )
+    make: Callable[[int], Group] = lambda index: make_group(config.env, size, seed=config.seed, index=index)  # noqa: E731
+    return LocalCollector(make, groups) if learners.count() == 1 else SharedCollector(make, groups)
 
 
 def train(
     config: ActingConfig,
     run: Run,
-    make_policy: Callable[[LocalCollector], P],
-    make_parts: Callable[[LocalCollector, P, Any, Budget], tuple[Algorithm, Stream]],
+    make_policy: Callable[[Collector], P],
+    make_parts: Callable[[Collector, P, Any, Budget], tuple[Algorithm, Stream]],
     *,
     gradient_steps: int,
     samples_per_step: int,

@@ -144,7 +144,10 @@ class RecurrentPPO:
         data = {key: rows[:horizon] for key, rows in batch.items() if key.split("/")[0] in _SEQUENCES}
         data |= {"log_prob": log_prob, "value": value, "advantage": advantage, "return": advantage + value}
         data.setdefault("valid", torch.ones_like(batch["terminated"]))
-        return {key: self._sequences(rows) for key, rows in data.items()} | states
+        sequences = {key: self._sequences(rows) for key, rows in data.items()} | states
+        # Of those without a valid step a minibatch of nothing could be made.
+        learned = sequences["valid"].any(1)
+        return sequences if learned.all() else {key: rows[learned] for key, rows in sequences.items()}
 
     def _replayed(self, batch: Batch) -> tuple[Tensor, Tensor, Batch]:
         """Log-probabilities [T, N], values [T+1, N] and the state before each sequence, by the weights that acted."""

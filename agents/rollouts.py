@@ -9,6 +9,7 @@ from torch import Tensor
 
 from agents.actor_critic import ActorCritic
 from agents.collector import Collector
+from agents.estimators import vtrace
 from agents.policy import NetworkPolicy
 from envs.reward_scale import RewardScale
 from training.core import Batch, Counters, State
@@ -78,6 +79,38 @@ def values(policy: ActorCritic, batch: Batch) -> tuple[Tensor, Tensor]:
     return value[:-1], next_value
 
 
+@torch.no_grad()
+def with_vtrace(
+    policy: ActorCritic, batch: Batch, *, gamma: float, clip_rho: float, clip_c: float, trace_lambda: float
+) -> Batch:
+    """What V-trace says of every step of a rollout, [T, N]: `return`, `advantage`, and what they were made of.
+
+    That is `value`, `log_prob` of the policy that acted, which is this one where the batch has none, and `ratio`.
+    """
+    value, next_value = values(policy, batch)
+    now = policy.log_prob(acted_on(batch))
+    log_prob = batch.get("log_prob", now)
+    log_ratio = now - log_prob
+    target, advantage = vtrace(
+        log_ratio,
+        batch["reward"],
+        discount(batch, gamma),
+        value,
+        next_value,
+        continues(batch),
+        clip_rho=clip_rho,
+        clip_c=clip_c,
+        trace_lambda=trace_lambda,
+    )
+    return {
+        "return": target,
+        "advantage": advantage,
+        "value": value,
+        "log_prob": log_prob,
+        "ratio": log_ratio.exp(),
+    }
+
+
 def next_obs(batch: Batch) -> Batch:
     """The observation that followed each step across no reset, [T, N, ...] under the names of `obs`."""
     final = observations(batch, "final_obs")
@@ -88,11 +121,15 @@ def next_obs(batch: Batch) -> Batch:
     return reached
 
 
+def acted_on(batch: Batch) -> Batch:
+    """What was seen and what was done on it in every step, [T, N, ...]."""
+    horizon, names = len(batch["reward"]), ("obs", "action", "action_mask")
+    return {key: value[:horizon] for key, value in batch.items() if key.split("/")[0] in names}
+
+
 def to_samples(batch: Batch, more: Batch) -> Batch:
-    """Observations, actions and `more` [T, N] of every step as samples [B, ...]; reset transitions are left out."""
-    horizon = len(batch["reward"])
-    seen = {key: value for key, value in batch.items() if key.split("/")[0] in ("obs", "action", "action_mask")}
-    flat = {key: value[:horizon].flatten(0, 1) for key, value in (seen | more).items()}
+    """Observations, actions and `more` [T, N] of every step as samples [B, ...]; those not `valid` are left out."""
+    flat = {key: value.flatten(0, 1) for key, value in (acted_on(batch) | more).items()}
     if "valid" not in batch:
         return flat
     valid = batch["valid"].flatten()

@@ -94,6 +94,15 @@ class Leaf:
         return f"{self.name!r} " if self.name else ""
 
 
+def from_zero(space: gym.Space[Any]) -> gym.Space[Any]:
+    """A leaf as it is in arrays, where discrete values count from 0."""
+    if isinstance(space, spaces.Discrete):
+        return spaces.Discrete(int(space.n))
+    if isinstance(space, spaces.MultiDiscrete):
+        return spaces.MultiDiscrete(space.nvec)
+    return space
+
+
 def leaves(space: gym.Space[Any]) -> tuple[Leaf, ...]:
     """The named arrays of a space; raises UserError for a space that has no fixed-size arrays."""
     found = tuple(_walk(space, ()))

@@ -73,13 +73,14 @@ def _exit_code(error: Exception) -> int:
     from training.core import UserError
     from training.interruption import Interrupted
     from training.non_finite import NonFinite
+    from training.ray_session import WorkersFailedError
 
     if isinstance(error, UserError):
         return _mistake(str(error))
     if isinstance(error, Interrupted):
         return 128 + error.signal_number
-    if isinstance(error, NonFinite):
-        print("error:", "; ".join([str(error), *error.__notes__]), file=sys.stderr)
+    if isinstance(error, NonFinite | WorkersFailedError):
+        print("error:", "; ".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
     else:
         traceback.print_exc()
     return 1

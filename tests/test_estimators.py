@@ -54,7 +54,27 @@ def test_vtrace_of_a_hand_computed_rollout() -> None:
     )
     # rho = c = (1, 0.5); delta = (1 + 1 - 0, 0.5 * (1 + 2 - 2)) = (2, 0.5); vs_1 = 2.5; vs_0 = 2 + 0.5 * (2.5 - 2)
     assert target[:, 0].tolist() == [2.25, 2.5]
-    assert advantage[:, 0].tolist() == [1 + 0.5 * 2.5 - 0, 0.5 * (1 + 2 - 2)]
+    assert advantage[:, 0].tolist() == [1 + 0.5 * 2.5 - 0, 1 + 2 - 2]
+
+
+def test_vtrace_clips_what_bootstraps_and_what_propagates_apart() -> None:
+    column = lambda *numbers: torch.tensor(numbers, dtype=torch.float64)[:, None]  # noqa: E731
+    target, advantage = vtrace(
+        log_ratio=column(4.0, 4.0, 0.5).log(),
+        reward=column(1.0, 1.0, 1.0),
+        discount=column(0.5, 0.0, 0.5),
+        value=column(0.0, 2.0, 1.0),
+        next_value=column(2.0, 8.0, 2.0),
+        continues=column(1.0, 0.0, 1.0),
+        clip_rho=2.0,
+        clip_c=3.0,
+        trace_lambda=0.5,
+    )
+    # rho = (2, 2, 0.5), c = 0.5 * (3, 3, 0.5), and the second step is terminal:
+    # delta = (2 * (1 + 1 - 0), 2 * (1 - 2), 0.5 * (1 + 1 - 1)) = (4, -2, 0.5); vs_2 = 1.5, vs_1 = 2 - 2 = 0
+    # vs_0 = 0 + 4 + 0.5 * 1.5 * (0 - 2) = 2.5
+    assert target[:, 0].tolist() == [2.5, 0.0, 1.5]
+    assert advantage[:, 0].tolist() == [1 + 0.5 * 0.0 - 0.0, 1 - 2.0, 1 + 0.5 * 2.0 - 1.0]
 
 
 @given(seed=st.integers(0, 10_000), lam=st.floats(0, 1))
@@ -81,6 +101,8 @@ def test_vtrace_on_policy_is_the_n_step_return(seed: int) -> None:
     full = lambda_return(**rollout, td_lambda=1.0)
     torch.testing.assert_close(target, full)
     torch.testing.assert_close(advantage, full - value)
+    target, _ = vtrace(torch.zeros_like(value), **rollout, value=value, trace_lambda=0.7)
+    torch.testing.assert_close(target, lambda_return(**rollout, td_lambda=0.7))
 
 
 @pytest.mark.parametrize("gae_lambda", [0.0, 0.8, 1.0])

@@ -1,134 +1,235 @@
-"""What all that learns from data shares: it goes on to the bit from its state, and measuring it moves nothing."""
+"""Several learners are one: the same data, the same gradients to float tolerance, the same bits among themselves."""
 
 from __future__ import annotations
 
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+from torch import Tensor, nn
 
-from pretraining.augmentation import AugmentationConfig
-from pretraining.autoencoder import Autoencoder, AutoencoderConfig, Autoencoding, AutoencodingConfig
-from pretraining.contrastive import Contrastive, ContrastiveConfig, ContrastiveEncoder, ContrastiveEncoderConfig
-from pretraining.deep_clustering import (
-    ClusteringEncoder,
-    ClusteringEncoderConfig,
-    DeepClustering,
-    DeepClusteringConfig,
-)
-from pretraining.masked import Masked, MaskedConfig, MaskedEncoder, MaskedEncoderConfig
-from pretraining.model import model_of
-from pretraining.predictor import Predictor, PredictorConfig
-from pretraining.sources import of_arrays, sklearn_dataset
-from pretraining.supervised import Supervised, SupervisedConfig
-from pretraining.variational_autoencoder import (
-    Variational,
-    VariationalAutoencoder,
-    VariationalAutoencoderConfig,
-    VariationalConfig,
-)
-from training.checkpoint import Checkpoint, read_state
-from training.core import Budget, Counters, Every
-from training.networks import NetworkConfig
+from agents.actor_critic import ActorCritic, ActorCriticConfig
+from agents.collector import LocalCollector, SharedCollector, make_group
+from agents.ppo import PPO, PPOConfig
+from agents.rollouts import Rollouts
+from envs.config import EnvConfig
+from training import learners
+from training.core import Batch, Budget, Counters, UserError
+from training.metrics import Max, Mean
+from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
-from training.shuffled import Shuffled
-from training.transformer import TransformerConfig
 
-_DIGITS = sklearn_dataset("digits").select(np.arange(50))
-DIGITS = of_arrays(_DIGITS.array("input"), _DIGITS.array("target"), "digits", row=np.arange(50))
-NETWORK = NetworkConfig(hidden=(8,), activation="relu", cnn="residual", channels=(2,))
-CHANGES = AugmentationConfig(shift_pixels=1.0)
-OPTIMIZER = OptimizerConfig("adamw", learning_rate=1e-2, ema_decay=0.9)
-UNTIL = Budget(100, "updates")
+ROOT = Path(__file__).parents[1]
 
 
-def supervised(seed: int) -> Supervised:
-    model = Predictor(DIGITS.inputs, DIGITS.target, PredictorConfig(NETWORK), generator(seed, "weights"))
-    return Supervised(model, SupervisedConfig(0.1, CHANGES, OPTIMIZER), until=UNTIL, seed=seed)
+def _process(rank: int, count: int, port: int, work: Callable[[], Any], answers: Any) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=count)
+    answers.put((rank, pickle.dumps(work())))  # as bytes: a queue would share tensors by file descriptors
+    dist.barrier()
+    dist.destroy_process_group()
 
 
-def autoencoding(seed: int) -> Autoencoding:
-    model = Autoencoder(DIGITS.inputs, None, AutoencoderConfig(NETWORK, code=2), generator(seed, "weights"))
-    return Autoencoding(model, AutoencodingConfig(CHANGES, OPTIMIZER), until=UNTIL, seed=seed)
+def in_learners(count: int, work: Callable[[], Any]) -> list[Any]:
+    """What each of several learners returns."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    processes = [context.Process(target=_process, args=(rank, count, port, work, answers)) for rank in range(count)]
+    for process in processes:
+        process.start()
+    returned = dict(answers.get(timeout=120) for _ in processes)
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    return [pickle.loads(returned[rank]) for rank in range(count)]
 
 
-def variational(seed: int) -> Variational:
-    shape = VariationalAutoencoderConfig(NETWORK, flat=False, code=2)
-    model = VariationalAutoencoder(DIGITS.inputs, None, shape, generator(seed, "weights"))
-    return Variational(model, VariationalConfig(optimizer=OPTIMIZER), until=UNTIL, seed=seed)
+class Regression:
+    """A loss with a metric that averages, and batches of sizes that do not divide evenly."""
+
+    def __init__(self, micro_batches: int = 1) -> None:
+        self.network = nn.Linear(3, 2)
+        nn.init.normal_(self.network.weight, generator=torch.Generator().manual_seed(1))
+        nn.init.zeros_(self.network.bias)
+        config = OptimizerConfig(learning_rate=0.05, max_grad_norm=0.5, micro_batches=micro_batches)
+        self.optimizer = Optimizer(dict(self.network.named_parameters()), config, until=Budget(100, "updates"))
+
+    def loss(self, batch: Batch) -> Loss:
+        error = (self.network(batch["x"]) - batch["y"]).square().sum(-1)
+        return Loss(error.sum(), len(error), {"error": Mean(error.detach().mean(), len(error))})
+
+    def train(self) -> tuple[list[float], dict[str, Tensor]]:
+        draw = torch.Generator().manual_seed(2)
+        measured = []
+        for update, rows in enumerate((8, 7, 1, 64, 2, 3)):
+            batch = {"x": torch.randn(rows, 3, generator=draw), "y": torch.randn(rows, 2, generator=draw)}
+            metrics = self.optimizer.step(self.loss, batch, Counters(updates=update))
+            measured += [float(metrics[name].value) for name in ("error", "optimizer/loss", "optimizer/gradient_norm")]
+        return measured, {key: value.detach().clone() for key, value in self.network.state_dict().items()}
 
 
-def deep_clustering(seed: int) -> DeepClustering:
-    shape = ClusteringEncoderConfig(NETWORK, code=2, clusters=3)
-    model = ClusteringEncoder(DIGITS.inputs, None, shape, generator(seed, "weights"))
-    config = DeepClusteringConfig(target_every=3, augmentation=CHANGES, optimizer=OPTIMIZER)
-    return DeepClustering(model, config, DIGITS, until=UNTIL, seed=seed)
+def _regression() -> Any:
+    return Regression().train()
 
 
-def contrastive(seed: int) -> Contrastive:
-    shape = ContrastiveEncoderConfig(NETWORK, projection=4)
-    model = ContrastiveEncoder(DIGITS.inputs, None, shape, generator(seed, "weights"))
-    return Contrastive(model, ContrastiveConfig(0.5, CHANGES, OPTIMIZER), until=UNTIL, seed=seed)
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_gradient_is_divided_and_added_up_again(count: int) -> None:
+    measured, weights = _regression()
+    of_learners = in_learners(count, _regression)
+    for own_measured, own_weights in of_learners:
+        assert own_measured == pytest.approx(measured, rel=1e-5)
+        for name, value in weights.items():
+            torch.testing.assert_close(own_weights[name], value, rtol=1e-5, atol=1e-6)
+            assert torch.equal(own_weights[name], of_learners[0][1][name]), "the same bits in every learner"
 
 
-def masked(seed: int) -> Masked:
-    shape = MaskedEncoderConfig(TransformerConfig(width=8, layers=1, heads=2, causal=False))
-    model = MaskedEncoder(DIGITS.inputs, None, shape, generator(seed, "weights"))
-    return Masked(model, MaskedConfig(0.5, CHANGES, OPTIMIZER), until=UNTIL, seed=seed)
+def _ppo() -> Any:
+    make = partial(make_group, EnvConfig("CartPole-v1"), 4, seed=3)
+    collector: Any = SharedCollector if learners.count() > 1 else LocalCollector
+    collector = collector(lambda index: make(index=index), 2)
+    policy = ActorCritic(
+        collector.observation_space, collector.action_space, ActorCriticConfig(), generator(1, "weights")
+    )
+    agent = PPO(policy, PPOConfig(horizon=32, minibatch_size=64, epochs=2, target_kl=0.02), until=Budget(9000), seed=1)
+    rollouts = Rollouts(collector, policy, 32)
+    now, episodes = Counters(), []
+    first: Batch = {}
+    for update in range(4):
+        if update == 2:  # the state of a run is the state of all learners
+            saved = deepcopy(rollouts.state_dict())
+            rollouts.next(now)
+            rollouts.load_state_dict(saved)
+        batch, now, metrics = rollouts.next(now)
+        episodes.append({key: float(metric.value) for key, metric in metrics.items()})
+        agent.update(batch, now)
+        first = first or {key: value.clone() for key, value in batch.items()}
+    return first, episodes, {key: value.detach().clone() for key, value in policy.state_dict().items()}
 
 
-LEARNERS = [supervised, autoencoding, variational, deep_clustering, contrastive, masked]
+def test_two_learners_of_ppo_step_their_groups_and_learn_what_one_does() -> None:
+    batch, episodes, weights = _ppo()
+    of_learners = in_learners(2, _ppo)
+    for own_batch, own_episodes, own_weights in of_learners:
+        for key, value in batch.items():
+            assert torch.equal(own_batch[key], value), f"the same data: {key}"
+        assert own_episodes == episodes
+        for name, value in weights.items():
+            torch.testing.assert_close(own_weights[name], value, rtol=1e-3, atol=1e-4)
+            assert torch.equal(own_weights[name], of_learners[0][2][name])
 
 
-def learn(learner: Any, stream: Shuffled, now: Counters, updates: int) -> Counters:
-    for _ in range(updates):
-        batch, now, _ = stream.next(now)
-        learner.update(batch, now)
-        now = now.advance(updates=1)
-    return now
+def _agree() -> Any:
+    rank = dist.get_rank()
+    return learners.agreed(rank + 5), learners.largest(rank), learners.all_of(learners.mine("abcd")), learners.leads()
 
 
-def equal(one: Any, other: Any) -> bool:
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(equal(value, other[key]) for key, value in one.items())
-    return torch.equal(one, other) if isinstance(one, torch.Tensor) else bool(one == other)
+def test_what_one_alone_knows_is_agreed_on() -> None:
+    assert in_learners(2, _agree) == [(5, 1, list("abcd"), True), (5, 1, list("abcd"), False)]
 
 
-@pytest.mark.parametrize("make", LEARNERS)
-def test_it_goes_on_to_the_bit_from_a_checkpoint(make: Callable[[int], Any], tmp_path: Any) -> None:
-    learner, stream = make(1), Shuffled(DIGITS, 16, seed=1)
-    now = learn(learner, stream, Counters(), 5)  # in the middle of the second epoch
-    saved = Checkpoint(tmp_path, {"learner": learner, "stream": stream}, every=Every(1)).save(now)
-    learn(learner, stream, now, 4)
-    again, other_stream = make(2), Shuffled(DIGITS, 16, seed=1)
-    torch.rand(5)  # the global generator has no part in it
-    again.load_state_dict(read_state(saved, "learner"))
-    other_stream.load_state_dict(read_state(saved, "stream"))
-    learn(again, other_stream, now, 4)
-    assert equal(again.state_dict(), learner.state_dict())
+def _refusals() -> Any:
+    said = []
+    for config in (OptimizerConfig(compile=True), OptimizerConfig(precision="fp16")):
+        try:
+            Optimizer(dict(nn.Linear(1, 1).named_parameters()), config, until=Budget(1))
+        except UserError as error:
+            said.append(str(error))
+    regression = Regression()
+    try:
+        regression.optimizer.step(
+            lambda batch: Loss(regression.network(batch["x"]).sum(), 2, {"largest": Max(1.0)}),
+            {"x": torch.ones(4, 3)},
+            Counters(),
+        )
+    except TypeError as error:
+        said.append(str(error))
+    return said
 
 
-@pytest.mark.parametrize("make", LEARNERS)
-def test_measuring_moves_nothing_and_says_the_same_again(make: Callable[[int], Any]) -> None:
-    learner = make(1)
-    learn(learner, Shuffled(DIGITS, 16, seed=1), Counters(), 3)
-    whole = learner.measure(DIGITS.batches(50), "test")
-    before = {key: value.clone() for key, value in learner.model.state_dict().items()}
-    states = [generator_.get_state() for generator_ in [learner._rng]]
-    assert learner.score in whole
-    assert learner.measure(DIGITS.batches(50), "test") == whole
-    assert equal(learner.model.state_dict(), before)
-    assert torch.equal(states[0], learner._rng.get_state())
+def test_what_learners_cannot_share_is_refused() -> None:
+    assert in_learners(2, _refusals)[0] == [
+        "compile = True: it takes False with several learners",
+        "optimizer.precision = 'fp16': it takes 'bf16' with several learners",
+        "largest of a loss is a Max: several learners can only share a Mean",
+    ]
 
 
-@pytest.mark.parametrize("make", LEARNERS)
-def test_the_model_is_built_again_with_averaged_weights(make: Callable[[int], Any]) -> None:
-    learner = make(1)
-    learn(learner, Shuffled(DIGITS, 16, seed=1), Counters(), 3)
-    model, batch = model_of(learner.state_dict()), DIGITS.gather(torch.arange(8))
-    with learner._optimizer.averaged():
-        assert torch.equal(model.features(batch), learner.model.features(batch))
-    assert not torch.equal(model.features(batch), learner.model.features(batch))
+def _command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "experiments", *words]
+
+
+SHORT = [
+    "--learners",
+    "2",
+    "--env-steps",
+    "8192",
+    "--threads",
+    "1",
+    "--tracker",
+    "none",
+    "--checkpoint.every.count",
+    "1024",
+]
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_a_run_of_two_learners_on_ray_is_one_run_and_goes_on_after_a_kill(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(_command("train", "ppo_cartpole", *SHORT, "--run-dir", str(whole)), cwd=ROOT, check=True)
+    result = json.loads((whole / "result.json").read_text())
+    assert (result["status"], result["exact"], result["counters"]["env_steps"]) == ("completed", True, 8192)
+
+    train = _command("train", "ppo_cartpole", *SHORT, "--run-dir", str(killed))
+    process = subprocess.Popen(train, cwd=ROOT, start_new_session=True)
+    until = time.monotonic() + 300
+    while not list(killed.glob("checkpoints/*/manifest.json")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run(_command("resume", str(killed)), cwd=ROOT, check=True)
+    assert (killed / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--learners", "0"], "learners = 0: it takes at least 1"),
+        (["--learners", "3"], "num_envs = 8: it takes a multiple of learners = 3"),
+        (["--learners", "2", "--compile"], "compile = True: it takes False or 'auto' with learners = 2"),
+        (
+            ["--learners", "2", "--workers", "2"],
+            "workers = 2: it takes 0 with learners = 2: those step the environments",
+        ),
+        (
+            ["--learners", "2", "--groups", "1"],
+            "groups = 1: it takes a multiple of learners = 2: each steps whole groups",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from experiments.__main__ import main
+
+    assert main(["train", "ppo_cartpole", *options, "--run-dir", str(tmp_path / "run")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

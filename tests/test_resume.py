@@ -85,6 +85,14 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
         "--offline.threads",
         "1",
     ],
+    # Another library, in a thread: its optimizers, its replay, the global generators.
+    "sac_half_cheetah_sb3": [
+        *("--env.id", "Pendulum-v1", "--iteration-env-steps", "50", "--agent.policy-kwargs", '{"net_arch": [16]}'),
+        *("--agent.arguments", '{"learning_starts": 200, "batch_size": 16, "train_freq": 8}'),
+    ],
+    # Ray workers: on-policy, environments restored by replay, two groups on each; and replay.
+    "ppo_acrobot-workers": ["--agent.horizon", "32", "--groups", "4", "--workers", "2"],
+    "sac_pendulum-workers": [*REPLAY, "--num-envs", "4", "--workers", "2"],
     # Learns from a dataset; an epoch ends with a smaller minibatch.
     "bc_pendulum": ["--epochs", "12", "--agent.minibatch-size", "48"],
     "td3_bc_pendulum": ["--epochs", "20", "--agent.minibatch-size", "48"],
@@ -123,7 +131,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     name: str = request.param
     folder = tmp_path_factory.mktemp(name) / "whole"
     started = time.monotonic()
-    assert _wait(_start(_train(name, folder), forked=not _compiles(name))) == 0
+    assert _wait(_start(_train(name, folder), forked=_can_fork(name))) == 0
     return name, folder, time.monotonic() - started
 
 
@@ -138,14 +146,14 @@ def _train(name: str, folder: Path) -> list[str]:
     ]
 
 
-def _compiles(name: str) -> bool:
-    return "--compile" in (RUNS | DATA_RUNS)[name]
+def _can_fork(name: str) -> bool:
+    return not {"--compile", "--workers"} & set((RUNS | DATA_RUNS)[name])
 
 
 def _start(argv: Sequence[str], *, forked: bool = True) -> int:
     """Runs a command in a process of its own: a forked child, which need not import everything again.
 
-    What compiles takes a new process: the compiler's threads do not survive a fork.
+    What compiles takes a new process, and so does Ray: their threads do not survive a fork.
     """
     if not forked:
         null = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
@@ -182,7 +190,7 @@ def _kill_and_resume(whole: tuple[str, Path, float], folder: Path, rng: random.R
     train = _train(name, folder)
     argv, kills = train, 0
     while True:
-        child = _start(argv, forked=not _compiles(name))
+        child = _start(argv, forked=_can_fork(name))
         if kills < 2:
             time.sleep(rng.uniform(0.02, 0.9) * duration)
             os.kill(child, signal.SIGKILL)
@@ -207,7 +215,17 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(
     assert _fingerprint(tmp_path / "run") == _fingerprint(whole[1])
 
 
-@pytest.mark.parametrize("whole", [name for name in (*RUNS, *DATA_RUNS) if name != "ppo_cartpole"], indirect=True)
+@pytest.mark.parametrize(
+    "whole",
+    [
+        pytest.param(
+            name, marks=pytest.mark.full if "--workers" in RUNS.get(name, ()) else ()
+        )  # a Ray takes seconds to start
+        for name in (*RUNS, *DATA_RUNS)
+        if name != "ppo_cartpole"
+    ],
+    indirect=True,
+)
 def test_so_does_every_algorithm_and_kind_of_environment(whole: tuple[str, Path, float], tmp_path: Path) -> None:
     _kill_and_resume(whole, tmp_path / "run", random.Random(0))
     assert _fingerprint(tmp_path / "run") == _fingerprint(whole[1])

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +17,8 @@ from training.core import Budget, Counters, Every, UserError
 from training.logger import Logger
 from training.metrics import Last
 from training.progress import Progress
-from training.tracker import Mode, Tracker, sync
+from training.tracker import Job, Mode, Tracker, sync
+from training.wandb_process import _use_parent
 
 CONFIG = {
     "experiment": "ppo_cartpole",
@@ -85,6 +86,7 @@ def read_back(offline_run: Path) -> dict[str, Any]:
         "history": [record["history"]["item"] for record in records if record["type"] == "history"],
         "axes": [record["metric"].get("step_metric") for record in records if record["type"] == "metric"],
         "summary": summary,
+        "artifacts": [record["artifact"] for record in records if record["type"] == "artifact"],
         "exit_code": [record["exit"].get("exit_code", 0) for record in records if record["type"] == "exit"],
     }
 
@@ -118,6 +120,47 @@ def test_an_offline_copy_has_config_every_row_and_summary_and_leaves_the_process
     assert copy["summary"]["evaluation/return_mean"] == 489.5
     assert copy["summary"]["status"] == "completed"
     assert copy["exit_code"] == [0]
+
+
+def test_the_checkpoint_of_a_finished_run_is_an_artifact_of_its_copy(tmp_path: Path) -> None:
+    logger, tracker = make_run(tmp_path / "run", "offline")
+    train(logger, range(1, 3))
+    manifest = tmp_path / "run/checkpoints/7/manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    tracker.finish({**RESULT, "checkpoint": "checkpoints/7"})
+    (offline_run,) = offline_runs(tmp_path / "run")
+    (artifact,) = read_back(offline_run)["artifacts"]
+    assert (artifact["name"], artifact["type"]) == ("seed-1", "checkpoint")
+    assert [entry["path"] for entry in artifact["manifest"]["contents"]] == ["manifest.json"]
+    waiting = Path(artifact["manifest"]["contents"][0]["local_path"])
+    assert waiting.is_relative_to(tmp_path / "run"), "what waits to be sent is in the run folder"
+
+
+@pytest.mark.parametrize(
+    ("parent", "artifact"),
+    [("01-offline", "seed-1-01-offline:latest"), ("{runs}/first", "first-id:latest"), (None, None)],
+)
+def test_a_copy_is_linked_to_the_checkpoint_that_its_run_goes_on_from(
+    tmp_path: Path, parent: str | None, artifact: str | None
+) -> None:
+    """W&B takes the link online only, so what is asked of it is all that can be seen here."""
+    for name, settings in (("first", {"id": "first-id"}), ("run", CONFIG)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(settings))
+    asked: list[str] = []
+
+    class Online:
+        offline = False
+
+        def use_artifact(self, name: str, type: str) -> None:  # noqa: A002 - as W&B calls it
+            asked.append(name)
+            raise ValueError("it was never copied")
+
+    parent = parent and parent.format(runs=tmp_path)
+    job = Job(str(tmp_path / "run"), "online", "x", "seed-1", parent, os.getpid(), 1.0)
+    _use_parent(cast("Any", Online()), job)
+    assert asked == ([artifact] if artifact else [])
 
 
 def test_a_run_resumed_offline_is_made_whole_by_sync(tmp_path: Path) -> None:

@@ -158,6 +158,27 @@ class Faulty(Env):
         return {"a": np.zeros(2, np.float32), "b": 1}
 
 
+class BreaksOnce(RandomWalk):
+    """A walk that breaks in the chosen way once the file exists, which then is gone."""
+
+    def __init__(self, how: str, file: str) -> None:
+        self.how, self.file = how, file
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        try:
+            os.unlink(self.file)
+        except FileNotFoundError:
+            return super().step(action)
+        if self.how == "raises":
+            raise KeyError("lost")
+        if self.how == "is out of memory":
+            raise MemoryError
+        if self.how == "hangs":
+            time.sleep(3600)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
 class Unseeded(Env):
     """Observes what no seed decides."""
 
@@ -200,6 +221,31 @@ class Sentences(Env):
     action_space = spaces.Discrete(2)
 
 
+class Pictures(Env):
+    """Observes noise as images, and takes each kind of action."""
+
+    observation_space = spaces.Box(0, 255, (36, 40, 3), np.uint8)
+    kinds: ClassVar[dict[str, Any]] = {
+        "discrete": spaces.Discrete(3, start=5),
+        "bits": spaces.MultiBinary(4),
+        "matrix": spaces.Box(-2.0, 2.0, (2, 2), np.float64),
+    }
+
+    def __init__(self, actions: str = "discrete") -> None:
+        self.action_space = self.kinds[actions]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return self._obs(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action), action
+        return self._obs(), float(np.sum(action)), False, self.np_random.random() < 0.05, {}
+
+    def _obs(self) -> Any:
+        return self.np_random.integers(0, 256, self.observation_space.shape, np.uint8)
+
+
 def native_counting(num_envs: int, length: int = 5, max_episode_steps: int | None = None) -> SyncVectorEnv:
     """Counting as a vector class of its own, with NEXT_STEP autoreset; env n's episodes are n steps longer."""
 
@@ -210,6 +256,7 @@ def native_counting(num_envs: int, length: int = 5, max_episode_steps: int | Non
     return SyncVectorEnv([partial(make, index) for index in range(num_envs)])
 
 
-for toy in (RandomWalk, Nested, Masked, Faulty, Unseeded, Pictureless, LoadedModules, Sentences):
+TOYS = (RandomWalk, Nested, Masked, Faulty, BreaksOnce, Unseeded, Pictureless, LoadedModules, Sentences, Pictures)
+for toy in TOYS:
     gym.register(f"{toy.__name__}-v0", f"tests.toy_envs:{toy.__name__}")
 gym.register("Counting-v0", "tests.toy_envs:Counting", vector_entry_point="tests.toy_envs:native_counting")

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from training import interruption
+import torch
+
+from training import interruption, learners
 from training.claims import Claim, describe, judge_seed
 from training.config import config_from_tree, parse_options
 from training.core import UserError
-from training.files import write_json
+from training.files import read_json, write_json
 from training.non_finite import NonFinite
 from training.rate_range import RateRangeOptions, read_curve, with_rate_range
+from training.ray_learners import Work, launch
+from training.ray_session import WorkersFailedError
 from training.report_plots import draw_rates
 from training.run import Run
 from training.run_folder import read_result, read_settings
@@ -47,6 +54,14 @@ class ResumeOptions:
 def train(name: str, module: ModuleType, argv: Sequence[str]) -> None:
     """Makes a new run of the experiment and trains it."""
     options, config = parse_options(argv, TrainOptions(), module.Config())
+    _on_learners(config, partial(_train, name, module.__name__, config, options))
+
+
+def _train(name: str, module_name: str, config: Any, options: TrainOptions, scratch: Path | None) -> None:
+    """A new run; in `scratch`, and without a copy, where this is not the learner whose run is kept."""
+    module = import_module(module_name)
+    if scratch is not None:
+        options = TrainOptions(run_dir=str(scratch), tracker="none")
     folder = Path(options.run_dir) if options.run_dir else None
     with (
         interruption.catch(),
@@ -71,6 +86,15 @@ def rates(name: str, module: ModuleType, argv: Sequence[str]) -> None:
     print(f"suggested learning rate: {curve.suggested:.2g}; the curve is in {run.folder}/learning_rates.*")
 
 
+def _on_learners(config: Any, work: Work) -> None:
+    """Works in this process, or in one for each of several learners."""
+    if config.learners == 1:
+        work(None)
+        return
+    gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    launch(work, config.learners, address=getattr(config, "ray_address", None), gpu=gpu)
+
+
 def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
     """Continues a run that was stopped, or extends a finished one."""
     (options,) = parse_options(argv, ResumeOptions())
@@ -84,7 +108,17 @@ def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
     settings = read_settings(folder)
     module = load(settings["experiment"])
     config = read_config(folder, settings, module)
-    with interruption.catch(), Run.open(folder, claims=module.CLAIMS) as run:
+    _on_learners(config, partial(_resume, folder, module.__name__, config))
+
+
+def _resume(folder: Path, module_name: str, config: Any, scratch: Path | None) -> None:
+    """Goes on with the run; in `scratch` with a copy of it, where this is not the learner whose run is kept."""
+    module = import_module(module_name)
+    if scratch is not None:
+        shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns("lock", "wandb", "videos"))
+        write_json(scratch / "config.json", {**read_json(scratch / "config.json"), "tracker": "none"})
+    learners.gathered(None)  # nobody goes on before all have copied it
+    with interruption.catch(), Run.open(scratch or folder, claims=module.CLAIMS) as run:
         if not run.finished:
             _run_experiment(run, module, config)
 
@@ -110,12 +144,19 @@ def _extend(folder: Path, load: LoadExperiment, unit: str, count: int) -> None:
     if not (folder / "checkpoints").is_dir():
         raise UserError(f"{folder} cannot be extended: it has no checkpoints of its own")
     config = replace(config, **{unit: count})
+    _on_learners(config, partial(_train_on, folder, settings, module.__name__, config))
+
+
+def _train_on(folder: Path, settings: dict[str, Any], module_name: str, config: Any, scratch: Path | None) -> None:
+    """A new run that begins with what the finished one in `folder` came to."""
+    module = import_module(module_name)
     with (
         interruption.catch(),
         Run.create(
             settings["experiment"],
             config,
-            tracker=settings["tracker"],
+            folder=scratch,
+            tracker=settings["tracker"] if scratch is None else "none",
             parent=str(folder),
             chosen=settings.get("chosen"),
             begin_with=[folder / name for name in ("checkpoints", "metrics.jsonl", "timing.jsonl")],
@@ -131,7 +172,7 @@ def _run_experiment(run: Run, module: ModuleType, config: Any) -> None:
     except interruption.Interrupted:
         print(f"interrupted; continue with: python -m experiments resume {run.folder}", file=sys.stderr)
         raise
-    except NonFinite as error:
+    except (NonFinite, WorkersFailedError) as error:
         good = run.last_checkpoint
         error.add_note(f"the last good checkpoint is {good}" if good else "there is no checkpoint yet")
         raise

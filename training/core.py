@@ -27,6 +27,7 @@ Batch: TypeAlias = "dict[str, Tensor]"
 | `is_first` | [T+1, N] | [B] | the observation is the first of its episode |
 | `final_obs`, `final_obs/<name>` | [K, ...] | | the last observation of each of the K episodes that ended |
 | `final_index` | [K, 2] | | the (t, n) at which each of those ended |
+| `log_prob` | [T, N] | [B] | of the action, by the policy that acted, where that may be older than the newest |
 | `state/<name>` | [N, ...] | [B, ...] | what a policy with a memory remembered before row 0 / before each sequence |
 | `final_state/<name>` | [K, ...] | | what it remembered when it would have seen each of the K final observations |
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from training import interruption
+from training import interruption, learners
 from training.checkpoint import Checkpoint
 from training.core import Algorithm, Budget, Counters, Every, Stream
 from training.logger import Logger
@@ -60,7 +60,7 @@ def fit(
             is_best = checkpoint is not None and checkpoint.score(float(measured[evaluate.score].value), now)
         elif log.every.due(before, now):
             log.write(now)
-        asked_to_end = interruption.requested()
+        asked_to_end = learners.largest(interruption.requested() or 0)
         if checkpoint and (is_best or asked_to_end or checkpoint.every.due(before, now)):
             checkpoint.save(now)
         if asked_to_end:

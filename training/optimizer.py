@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from training import learners
 from training.adam import AdamGroup
 from training.compiled_update import CompiledUpdate, select
-from training.core import Batch, Budget, Counters, State, UserError
+from training.core import Batch, Budget, Counters, State, UserError, require
 from training.metrics import Last, Mean, Metrics, Sum, merge_metrics
 from training.non_finite import DeferredCheck, NonFinite, describe
 from training.optimizer_config import OptimizerConfig, OptimizerKind, assign_rules, build_optimizers
@@ -87,6 +88,11 @@ class Optimizer:
         defers = device.type == "cuda" and kinds <= {"adam", "adamw"} and not self._counts_skipped
         self._deferred = DeferredCheck(self.trainable) if defers else None
         self._averages = [leaf.detach().clone() for leaf in self._leaves] if config.ema_decay is not None else []
+        several = learners.count() > 1
+        require(
+            not (several and config.precision == "fp16"), f"{name}.precision", "fp16", "'bf16' with several learners"
+        )
+        require(not (several and config.compile), "compile", True, "False with several learners")  # noqa: FBT003
         compiles = config.compile
         self._compiled = CompiledUpdate(self._leaves, config.max_grad_norm, self._autocast) if compiles else None
         self._group_parameters()
@@ -122,13 +128,17 @@ class Optimizer:
         Every tensor of the batch is split along its leading dimension, as evenly as can be. Only the trainable
         parameters are differentiated; one that the loss does not reach has a gradient of zero.
         """
-        leaves, accumulates = self._leaves, self.config.micro_batches > 1
+        leaves, several = self._leaves, learners.count() > 1
+        accumulates = several or self.config.micro_batches > 1
         for leaf in leaves:
             leaf.grad = None
         # The count is only known at the end. Until then the sums are divided by the rows, as fp16 overflows easily.
         rows = next(iter(batch.values())).shape[0] if accumulates else 1
+        own, weight = learners.share(batch, self._split_for_learners) if several else (batch, 1.0)
         losses = []
-        for part in split_batch(batch, self.config.micro_batches, self.name) if accumulates else (batch,):
+        for part in (
+            split_batch(own, self.config.micro_batches, f"{self.name}.micro_batches") if accumulates else (own,)
+        ):
             with self._autocast:
                 loss = loss_fn(part)
             objective = loss.sum / (rows if accumulates else loss.count)
@@ -142,9 +152,14 @@ class Optimizer:
         if not accumulates:
             return Gradient(values, losses[0].sum, losses[0].metrics)
         count_per_row = sum(loss.count for loss in losses) / rows
+        total, metrics = torch.stack([loss.sum for loss in losses]).sum(), merge_metrics([x.metrics for x in losses])
+        if several:
+            values, total, count_per_row, metrics = learners.summed(values, total, count_per_row, metrics, weight)
         torch._foreach_div_(values, count_per_row)
-        total = torch.stack([loss.sum for loss in losses]).sum()
-        return Gradient(values, total / count_per_row, merge_metrics([loss.metrics for loss in losses]))
+        return Gradient(values, total / count_per_row, metrics)
+
+    def _split_for_learners(self, batch: Batch, parts: int) -> list[Batch]:
+        return split_batch(batch, parts, "learners")
 
     def apply(self, gradient: Gradient, now: Counters) -> Metrics:
         """Clips the gradient in place, sets the learning rates for `now` and updates the parameters.
@@ -286,14 +301,17 @@ class Optimizer:
             self._scaler.load_state_dict(state["loss_scale"])
 
 
-def split_batch(batch: Batch, parts: int, name: str) -> list[Batch]:
-    """Splits every tensor's leading dimension, as evenly as can be; the larger parts come first."""
+def split_batch(batch: Batch, parts: int, setting: str) -> list[Batch]:
+    """Splits every tensor's leading dimension, as evenly as can be; the larger parts come first.
+
+    `setting` is where the number of parts comes from.
+    """
     rows = {key: tensor.shape[0] if tensor.dim() else 0 for key, tensor in batch.items()}
     if len(set(rows.values())) != 1:
-        raise UserError(f"{name}.micro_batches = {parts}: a batch must have one leading size, not {rows}")
+        raise UserError(f"{setting} = {parts}: a batch must have one leading size, not {rows}")
     size = next(iter(rows.values()))
     if size < parts:
-        raise UserError(f"{name}.micro_batches = {parts}: it takes at most the rows of a batch, here {size}")
+        raise UserError(f"{setting} = {parts}: it takes at most the rows of a batch, here {size}")
     split = {key: tensor.tensor_split(parts) for key, tensor in batch.items()}
     return [{key: pieces[part] for key, pieces in split.items()} for part in range(parts)]
 

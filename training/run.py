@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeVar, cast
 
+from training import learners
 from training.checkpoint import Checkpoint, CheckpointConfig, newest
 from training.claims import Claim, judge_seed
 from training.config import config_hash, config_to_tree
@@ -189,7 +190,7 @@ class Run:
 
     def out_of_time(self, seconds: float | None) -> bool:
         """Whether the training has taken so long, over all its segments; the run is not exact then."""
-        over = seconds is not None and self._progress.trained_s >= seconds
+        over = seconds is not None and learners.agreed(self._progress.trained_s >= seconds)
         reason = "its training was ended by the clock"
         if over and reason not in self._progress.inexact:
             self._progress.inexact.append(reason)

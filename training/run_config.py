@@ -33,6 +33,8 @@ class RunConfig:
     """CPU threads of torch; auto: one for small networks, which more would slow down."""
     compile: bool | Literal["auto"] = "auto"
     """Compile the update (loss, gradient, clipping, optimizer); auto: where the run is long enough to pay for it."""
+    learners: int = 1
+    """Processes that divide every gradient among them, on Ray: the same run, sooner where gradients cost the most."""
     evaluation: Any
     """How often and how it is measured."""
     log_every: Every = Every(2_000, "env_steps")
@@ -41,6 +43,9 @@ class RunConfig:
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
         require(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "at least 1, or 'auto'")
+        require(self.learners >= 1, "learners", self.learners, "at least 1")
+        alone = self.learners == 1 or self.compile is not True
+        require(alone, "compile", self.compile, f"False or 'auto' with learners = {self.learners}")
         known = [unit for unit in get_args(Unit) if unit != self.unknown_unit]
         for part, every in (
             ("log_every", self.log_every),
@@ -70,7 +75,7 @@ def choose_execution(
     weights = sum(parameter.numel() for parameter in network.parameters())
     threads = choose_threads(run, config.threads, multiplications=samples_per_step * weights)
     device = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
-    possible = device.type == "cpu" and all_can_compile(own)
+    possible = device.type == "cpu" and all_can_compile(own) and config.learners == 1
     compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
     how = "compiled" if compiles else "not compiled"
     print(f"computing on {device}, {threads} thread{'s' * (threads > 1)}, {how}", file=sys.stderr)

@@ -7,6 +7,7 @@ torch, so that it starts in a second.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -63,6 +64,7 @@ class _End:
 def _copy(job: Job, end: _End) -> str:
     """Copies rows until the run has ended; returns where the copy is."""
     run = _open(job)
+    _use_parent(run, job)
     rows = _Rows(Path(job.folder))
     ended = False
     while not ended:
@@ -77,6 +79,8 @@ def _copy(job: Job, end: _End) -> str:
     for name in ("status", "exact", "best", "claims", "counters", "wall_time_s", "training_time_s"):
         if name in end.result:
             run.summary[name] = end.result[name]
+    if end.result.get("status") == "completed":
+        _log_checkpoint(run, job, end.result)
     run.finish(exit_code=0 if end.result.get("status") == "completed" else 1)
     return run.url or str(run.settings.sync_dir)
 
@@ -84,6 +88,7 @@ def _copy(job: Job, end: _End) -> str:
 def _open(job: Job) -> wandb.Run:
     import wandb
 
+    os.environ.setdefault("WANDB_DATA_DIR", str(Path(job.folder, "wandb")))  # what waits to be sent is the run's
     logged_in = bool(wandb.api.api_key or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"))
     if job.mode == "online" and not logged_in:
         raise RuntimeError("not logged in; `wandb login` or WANDB_API_KEY logs in")
@@ -103,13 +108,43 @@ def _open(job: Job) -> wandb.Run:
         project=os.environ.get("WANDB_PROJECT", PROJECT),
         group=job.experiment,
         name=job.run_id,
-        id=re.sub(r"[^\w.-]", "-", job.run_id),
+        id=_name(job.run_id),
         resume="allow" if online else None,  # offline every segment begins at the first row, so the newest is whole
         mode="online" if online else "offline",
         dir=job.folder,
         config={**read_json(Path(job.folder) / "config.json"), "parent": job.parent},
         settings=settings,
     )
+
+
+def _log_checkpoint(run: wandb.Run, job: Job, result: Mapping[str, Any]) -> None:
+    """The artifact by which W&B draws lineage: the checkpoint's manifest, which has the hash of every file of it.
+
+    The weights stay in the run folder: sending them would take longer than a run waits for its copy.
+    """
+    import wandb
+
+    manifest = Path(job.folder, str(result.get("checkpoint")), "manifest.json")
+    if manifest.exists():
+        artifact = wandb.Artifact(_name(job.run_id), "checkpoint", metadata={"metrics": result.get("metrics", {})})
+        artifact.add_file(str(manifest))
+        run.log_artifact(artifact)
+
+
+def _use_parent(run: wandb.Run, job: Job) -> None:
+    """Links the run to the checkpoint that it goes on from: of the stage before it, or of another run."""
+    if job.parent is None or run.offline:  # W&B takes such a link online only; `make sync` makes it then
+        return
+    settings = read_json(Path(job.folder, "config.json"))
+    other = read_json(Path(job.parent, "config.json"))
+    before = other["id"] if "id" in other else f"{settings['id']}-{job.parent}"
+    with contextlib.suppress(Exception):  # it may never have been copied
+        run.use_artifact(f"{_name(before)}:latest", type="checkpoint")
+
+
+def _name(identity: str) -> str:
+    """An identity in the letters that W&B takes."""
+    return re.sub(r"[^\w.-]", "-", identity)
 
 
 def _choose_axis(run: wandb.Run, row: Mapping[str, float]) -> None:

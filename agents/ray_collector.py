@@ -1,0 +1,439 @@
+"""The collector whose inference groups live on Ray workers, in this machine's other processes or on a cluster.
+
+The data are those of the same groups in one process, bit for bit: a worker holds whole groups, and each is asked for as
+many steps as every other, so that nobody waits for another's episodes. Weights travel once for each version, through
+Ray's object store; a worker's part of a rollout comes back as one array for each key.
+
+A worker that dies, hangs or whose environment breaks is replaced. Until its successor has started, the steps of its
+environments are not `valid` and nothing is learned from them; the others' are kept. The successor's groups begin a new
+life, with other episodes, so that no episode is seen twice. Such a run is no longer exact, and says so.
+
+With a `max_policy_lag` the workers never wait for the learner: each has two parts to make, and a rollout is of those
+that come first, whoever made them. Only for a part that would get too old is everybody kept waiting (Espeholt et al.
+2018, https://arxiv.org/abs/1802.01561, section 3, with a bound). A lag of 0 is what is described above.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from contextlib import ExitStack, suppress
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import ray
+import torch
+from ray.exceptions import ActorUnavailableError, RayError
+
+from agents.collector import Episode, LocalCollector, episode_metrics, join_groups, make_group
+from agents.policy import Mode, NetworkPolicy, Policy, build_policy
+from agents.rollouts import acted_on
+from envs.config import EnvConfig
+from envs.vector import Arrays
+from training import interruption
+from training.core import Batch, State, UserError, require
+from training.metrics import Max, Mean, Metrics
+from training.ray_session import WorkersFailedError, connected
+
+START_TIMEOUT_S = 300.0
+"""How long workers may take to start and to restore their environments: they import everything first."""
+CLOSE_TIMEOUT_S = 2.0
+"""How long workers may take to close their environments before they are killed."""
+
+
+class Published(NamedTuple):
+    """A version of a policy, as data."""
+
+    description: State
+    """What `build_policy` builds it from, without weights."""
+    tensors: Arrays
+    """Every parameter and buffer by its name."""
+
+
+class Begun(NamedTuple):
+    """What a worker answers once its environments have begun."""
+
+    observation_space: gym.Space[Any]
+    action_space: gym.Space[Any]
+    inexact: list[str]
+
+
+class RolloutWorker:
+    """The Ray actor: holds neighbouring inference groups and steps them with the policy that it is sent."""
+
+    def __init__(self, env: EnvConfig, group_size: int, seed: int, groups: range) -> None:
+        torch.set_num_threads(1)
+        self._env, self._group_size, self._seed, self._groups = env, group_size, seed, groups
+        self._collector: LocalCollector | None = None
+        self._life = 0
+        self._policy: NetworkPolicy | None = None
+        self._description: State = {}
+
+    def node(self) -> str:
+        """The address of its machine; the first answer says that the process runs."""
+        return str(ray.util.get_node_ip_address())
+
+    def begin(self, life: int, groups: list[State] | None) -> Begun:
+        """Makes the environments of a life of its groups, or continues saved ones."""
+        if self._collector is None or life != self._life:
+            self.close()
+            self._life = life
+            self._collector = LocalCollector(self._make_group, len(self._groups))
+        if groups is not None:
+            self._collector.load_state_dict({"groups": groups})
+        return Begun(self._collector.observation_space, self._collector.action_space, self._collector.inexact)
+
+    def collect(
+        self, published: Published, horizon: int, mode: Mode, *, with_log_prob: bool
+    ) -> tuple[Arrays, list[Episode]]:
+        """Its part of a rollout, [T, n], and the episodes that ended."""
+        assert self._collector is not None, "collect before begin"
+        policy: Any = self._take(published)
+        self._collector.publish(policy, 0)
+        batch, ended = self._collector.collect_episodes(horizon, mode)
+        if with_log_prob:
+            with torch.no_grad():  # the learner no longer has these weights
+                batch["log_prob"] = policy.log_prob(acted_on(batch))
+        return {key: value.numpy() for key, value in batch.items()}, ended
+
+    def save(self) -> list[State]:
+        """The states of its groups."""
+        assert self._collector is not None, "save before begin"
+        groups: list[State] = self._collector.state_dict()["groups"]
+        return groups
+
+    def close(self) -> None:
+        if self._collector is not None:
+            self._collector.close()
+
+    def _make_group(self, place: int) -> Any:
+        return make_group(self._env, self._group_size, seed=self._seed, index=self._groups[place], life=self._life)
+
+    def _take(self, published: Published) -> NetworkPolicy:
+        if self._policy is None or published.description != self._description:
+            self._policy, self._description = build_policy(published.description), published.description
+        with torch.no_grad():
+            for name, tensor in named_tensors(self._policy).items():
+                tensor.copy_(torch.from_numpy(published.tensors[name]))
+        return self._policy
+
+
+class Place:
+    """A worker's place: who fills it now, and for how many lives others have before."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.life = 0
+        self.actor: Any = None
+        self.up: Any = None
+        """The reference to its first answer, that its process runs; None once it has come."""
+        self.begun: Any = None
+        """The reference to the answer that its environments have begun; None once it has come."""
+        self.up_since = 0.0
+
+
+class Asked(NamedTuple):
+    """A part of a rollout that a worker makes."""
+
+    place: Place
+    version: int
+    """Of the policy that acts in it."""
+
+
+class RayCollector:
+    """The `Collector` whose groups are on Ray workers; `workers` times `groups_per_worker` groups of `group_size`.
+
+    Args:
+        env: the environment.
+        group_size: environments in each inference group.
+        groups_per_worker: inference groups of each worker.
+        workers: how many.
+        seed: of the run.
+        address: of the Ray cluster; see `training.ray_session.connected`.
+        timeout_s: a worker that takes longer for its part of a rollout hangs.
+        max_replacements: of each worker.
+        max_policy_lag: how many updates older than the newest policy one that acts may be when its steps are learned.
+
+    Raises:
+        UserError: an environment cannot be made, or the cluster cannot be joined or has no room.
+        WorkersFailedError: the same worker failed more than `max_replacements` times, or none could be started.
+    """
+
+    def __init__(
+        self,
+        env: EnvConfig,
+        *,
+        group_size: int,
+        groups_per_worker: int,
+        workers: int,
+        seed: int,
+        address: str | None,
+        timeout_s: float,
+        max_replacements: int,
+        max_policy_lag: int = 0,
+    ) -> None:
+        self.num_envs = workers * groups_per_worker * group_size
+        self._timeout_s, self._max_replacements, self._max_lag = timeout_s, max_replacements, max_policy_lag
+        self._asked: dict[Any, Asked] = {}
+        self._version = -1
+        self._policy: NetworkPolicy | None = None
+        self._description: State = {}
+        self._published: Any = None
+        self._lost: list[str] = []
+        self._not_restored: list[str] = []
+        self._places = [Place(index) for index in range(workers)]
+        self._connection = ExitStack()
+        self._connection.enter_context(connected(address, cpus=workers))
+        try:
+            self._make_actor = _actor_maker(env, group_size, seed, groups_per_worker)
+            for place in self._places:
+                self._start(place)
+            self._wait_for_all()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def inexact(self) -> list[str]:
+        lag = self._max_lag
+        asynchronous = [f"acting up to {lag} update{'s' * (lag > 1)} behind learning, as it happens"] if lag else []
+        return [*asynchronous, *self._lost, *self._not_restored]
+
+    def publish(self, policy: Policy, version: int) -> None:
+        assert isinstance(policy, NetworkPolicy), "only a policy of networks can be sent"
+        if policy is self._policy and version == self._version:
+            return
+        if policy is not self._policy:
+            self._description = {key: value for key, value in policy.save().items() if key != "weights"}
+        tensors = {name: tensor.detach().cpu().numpy() for name, tensor in named_tensors(policy).items()}
+        self._published = ray.put(Published(self._description, tensors))
+        self._policy, self._version = policy, version
+
+    def collect(self, horizon: int, mode: Mode = "explore") -> tuple[Batch, Metrics]:
+        came: list[tuple[Asked, tuple[Arrays, list[Episode]]]] = []
+        while len(came) < len(self._places):
+            if not came:  # as is so again where all were lost, with their successors
+                self._ask(horizon, mode)
+            too_old = [ref for ref, asked in self._asked.items() if asked.version <= self._version - self._max_lag]
+            if not self._asked:
+                break
+            if too_old:
+                came += self._first(too_old, len(too_old), len(too_old))
+            else:
+                came += self._first(list(self._asked), 1, min(len(self._asked), len(self._places) - len(came)))
+        came.sort(key=lambda part: (part[0].version, part[0].place.index))
+        ended = [episode for _, (_, episodes) in came for episode in episodes]
+        metrics: Metrics = {"rollout/workers": Mean(len({asked.place.index for asked, _ in came}))}
+        if self._max_lag:
+            lags = [self._version - asked.version for asked, _ in came]
+            metrics["rollout/policy_lag_mean_updates"] = Mean(sum(lags) / len(lags))
+            metrics["rollout/policy_lag_max_updates"] = Max(max(lags))
+        parts: dict[int, Batch] = {}
+        for asked, (arrays, _) in came:
+            free = (index for index in range(len(self._places)) if index not in parts)
+            parts[next(free) if asked.place.index in parts else asked.place.index] = as_tensors(arrays)
+        return join_parts(parts, len(self._places)), episode_metrics(ended) | metrics
+
+    def _ask(self, horizon: int, mode: Mode) -> None:
+        """Gives every worker what it has to do with the newest policy."""
+        each = 2 if self._max_lag else 1
+        for place in self._working():
+            doing = sum(asked.place is place for asked in self._asked.values())
+            for _ in range(each - doing):
+                reference = place.actor.collect.remote(self._published, horizon, mode, with_log_prob=self._max_lag > 0)
+                self._asked[reference] = Asked(place, self._version)
+
+    def _first(self, waiting: list[Any], least: int, most: int) -> list[tuple[Asked, Any]]:
+        """The parts that come first, of those that are waited for."""
+        asked = {reference: self._asked[reference] for reference in waiting}
+        places = {reference: part.place for reference, part in asked.items()}
+        answers = self._answers(places, self._timeout_s, least, most)
+        for reference in answers:
+            self._asked.pop(reference, None)
+        return [(asked[reference], answer) for reference, answer in answers.items()]
+
+    def state_dict(self) -> State:
+        """A worker that has not begun yet, or that fails to answer, begins its next life when the run is resumed."""
+        asked = {place.actor.save.remote(): place for place in self._places if self._has_begun(place)}
+        saved = {asked[reference].index: groups for reference, groups in self._answers(asked, self._timeout_s).items()}
+        return {"workers": [{"life": place.life, "groups": saved.get(place.index)} for place in self._places]}
+
+    def load_state_dict(self, state: State) -> None:
+        workers = len(self._places)
+        require(len(state["workers"]) == workers, "workers", workers, f"{len(state['workers'])}, as in the saved state")
+        self._not_restored = []
+        self._asked.clear()
+        for place, saved in zip(self._places, state["workers"], strict=True):
+            place.life = saved["life"]
+            place.begun = place.actor.begin.remote(saved["life"], saved["groups"])
+            place.up_since = time.monotonic()
+        self._wait_for_all()
+
+    def close(self) -> None:
+        """Ends the workers, and the Ray that was started for them."""
+        if ray.is_initialized():
+            with suppress(RayError, ValueError):
+                closing = [place.actor.close.remote() for place in self._places if place.actor and not place.begun]
+                if closing:
+                    ray.wait(closing, num_returns=len(closing), timeout=CLOSE_TIMEOUT_S)
+            for place in self._places:
+                self._kill(place)
+        self._connection.close()
+
+    def _start(self, place: Place) -> None:
+        """Asks Ray for a new process in this place, which comes when the cluster has room, and goes on meanwhile."""
+        place.actor = self._make_actor(place.index)
+        place.up = place.actor.node.remote()
+        place.begun = place.actor.begin.remote(place.life, None)
+
+    def _has_begun(self, place: Place) -> bool:
+        """Whether the worker can be asked; never waits."""
+        if place.begun is None:
+            return True
+        if place.up is not None and _is_ready(place.up):
+            place.up, place.up_since = None, time.monotonic()
+        if _is_ready(place.begun):
+            answer = self._answers({place.begun: place}, CLOSE_TIMEOUT_S).get(place.begun)
+            if answer is None:
+                return False
+            place.up = place.begun = None
+            self.observation_space, self.action_space = answer.observation_space, answer.action_space
+            self._not_restored += answer.inexact
+            return True
+        if place.up is None and time.monotonic() > place.up_since + START_TIMEOUT_S:
+            self._lose(place, f"its environments did not begin within {START_TIMEOUT_S:g} s")
+        return False
+
+    def _working(self) -> list[Place]:
+        """The places whose workers can be asked; waits until there is one."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not (working := [place for place in self._places if self._has_begun(place)]):
+            if time.monotonic() > deadline:
+                raise WorkersFailedError(
+                    f"all Ray workers are lost and none could be started within {START_TIMEOUT_S:g} s"
+                )
+            self._wait_a_little()
+        return working
+
+    def _wait_for_all(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not all([self._has_begun(place) for place in self._places]):  # noqa: C419 - each is asked, every time
+            if time.monotonic() > deadline:
+                started = sum(place.begun is None for place in self._places)
+                cpus = ray.cluster_resources().get("CPU", 0)
+                takes = f"as many as the Ray cluster has CPUs: {started} could start within {START_TIMEOUT_S:g} s"
+                require(False, "workers", len(self._places), f"{takes}, and it has {cpus:g}")  # noqa: FBT003
+            self._wait_a_little()
+
+    def _wait_a_little(self) -> None:
+        interruption.check()
+        beginning = [place.begun for place in self._places if place.begun is not None]
+        ray.wait(beginning, num_returns=1, timeout=0.5)
+
+    def _answers(
+        self, asked: dict[Any, Place], timeout_s: float, least: int | None = None, most: int | None = None
+    ) -> dict[Any, Any]:
+        """What the workers answer to some references; those who fail, or hang, are lost and replaced.
+
+        It waits for `least` of the answers and takes `most`, both by default all.
+        """
+        if not asked:
+            return {}
+        least, most = least or len(asked), most or len(asked)
+        ready, late = ray.wait(list(asked), num_returns=least, timeout=timeout_s)
+        if len(ready) < least:
+            hanging = {asked[reference].index: asked[reference] for reference in late}
+            for place in hanging.values():
+                self._lose(place, f"it hangs: no answer within {timeout_s:g} s")
+        elif least < most:
+            ready += ray.wait(late, num_returns=most - least, timeout=0)[0]
+        answers: dict[Any, Any] = {}
+        failed: set[int] = set()
+        for reference in ready:
+            place = asked[reference]
+            try:
+                answers[reference] = ray.get(reference, timeout=timeout_s)
+            except RayError as error:
+                if place.index not in failed:  # of several answers, one is enough
+                    failed.add(place.index)
+                    self._lose(place, _why(error))
+        return answers
+
+    def _lose(self, place: Place, why: str) -> None:
+        """Ends the worker and starts the next in its place; raises WorkersFailedError when there were too many."""
+        self._kill(place)
+        self._asked = {reference: asked for reference, asked in self._asked.items() if asked.place is not place}
+        place.life += 1
+        when = "before the first update" if self._version < 0 else f"at update {self._version}"
+        if place.life > self._max_replacements:
+            raise WorkersFailedError(
+                f"worker {place.index} failed {place.life} times, which is more than max_replacements = "
+                f"{self._max_replacements}; the last time, {when}: {why}"
+            )
+        self._lost.append(f"worker {place.index} was lost and replaced {when}: {why}")
+        print(f"worker {place.index} is lost {when}: {why}; going on without it while another starts", file=sys.stderr)
+        self._start(place)
+
+    def _kill(self, place: Place) -> None:
+        if place.actor is not None:
+            with suppress(Exception):  # it may be dead already, and so may the cluster
+                ray.kill(place.actor, no_restart=True)
+
+
+def named_tensors(policy: NetworkPolicy) -> dict[str, torch.Tensor]:
+    """Everything that a policy acts with."""
+    return {**dict(policy.named_parameters()), **dict(policy.named_buffers())}
+
+
+def as_tensors(arrays: Arrays) -> Batch:
+    """Without a copy: the memory is that of the object store, in which nothing may be written."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return {key: torch.from_numpy(array) for key, array in arrays.items()}
+
+
+def join_parts(parts: dict[int, Batch], workers: int) -> Batch:
+    """One batch [T, N] of the parts [T, n] that came, by worker; where one is missing no step is valid."""
+    if len(parts) == workers:
+        return join_groups([parts[index] for index in range(workers)])
+    one = next(iter(parts.values()))
+    parts = {index: {"valid": torch.ones_like(part["terminated"]), **part} for index, part in parts.items()}
+    return join_groups([parts[index] if index in parts else _missing(one) for index in range(workers)])
+
+
+def _missing(like: Batch) -> Batch:
+    """A part of the same shape that nothing is learned from. Whatever comes after it is another episode."""
+    part = {key: value[:0] if key.startswith("final_") else torch.zeros_like(value) for key, value in like.items()}
+    part["is_first"] = torch.ones_like(like["is_first"])
+    part["valid"] = torch.zeros_like(like["terminated"])
+    if "action_mask" in part:
+        part["action_mask"] = torch.ones_like(like["action_mask"])
+    return part
+
+
+def _actor_maker(env: EnvConfig, group_size: int, seed: int, groups: int) -> Any:
+    """A function from a worker's index to a new actor."""
+    # Spread, so that each node's network carries its share, and never restarted by Ray itself: the state would be lost
+    # without a word.
+    remote: Any = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD")
+    actor_class = remote(RolloutWorker)
+    return lambda index: actor_class.remote(env, group_size, seed, range(index * groups, (index + 1) * groups))
+
+
+def _is_ready(reference: Any) -> bool:
+    return bool(ray.wait([reference], timeout=0)[0])
+
+
+def _why(error: Exception) -> str:
+    """One line about what happened to a worker. Raises the UserError that it ran into: that would happen again."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, UserError):
+        raise cause from None
+    if cause is not None:
+        return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
+    if isinstance(error, ActorUnavailableError):
+        return "it can no longer be reached"
+    # Ray adds the actor's data, one to an indented line, and guesses at causes.
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
+    return " ".join(" ".join(lines).partition("Some common causes")[0].split())

@@ -1,0 +1,125 @@
+"""A language model: the probability of the next token, in the manner of GPT (Radford et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from training.core import require
+from training.text import Tokenizer
+from training.transformer import Cache, Transformer, TransformerConfig, normal_embedding
+
+
+@dataclass(frozen=True)
+class LanguageModelConfig:
+    """The shape of a language model."""
+
+    transformer: TransformerConfig = TransformerConfig(
+        width=256, layers=4, heads=4, norm="rms", mlp="swiglu", position="rotary"
+    )
+    context: int = 256
+    """Tokens that it looks back on."""
+    vocabulary: int = 1024
+    """Tokens that it tells apart, the end token included."""
+    checkpoint_activations: bool = False
+    """Compute the inside of the blocks again in the backward pass: less memory, a third slower."""
+
+    def __post_init__(self) -> None:
+        require(self.context >= 1, "context", self.context, "at least 1 token")
+        takes = "'rotary': nothing else tells the model where a token is"
+        require(self.transformer.position == "rotary", "transformer.position", self.transformer.position, takes)
+
+
+class LanguageModel(nn.Module):
+    """Tokens [B, L] -> logits [B, L, vocabulary] of the tokens after them. The output has the weights of the embedding.
+
+    Documents in one row do not see each other: with the end token begins another.
+    """
+
+    def __init__(self, config: LanguageModelConfig, tokenizer: Tokenizer, rng: Generator) -> None:
+        super().__init__()
+        self.config, self.tokenizer = config, tokenizer
+        self.embedding = normal_embedding(tokenizer.size, config.transformer.width, rng)
+        self.transformer = Transformer(config.transformer, rng, checkpoint_activations=config.checkpoint_activations)
+
+    def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
+        """With a cache, of tokens that follow those in it; they are all of one document."""
+        mask = None if cache is not None else same_document(tokens, self.tokenizer.end)
+        seen = self.transformer(self.embedding(tokens), mask=mask, cache=cache)
+        return F.linear(seen, self.embedding.weight)
+
+
+def same_document(tokens: Tensor, end: int) -> Tensor:
+    """Where a token [B, L] may see another, [B, 1, L, L]: up to itself, back to the last end token."""
+    length = tokens.shape[1]
+    document = (tokens == end).cumsum(1)
+    causal = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
+    return ((document.unsqueeze(2) == document.unsqueeze(1)) & causal).unsqueeze(1)
+
+
+@torch.no_grad()
+def generate(
+    model: LanguageModel,
+    prompt: Sequence[int],
+    rng: Generator,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    most: int = 256,
+) -> Iterator[int]:
+    """The tokens that follow the prompt, one by one, until the end token or `most` of them.
+
+    Args:
+        model: the language model.
+        prompt: tokens of the beginning of a document.
+        rng: what the tokens are drawn with.
+        temperature: the logits are divided by it; 0: always the likeliest token.
+        top_k: draw among the k likeliest; None: among all.
+        most: tokens.
+
+    When the context is full, the model forgets the older half of it.
+    """
+    require(0.0 <= temperature < float("inf"), "temperature", temperature, "a finite number of at least 0")
+    require(top_k is None or top_k >= 1, "top_k", top_k, "at least 1, or None")
+    context = model.config.context
+    weight = model.embedding.weight
+    known = [model.tokenizer.end, *prompt]
+    new, cache = known[-context:], Cache(model.config.transformer, 1, context, weight)
+    for _ in range(most):
+        if cache.length + len(new) > context:
+            new, cache = known[-(context // 2 or 1) :], Cache(model.config.transformer, 1, context, weight)
+        logits = model(torch.tensor([new], device=weight.device), cache)[0, -1].float().cpu()
+        token = draw(logits, rng, temperature=temperature, top_k=top_k)
+        if token == model.tokenizer.end:
+            return
+        yield token
+        known.append(token)
+        new = [token]
+
+
+def draw(logits: Tensor, rng: Generator, *, temperature: float, top_k: int | None) -> int:
+    """One token by its logits [V]."""
+    if temperature == 0.0:
+        return int(logits.argmax())
+    likeliest, tokens = logits.topk(min(top_k or len(logits), len(logits)))
+    return int(tokens[torch.multinomial((likeliest / temperature).softmax(0), 1, generator=rng)])
+
+
+def complete(
+    model: LanguageModel,
+    text: str,
+    rng: Generator,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    most: int = 256,
+) -> str:
+    """The text and what the model makes follow; the arguments are those of `generate`."""
+    prompt = model.tokenizer.encode(text)
+    return text + model.tokenizer.decode(
+        list(generate(model, prompt, rng, temperature=temperature, top_k=top_k, most=most))
+    )

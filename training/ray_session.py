@@ -1,0 +1,94 @@
+"""A connection to Ray: a small one that starts on this machine and ends with the block, or a cluster that is there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from training.core import UserError
+from training.provenance import ROOT
+
+CONNECT_TIMEOUT_S = 10.0
+"""How long the head of a cluster may take to answer at all; Ray itself would go on asking for minutes."""
+EXCLUDED = ["/runs", "/datasets", "/docs", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info"]
+"""Of the working directory, what no worker needs, beside what git ignores."""
+
+
+class WorkersFailedError(RuntimeError):
+    """Workers failed again and again, or none could be started."""
+
+
+@contextmanager
+def connected(address: str | None, *, cpus: int, shows_output: bool = False) -> Iterator[None]:
+    """Inside, `ray` is connected: to the cluster at `address`, or to a local one with so many CPUs.
+
+    Without an address it is the cluster at RAY_ADDRESS, which is set inside a Ray job, if there is one. A cluster is
+    sent this working directory, unless the job has brought it along. A process that is connected already keeps its
+    connection. Ctrl-C and termination reach who handled them before. With `shows_output` what its processes print is
+    seen here. Raises UserError where no cluster answers.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    # "local" and not None: a cluster that ended badly leaves an address behind, which None would try.
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    _require_answer(address)
+    with _same_signal_handlers():
+        try:
+            ray.init(address, log_to_driver=shows_output, logging_level=logging.ERROR, **_options(address, cpus))
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            if address == "local":
+                raise
+            raise _no_cluster(address, str(error).partition("\n")[0]) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _options(address: str, cpus: int) -> dict[str, Any]:
+    if address == "local":
+        return {"num_cpus": cpus, "num_gpus": 0, "include_dashboard": False}
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        return {}
+    return {"runtime_env": {"working_dir": str(ROOT), "excludes": EXCLUDED}}
+
+
+def _require_answer(address: str) -> None:
+    if address in ("local", "auto"):
+        return
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()) or "/" in host:
+        raise UserError(f"ray_address = {address!r}: it takes HOST:PORT of a Ray head, or 'auto'", key="ray_address")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, str(error)) from error
+
+
+def _no_cluster(address: str, why: str) -> UserError:
+    return UserError(f"ray_address = {address!r}: no Ray cluster answers there ({why})", key="ray_address")
+
+
+@contextmanager
+def _same_signal_handlers() -> Iterator[None]:
+    """Ray replaces that of SIGTERM: the run would end without a checkpoint."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            with suppress(TypeError):  # one that was not set from Python
+                signal.signal(number, handler)
