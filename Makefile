@@ -1,15 +1,16 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-full lint results bench profile sync clean
+.PHONY: help setup train test test-full lint results bench profile sync cluster cluster-down submit clean
 
 EXPERIMENT ?= ppo_cartpole
+NODES ?= 2
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 RUN_PYTHON := .venv/bin/python
 INSTALL := $(RUN_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 EXTRAS := box2d,mujoco,video,plots,offline,data,language,cluster,search,contrib,dev
 
 help: ## Print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.core ## Make .venv and install what training needs
 
@@ -56,6 +57,15 @@ profile: .venv/.core ## Show where the time of EXPERIMENT=ppo_cartpole goes, wit
 
 sync: .venv/.core ## Send a whole run to Weights & Biases: make sync RUN=runs/ppo_cartpole/...
 	@$(RUN_PYTHON) -m experiments sync $(RUN) $(ARGS)
+
+cluster: .venv/.extras ## Start a Ray cluster of NODES=2 on this machine
+	@$(RUN_PYTHON) -m training.ray_cluster up --nodes $(NODES)
+
+cluster-down: .venv/.core ## End the Ray cluster that `make cluster` started
+	@$(RUN_PYTHON) -m training.ray_cluster down
+
+submit: .venv/.extras ## Train EXPERIMENT on a Ray cluster: make submit ADDRESS=http://head:8265 ARGS="--storage s3://..."
+	@$(RUN_PYTHON) -m experiments submit $(EXPERIMENT) $(if $(ADDRESS),--address $(ADDRESS)) $(ARGS)
 
 clean: ## Remove .venv and the caches; runs/ stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -22,10 +22,12 @@ usage: python -m experiments COMMAND
   list                 what there is to run
   train NAME           train one seed; options change the config: --seed 2 --agent.horizon 64
   rates NAME           try a range of learning rates in one short run of what learns from data, and suggest one
-  resume RUN           continue a run that was stopped; --env-steps M extends a finished one
+  resume RUN           continue a run that was stopped; --env-steps M, or any option of its config, begins a child
   evaluate RUN         measure a run's policy
   record RUN           play episodes with a run's policy into a dataset: --episodes 500 --dataset robots/walk-v0
   verify NAME          train several seeds and judge the experiment's claims; --seeds 5 --jobs 2
+  sweep NAME           search better values on Ray Tune; --space agent.gamma=0.9..0.999 --samples 20 --jobs 2
+  submit NAME          train on a Ray cluster and bring the run back; --address http://HEAD:8265 --storage s3://...
   results              write the tables in the docs anew from docs/results/
   sync RUN             send a whole run to Weights & Biases; --tracker online|offline
 
@@ -51,6 +53,8 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
         "evaluate": _evaluate,
         "record": _record,
         "verify": _verify,
+        "sweep": _sweep,
+        "submit": _submit,
         "results": _results,
         "sync": _sync,
     }
@@ -279,6 +283,24 @@ def _verify(argv: Sequence[str], package: str) -> int:
         return _help("verify NAME", verify.__doc__, VerifyOptions())
     name = _first(argv, "verify", "NAME")
     return 0 if verify(name, lambda other: _load(other, package), argv[1:], package=package) else 1
+
+
+def _sweep(argv: Sequence[str], package: str) -> int:
+    from training.sweep import SweepOptions, sweep
+
+    if _wants_help(argv):
+        return _help("sweep NAME", sweep.__doc__, SweepOptions())
+    name = _first(argv, "sweep", "NAME")
+    return 0 if sweep(name, lambda other: _load(other, package), argv[1:], package=package) else 1
+
+
+def _submit(argv: Sequence[str], package: str) -> int:
+    from training.ray_submit import SubmitOptions, submit
+
+    if _wants_help(argv):
+        return _help("submit NAME", submit.__doc__, SubmitOptions())
+    name = _first(argv, "submit", "NAME")
+    return submit(name, lambda other: _load(other, package), argv[1:], package=package)
 
 
 def _results(argv: Sequence[str], _: str) -> int:

@@ -11,6 +11,7 @@ from training.claims import Claim
 from training.optimizer_config import OptimizerConfig
 from training.run import Run
 from training.schedules import Schedule
+from training.search_space import Choice, LogUniform, Space
 
 LINEAR = Schedule("linear")
 
@@ -36,6 +37,17 @@ class Config(on_policy.OnPolicyConfig):
 
 # The environment counts as solved at a mean return of 475; RL Baselines3 Zoo lists 500 +- 0 for one run.
 CLAIMS = (Claim("evaluation/return_mean", ">=", 475.0),)
+
+# What a sweep may change. A rollout must be a whole number of minibatches, which these all are.
+SPACE: Space = {
+    "agent.optimizer.learning_rate": LogUniform(3e-4, 1e-2),
+    "agent.clip_range": LogUniform(0.1, 0.4),
+    "agent.horizon": Choice((32, 64, 128)),
+    "agent.minibatch_size": Choice((32, 64, 128, 256)),
+    "agent.epochs": Choice((5, 10, 20, 40)),
+    "agent.gamma": Choice((0.95, 0.98, 0.99, 0.995)),
+    "agent.gae_lambda": Choice((0.8, 0.9, 0.95, 0.98)),
+}
 
 
 def train(config: Config, run: Run) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pretraining.corpus import Tokens
 from training.core import require
-from training.text import Tokens
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -33,8 +33,8 @@ class KneserNey:
     """Probabilities of tokens after the `order` - 1 before them.
 
     Args:
-        tokens: a packed array to learn from, see `training/text.py`; no n-gram reaches across an end token, which also
-            stands for what there is before a document.
+        tokens: a packed array to learn from, see `pretraining/corpus.py`; no n-gram reaches across an end token, which
+            also stands for what there is before a document.
         size: of the vocabulary.
         end: the end token.
         order: the longest n-gram.

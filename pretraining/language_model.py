@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from training.core import require
-from training.text import Tokenizer
+from pretraining.corpus import Tokenizer
+from training.checkpoint import read_state
+from training.config import config_from_tree, config_to_tree
+from training.core import State, UserError, require
+from training.run_folder import find_checkpoint
+from training.seeding import generator
 from training.transformer import Cache, Transformer, TransformerConfig, normal_embedding
 
 
@@ -43,14 +49,56 @@ class LanguageModel(nn.Module):
     def __init__(self, config: LanguageModelConfig, tokenizer: Tokenizer, rng: Generator) -> None:
         super().__init__()
         self.config, self.tokenizer = config, tokenizer
+        self.lora: State | None = None  # what adapters it has, see finetuning/lora.py
         self.embedding = normal_embedding(tokenizer.size, config.transformer.width, rng)
         self.transformer = Transformer(config.transformer, rng, checkpoint_activations=config.checkpoint_activations)
+
+    def save(self) -> State:
+        """All that is needed to build the model again."""
+        return {
+            "kind": "LanguageModel",
+            "config": config_to_tree(self.config),
+            "tokenizer": self.tokenizer.to_json(),
+            "lora": self.lora,
+            "weights": self.state_dict(),
+        }
 
     def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """With a cache, of tokens that follow those in it; they are all of one document."""
         mask = None if cache is not None else same_document(tokens, self.tokenizer.end)
         seen = self.transformer(self.embedding(tokens), mask=mask, cache=cache)
         return F.linear(seen, self.embedding.weight)
+
+
+def build(saved: State) -> LanguageModel:
+    """The model that `LanguageModel.save` gave, with other weights."""
+    config = config_from_tree(saved["config"], LanguageModelConfig(), source="the saved model")
+    return LanguageModel(config, Tokenizer(saved["tokenizer"]), generator(0, "overwritten by the weights"))
+
+
+def load_weights(model: nn.Module, algorithm: State) -> None:
+    """The weights in an algorithm's state, the averaged ones where its optimizer keeps those."""
+    model.load_state_dict(algorithm["model"]["weights"])
+    own = dict(model.named_parameters())
+    with torch.no_grad():
+        for key, average in algorithm["optimizer"]["averages"].items():
+            own[key].copy_(average)
+
+
+def load_language_model(run: str | Path, which: Literal["best", "last"] = "last") -> LanguageModel:
+    """The language model of a run of pretraining, with its tokenizer.
+
+        model = load_language_model("runs/gpt_stdlib/20260101T120000Z-seed1-ab12")
+        print(complete(model, "def main(", torch.Generator(), temperature=0.8, top_k=50))
+
+    Raises UserError when the folder is not a run or holds no checkpoint, and for a model with adapters.
+    """
+    algorithm = read_state(find_checkpoint(Path(run), which), "algorithm")
+    if algorithm["model"]["lora"] is not None:
+        raise UserError(f"the model of {run} has adapters: load it with finetuning.adapt.load_adapted")
+    model = build(algorithm["model"])
+    load_weights(model, algorithm)
+    return model
 
 
 def same_document(tokens: Tensor, end: int) -> Tensor:

@@ -45,7 +45,7 @@ class MaskedEncoderConfig:
 
 
 class MaskedEncoder(Model):
-    """One input [B, ...] as tokens -> features [B, width], and what each token holds [B, L, token_size]."""
+    """One input [B, ...] as tokens -> features [B, L * width], and what each token holds [B, L, token_size]."""
 
     def __init__(
         self, inputs: Mapping[str, Space[Any]], target: Space[Any] | None, config: MaskedEncoderConfig, rng: Generator
@@ -61,9 +61,9 @@ class MaskedEncoder(Model):
         self.say = normal_linear(width, self.encoder.token_size, rng)
 
     def features(self, batch: Batch) -> Tensor:
-        """What others learn from [B, width]."""
-        features: Tensor = self.encoder(batch["input"])
-        return features
+        """What others learn from [B, L * width]: of each token, since they tell more than their mean."""
+        tokens: Tensor = self.encoder.transformer(self.encoder.embedded(batch["input"]))
+        return tokens.flatten(1)
 
     def forward(self, batch: Batch) -> Tensor:
         """What each token holds, where `hidden` [B, L] ones are not seen."""

@@ -21,3 +21,23 @@ def llama(*, vocabulary: int, width: int, layers: int, heads: int, hidden: int) 
             eos_token_id=0,
         )
     )
+
+
+def gpt2(*, vocabulary: int, width: int, layers: int, heads: int) -> Any:
+    """GPT-2, whose linear layers are transposed ones, with random weights and no dropout."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=vocabulary,
+            n_embd=width,
+            n_layer=layers,
+            n_head=heads,
+            n_positions=64,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
+    )

@@ -14,8 +14,10 @@ import torch
 from agents import on_policy
 from agents.a2c import A2C, A2CConfig
 from agents.actor_critic import ActorCritic, ActorCriticConfig
+from agents.appo import APPO, APPOConfig
 from agents.collector import Group, LocalCollector
 from agents.evaluation import Evaluation, EvaluationConfig, play
+from agents.impala import IMPALA, IMPALAConfig
 from agents.policy import policy_of
 from agents.ppo import PPO, PPOConfig
 from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
@@ -49,6 +51,10 @@ A2C_SMALL = A2CConfig(
     entropy_coefficient=0.0,
     optimizer=OptimizerConfig(kind="rmsprop", learning_rate=1e-2, schedule=LINEAR, eps=1e-5, max_grad_norm=0.5),
 )
+IMPALA_SMALL = IMPALAConfig(horizon=5, gamma=0.5, entropy_coefficient=0.0, optimizer=A2C_SMALL.optimizer)
+APPO_SMALL = APPOConfig(
+    horizon=32, minibatch_size=64, epochs=6, gamma=0.5, clip_range=0.2, optimizer=PPO_SMALL.optimizer
+)
 RECURRENT_PPO_SMALL = RecurrentPPOConfig(
     horizon=32,
     sequence_length=8,
@@ -80,6 +86,8 @@ OFFLINE = {"bc", "cql", "decision_transformer", "iql", "td3_bc"}
 AGENTS: dict[str, tuple[Any, Any, int]] = {  # class, config, env steps until it has learned the identity
     "ppo": (PPO, PPO_SMALL, 8_192),
     "a2c": (A2C, A2C_SMALL, 16_000),
+    "impala": (IMPALA, IMPALA_SMALL, 16_000),
+    "appo": (APPO, APPO_SMALL, 8_192),
     "recurrent_ppo": (RecurrentPPO, RECURRENT_PPO_SMALL, 8_192),
     "reinforce": (Reinforce, REINFORCE_SMALL, 20_000),
     "rnd": (RND, RND_SMALL, 16_384),

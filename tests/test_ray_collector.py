@@ -21,7 +21,7 @@ from agents.ray_collector import RayCollector, join_parts
 from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from agents.replay_buffer import ReplayBuffer
-from agents.rollouts import Rollouts
+from agents.rollouts import Rollouts, acted_on
 from envs.config import EnvConfig
 from envs.making import make_vec
 from experiments.__main__ import main
@@ -44,6 +44,8 @@ RUNS = {
     "ppo_pendulum": "--num-envs 4 --agent.horizon 64 --agent.minibatch-size 64 --env.backend subprocess",
     "rnd_mountain_car": "--agent.horizon 32 --agent.epochs 2 --agent.warmup-env-steps 600",
     "bandit_bernoulli": "--num-envs 2 --agent.horizon 8",
+    "impala_cartpole": "--agent.max-policy-lag 0",
+    "appo_cartpole": "--agent.max-policy-lag 0",
     "rainbow_cartpole": "--num-envs 4 --replay.horizon 16 --replay.minibatch-size 32",
     "sac_pendulum": "--num-envs 4 --replay.horizon 16 --replay.minibatch-size 32",
 }
@@ -116,10 +118,10 @@ def test_two_workers_give_the_data_of_four_groups_in_this_process(collectors: Ca
 
 @pytest.mark.parametrize("name", some_quick(RUNS))
 def test_a_run_on_workers_is_the_run_with_as_many_groups(name: str, tmp_path: Path) -> None:
-    for where in ("--groups 2", "--workers 2"):
+    for where in ("--workers 0 --groups 2", "--workers 2"):
         asked = ["train", name, *SHORT.split(), *RUNS[name].split(), *where.split()]
         assert main([*asked, "--run-dir", str(tmp_path / where)]) == 0
-    here, there = (run_of(tmp_path / where) for where in ("--groups 2", "--workers 2"))
+    here, there = (run_of(tmp_path / where) for where in ("--workers 0 --groups 2", "--workers 2"))
     assert here == there
 
 
@@ -216,6 +218,59 @@ def test_a_fault_is_remembered_by_the_state_and_the_lives_go_on(
     assert torch.equal(again["obs"][:, fresh], batch["obs"][:, fresh])
     second.load_state_dict(first.state_dict())
     assert same(first.collect(8)[0], second.collect(8)[0])
+
+
+def test_with_a_lag_nobody_waits_and_nothing_gets_too_old(
+    collectors: Callable[..., RayCollector], tmp_path: Path
+) -> None:
+    env = EnvConfig("tests.toy_envs:SlowInOnePlace-v0", kwargs={"file": str(tmp_path / "slow")})
+    collector = collectors(env, max_policy_lag=5)
+    policies = [make_policy(collector) for _ in range(20)]
+    workers, lags = [], []
+    for version, policy in enumerate(policies):
+        with torch.no_grad():
+            policy.actor[-1].bias.fill_(version / 20)
+        collector.publish(policy, version)
+        batch, metrics = collector.collect(4)
+        assert batch["reward"].shape == (4, 4)
+        assert "valid" not in batch
+        workers.append(metrics["rollout/workers"].value)
+        lags.append(metrics["rollout/policy_lag_max_updates"].value)
+        # Each part has the log-probabilities of the policy that acted, which is one of the last six.
+        recent = [older.log_prob(acted_on(batch)) for older in policies[max(0, version - 5) : version + 1]]
+        for part in (slice(0, 2), slice(2, 4)):
+            assert any(torch.allclose(batch["log_prob"][:, part], log_prob[:, part]) for log_prob in recent)
+    assert 1.0 in workers  # one made both parts: the other was not waited for
+    assert max(lags) == 5  # until what it makes would be too old
+    assert collector.inexact == ["acting up to 5 updates behind learning, as it happens"]
+    state = collector.state_dict()
+    assert [worker["life"] for worker in state["workers"]] == [0, 0]
+    collector.load_state_dict(state)
+    assert collector.collect(4)[1]["rollout/policy_lag_max_updates"].value == 0
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("how", ["dies", "hangs"])
+def test_with_a_lag_the_others_do_the_work_of_a_lost_worker(
+    how: str, collectors: Callable[..., RayCollector], tmp_path: Path
+) -> None:
+    file = tmp_path / "break"
+    env = EnvConfig("tests.toy_envs:BreaksOnce-v0", kwargs={"how": how, "file": str(file)})
+    collector = collectors(env, max_policy_lag=2, timeout_s=3.0)
+    policy = make_policy(collector)
+    workers = []
+    for version in range(2000):
+        if version == 3:
+            file.touch()
+        collector.publish(policy, version)
+        batch, metrics = collector.collect(4)
+        assert metrics["rollout/policy_lag_max_updates"].value <= 2
+        workers.append(metrics["rollout/workers"].value)
+        if len(collector.inexact) == 2 and workers[-1] == 2.0:
+            break
+    assert 1.0 in workers
+    assert "valid" not in batch
+    assert "was lost and replaced at update" in collector.inexact[1]
 
 
 def test_what_always_breaks_is_one_clear_failure(collectors: Callable[..., RayCollector]) -> None:

@@ -37,6 +37,9 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "ppo_cartpole": ["--agent.epochs", "2"],
     "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile"],
     "a2c_cartpole": [],
+    # In this process, where there is no lag.
+    "impala_cartpole": ["--workers", "0"],
+    "appo_cartpole": ["--workers", "0", "--agent.epochs", "2", "--groups", "2"],
     "reinforce_cartpole": ["--agent.horizon", "64"],
     "reinforce_cartpole-compiled": ["--agent.horizon", "64", "--agent.baseline-steps", "9", "--compile"],
     # What is remembered, selected observations, two inference groups.
@@ -98,21 +101,47 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
     "td3_bc_pendulum": ["--epochs", "20", "--agent.minibatch-size", "48"],
     "cql_pendulum": ["--epochs", "8", "--agent.minibatch-size", "48"],
     "iql_pendulum": ["--epochs", "15", "--agent.minibatch-size", "48"],
+    # Two stages: a teacher, and a student of what it says.
+    "policy_distillation": [
+        *("--agent.epochs", "2", "--episodes", "5", "--student.epochs", "12", "--student.threads", "1"),
+        *("--student.agent.minibatch-size", "48"),
+    ],
+    # Learns from text, in mid-epoch and over several epochs.
+    "gpt_stdlib": [
+        *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
+        *("--model.context", "16", "--model.vocabulary", "300", "--minibatch-size", "7", "--steps", "300"),
+        *("--algorithm.optimizer.ema-decay", "0.9", "--algorithm.optimizer.micro-batches", "2"),
+        *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
+    ],
+    # Three stages: pretraining, and two that begin from it, one of them with adapters.
+    "gpt_lora": [
+        *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
+        *("--model.context", "16", "--model.vocabulary", "300", "--minibatch-size", "8", "--steps", "60"),
+        *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
+        *("--full.steps", "60", "--full.threads", "1", "--full.corpus.patterns", "json/*.py"),
+        *("--adapters.steps", "60", "--adapters.threads", "1", "--adapters.corpus.patterns", "json/*.py"),
+    ],
     # Sequences; a policy with a memory.
     "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
-}
-FROM_DATA = ["--log-every.count", "3", "--checkpoint.every.count", "7", "--tracker", "none", *ONE_THREAD]
-DATA_RUNS = {  # a small network; epochs end with a smaller minibatch
+    # Tables: early stopping, a calibrated model; an epoch ends with a smaller minibatch.
     "breast_cancer_mlp": ["--epochs", "12", "--model.network.hidden", "8"],
+    # Augmented images, averaged weights.
+    "digits_cnn": ["--epochs", "8", "--minibatch-size", "100", "--model.network.channels", "2", "2"],
     # Two stages: images without labels, then a tenth of the labels.
     "digits_contrastive": [
-        *("--steps", "24", "--scratch.steps", "24", "--scratch.threads", "1", "--evaluation.every.count", "10"),
-        *("--model.network.channels", "2", "--scratch.model.network.channels", "2", "--minibatch-size", "512"),
+        *("--steps", "120", "--scratch.steps", "120", "--scratch.threads", "1", "--minibatch-size", "64"),
+        *("--model.network.channels", "2", "--scratch.model.network.channels", "2"),
     ],
-    # Augmented images, averaged weights.
-    "digits_cnn": ["--epochs", "4", "--minibatch-size", "200", "--model.network.channels", "2", "2"],
 }
+LEARNING_FROM_DATA = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
+LEARNING_FROM_DATA += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50", *ONE_THREAD]
+DATA_RUNS = ("gpt_lora", "gpt_stdlib", "breast_cancer_mlp", "digits_cnn", "digits_contrastive")
+LEARNED = ("agent", "algorithm", "stream")
 OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum", "td3_bc_pendulum", "cql_pendulum", "iql_pendulum")
+
+
+def _has_workers(name: str) -> bool:
+    return name.endswith("-workers")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -139,15 +168,15 @@ def _train(name: str, folder: Path) -> list[str]:
     return [
         "train",
         name.partition("-")[0],
-        *(OFFLINE if name in OFFLINE_RUNS else FROM_DATA if name in DATA_RUNS else SHORT),
-        *(RUNS | DATA_RUNS)[name],
+        *(OFFLINE if name in OFFLINE_RUNS else LEARNING_FROM_DATA if name in DATA_RUNS else SHORT),
+        *RUNS[name],
         "--run-dir",
         str(folder),
     ]
 
 
 def _can_fork(name: str) -> bool:
-    return not {"--compile", "--workers"} & set((RUNS | DATA_RUNS)[name])
+    return "--compile" not in RUNS[name] and not _has_workers(name)
 
 
 def _start(argv: Sequence[str], *, forked: bool = True) -> int:
@@ -177,8 +206,8 @@ def _fingerprint(folder: Path) -> dict[str, str]:
     result = json.loads((folder / "result.json").read_text())
     files = sorted(folder.rglob("metrics.jsonl"))
     last = folder / result["checkpoint"]
-    own = ("manifest", "log", "progress")  # of the run itself; the other files are its parts
-    files += [file for file in sorted(last.iterdir()) if file.name.partition(".")[0] not in own]
+    files += [last / f"{part}{suffix}" for part in LEARNED for suffix in (".json", ".safetensors")]
+    files = [file for file in files if file.exists()]
     prints = {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     same = ("status", "exact", "inexact", "counters", "metrics", "best", "claims")
     return prints | {"result": json.dumps({key: result[key] for key in same})}
@@ -218,10 +247,8 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(
 @pytest.mark.parametrize(
     "whole",
     [
-        pytest.param(
-            name, marks=pytest.mark.full if "--workers" in RUNS.get(name, ()) else ()
-        )  # a Ray takes seconds to start
-        for name in (*RUNS, *DATA_RUNS)
+        pytest.param(name, marks=pytest.mark.full if _has_workers(name) else ())  # a Ray takes seconds to start
+        for name in RUNS
         if name != "ppo_cartpole"
     ],
     indirect=True,

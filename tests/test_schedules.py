@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import tyro
@@ -26,6 +26,13 @@ def test_golden_values() -> None:
     assert [at(Schedule(), n) for n in (0, 999, 2000)] == [1.0, 1.0, 1.0]
 
 
+def test_steps_hold_their_multiplier_until_the_next() -> None:
+    schedule = Schedule("steps", steps=((0.25, 0.5), (0.5, 2.0)))
+    assert [at(schedule, n) for n in (0, 249, 250, 499, 500, 1000, 3000)] == [1.0, 1.0, 0.5, 0.5, 2.0, 2.0, 2.0]
+    warm = Schedule("steps", warmup=0.5, steps=((0.25, 0.5), (0.75, 0.1)))
+    assert [at(warm, n) for n in (250, 500, 750)] == [0.5, 0.5, 0.1]
+
+
 def test_warm_up_rises_in_its_fraction_of_the_length_and_decay_takes_the_rest() -> None:
     schedule = Schedule("linear", warmup=0.2)
     assert [at(schedule, n) for n in (0, 50, 100, 200, 600, 1000)] == pytest.approx([0.0, 0.25, 0.5, 1.0, 0.5, 0.0])
@@ -45,11 +52,25 @@ def test_a_schedule_in_another_unit_than_the_budget_needs_its_length() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"final": -0.1}, {"final": math.nan}, {"warmup": 1.0}, {"warmup": -0.1}, {"over": 0}]
+    "wrong",
+    [
+        {"final": -0.1},
+        {"final": math.nan},
+        {"warmup": 1.0},
+        {"warmup": -0.1},
+        {"over": 0},
+        {"steps": ((0.5, 1.0),)},  # without the kind
+        {"steps": ((0.5, 1.0), (0.5, 2.0)), "kind": "steps"},
+        {"steps": ((0.5, 1.0), (0.2, 2.0)), "kind": "steps"},
+        {"steps": ((0.0, 1.0),), "kind": "steps"},
+        {"steps": ((0.5, -1.0),), "kind": "steps"},
+        {"steps": ((0.5, math.inf),), "kind": "steps"},
+        {"steps": (), "kind": "steps"},
+    ],
 )
-def test_impossible_values_are_named(wrong: dict[str, float]) -> None:
+def test_impossible_values_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=f"^{next(iter(wrong))} = "):
-        Schedule("linear", **wrong)  # type: ignore[arg-type]
+        Schedule(**{"kind": "linear", **wrong})
 
 
 def test_it_is_a_flat_option_group_on_the_command_line() -> None:

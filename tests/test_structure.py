@@ -36,12 +36,16 @@ EXPERIMENTS = {
     "digits_clustering",
     "digits_cnn",
     "digits_contrastive",
+    "digits_masked",
     "digits_rate_range",
     "dqn_cartpole",
+    "gpt_lora",
+    "gpt_stdlib",
     "her_reach",
     "impala_cartpole",
     "iql_pendulum",
     "iql_then_sac_pendulum",
+    "policy_distillation",
     "ppo_acrobot",
     "ppo_bipedal_walker",
     "ppo_cartpole",
@@ -131,14 +135,14 @@ def test_every_experiment_has_a_claim_and_the_common_options(name: str) -> None:
     assert len((module.__doc__ or "").splitlines()[0]) > 20
     config = module.Config()
     names = {field.name for field in fields(config)}
-    assert {"seed", "device", "evaluation", "checkpoint"} <= names
-    if "env" in names:
-        assert "agent" in names
-        assert "policy" in names or isinstance(config, SB3RunConfig)  # there the algorithm's arguments make the policy
+    assert {"seed", "device", "evaluation", "checkpoint", config.learner} <= names
+    if config.learner == "agent":
+        assert "env" in names
+        # Where another library learns, its algorithm's arguments make the policy.
+        assert "policy" in names or isinstance(config, SB3RunConfig)
         assert {"env_steps", "num_envs"} <= names or {"epochs", "dataset"} <= names
     else:
-        assert {"algorithm", "model", "epochs", "steps", "minibatch_size"} <= names
-        assert (config.epochs is None) != (config.steps is None)
+        assert {"epochs", "steps", "minibatch_size"} <= names
     assert is_dataclass(config.algorithm_config)
     assert config.seed == 1
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
@@ -179,6 +180,22 @@ class BreaksOnce(RandomWalk):
         raise AssertionError
 
 
+class SlowInOnePlace(RandomWalk):
+    """A walk that is slow in the first process that makes the file."""
+
+    pid = 0
+
+    def __init__(self, file: str) -> None:
+        with suppress(FileExistsError):
+            open(file, "x").close()
+            SlowInOnePlace.pid = os.getpid()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        if SlowInOnePlace.pid == os.getpid():
+            time.sleep(0.03)
+        return super().step(action)
+
+
 class Unseeded(Env):
     """Observes what no seed decides."""
 
@@ -256,7 +273,7 @@ def native_counting(num_envs: int, length: int = 5, max_episode_steps: int | Non
     return SyncVectorEnv([partial(make, index) for index in range(num_envs)])
 
 
-TOYS = (RandomWalk, Nested, Masked, Faulty, BreaksOnce, Unseeded, Pictureless, LoadedModules, Sentences, Pictures)
-for toy in TOYS:
+TOYS = (RandomWalk, Nested, Masked, Faulty, BreaksOnce, SlowInOnePlace, Unseeded, Pictureless, LoadedModules, Sentences)
+for toy in (*TOYS, Pictures):
     gym.register(f"{toy.__name__}-v0", f"tests.toy_envs:{toy.__name__}")
 gym.register("Counting-v0", "tests.toy_envs:Counting", vector_entry_point="tests.toy_envs:native_counting")

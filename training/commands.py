@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ import torch
 from training import interruption, learners
 from training.claims import Claim, describe, judge_seed
 from training.config import config_from_tree, parse_options
-from training.core import UserError
+from training.core import Unit, UserError
 from training.files import read_json, write_json
 from training.non_finite import NonFinite
 from training.rate_range import RateRangeOptions, read_curve, with_rate_range
@@ -26,8 +26,10 @@ from training.ray_learners import Work, launch
 from training.ray_session import WorkersFailedError
 from training.report_plots import draw_rates
 from training.run import Run
-from training.run_folder import read_result, read_settings
+from training.run_folder import find_checkpoint, read_settings
 
+BUDGETS: tuple[Unit, ...] = ("env_steps", "epochs")
+"""The fields of an experiment's config that may be its budget."""
 LoadExperiment = Callable[[str], ModuleType]
 
 
@@ -43,12 +45,10 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class ResumeOptions:
-    """How a run is continued."""
+    """Where a child is written."""
 
-    env_steps: int | None = None
-    """Extends a finished run to this budget, as a new run whose parent it is."""
-    epochs: int | None = None
-    """The same for a run that learns from a dataset."""
+    run_dir: str | None = None
+    """A new or empty folder; by default runs/<experiment>/<id>."""
 
 
 def train(name: str, module: ModuleType, argv: Sequence[str]) -> None:
@@ -88,7 +88,7 @@ def rates(name: str, module: ModuleType, argv: Sequence[str]) -> None:
 
 def _on_learners(config: Any, work: Work) -> None:
     """Works in this process, or in one for each of several learners."""
-    if config.learners == 1:
+    if getattr(config, "learners", 1) == 1:
         work(None)
         return
     gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
@@ -96,18 +96,15 @@ def _on_learners(config: Any, work: Work) -> None:
 
 
 def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
-    """Continues a run that was stopped, or extends a finished one."""
-    (options,) = parse_options(argv, ResumeOptions())
-    budgets = {unit: count for unit, count in asdict(options).items() if count is not None}
-    if len(budgets) > 1:
-        raise UserError("a run has one budget: extend it with --env-steps or with --epochs")
-    if budgets:
-        ((unit, count),) = budgets.items()
-        _extend(folder, load, unit, count)
-        return
+    """Continues a run that was stopped, or begins a child where it is: --env-steps M, or any option of its config."""
     settings = read_settings(folder)
     module = load(settings["experiment"])
     config = read_config(folder, settings, module)
+    options, changed = parse_options(argv, ResumeOptions(), config)
+    if argv:
+        _require_more(folder, changed)
+        _on_learners(changed, partial(_begin_child, folder, settings, module.__name__, changed, options))
+        return
     _on_learners(config, partial(_resume, folder, module.__name__, config))
 
 
@@ -128,34 +125,34 @@ def read_config(folder: Path, settings: Mapping[str, Any], module: ModuleType) -
     return config_from_tree(settings["config"], module.Config(), source=str(folder / "config.json"))
 
 
-def _extend(folder: Path, load: LoadExperiment, unit: str, count: int) -> None:
-    """Trains on from the last checkpoint of a finished run, in a folder of its own."""
-    settings = read_settings(folder)
-    module = load(settings["experiment"])
-    config = read_config(folder, settings, module)
-    if not hasattr(config, unit):
-        raise UserError(f"{settings['experiment']} has no budget of {unit} to extend")
-    result = read_result(folder)
-    if result.get("status") != "completed":
-        raise UserError(f"{folder} is not finished: resume it without --{unit.replace('_', '-')} first")
-    done = result["counters"][unit]
-    if count <= done:
-        raise UserError(f"{unit} = {count}: it takes more than the {done} that {folder} has done")
+def _require_more(folder: Path, config: Any) -> None:
+    """Raises UserError unless the run in the folder has a checkpoint and the config's budget goes on from there."""
     if not (folder / "checkpoints").is_dir():
         raise UserError(f"{folder} cannot be extended: it has no checkpoints of its own")
-    config = replace(config, **{unit: count})
-    _on_learners(config, partial(_train_on, folder, settings, module.__name__, config))
+    done = read_json(find_checkpoint(folder, "last") / "manifest.json")["counters"]
+    for unit in BUDGETS:
+        count = getattr(config, unit, None)
+        if count is not None and count <= done[unit]:
+            raise UserError(f"{unit} = {count}: it takes more than the {done[unit]} that {folder} has done")
 
 
-def _train_on(folder: Path, settings: dict[str, Any], module_name: str, config: Any, scratch: Path | None) -> None:
-    """A new run that begins with what the finished one in `folder` came to."""
+def _begin_child(
+    folder: Path,
+    settings: dict[str, Any],
+    module_name: str,
+    config: Any,
+    options: ResumeOptions,
+    scratch: Path | None,
+) -> None:
+    """A new run, with another config, that begins with what the one in `folder` came to."""
+    own = Path(options.run_dir) if options.run_dir else None
     module = import_module(module_name)
     with (
         interruption.catch(),
         Run.create(
             settings["experiment"],
             config,
-            folder=scratch,
+            folder=scratch or own,
             tracker=settings["tracker"] if scratch is None else "none",
             parent=str(folder),
             chosen=settings.get("chosen"),

@@ -41,7 +41,7 @@ def parse_options(argv: Sequence[str], *configs: Any) -> list[Any]:
     Raises:
         UserError: an option that no config has, or a value that its field does not take.
     """
-    types = [_field_types(config) for config in configs]
+    types = [field_types(config) for config in configs]
     known = {name: position for position, own in enumerate(types) for name in own}
     assert len(known) == sum(map(len, types)), "an option is in two configs"
     values: list[dict[str, Any]] = [{} for _ in configs]
@@ -55,15 +55,23 @@ def parse_options(argv: Sequence[str], *configs: Any) -> list[Any]:
     return [_with_values(config, changes) for config, changes in zip(configs, values, strict=True)]
 
 
+def changed_values(config: Any, default: Any) -> dict[str, Any]:
+    """The values of `config`, by dotted key, that are others than in `default`."""
+    values = {name: attrgetter(name)(config) for name in field_types(default)}
+    return {name: value for name, value in values.items() if value != attrgetter(name)(default)}
+
+
 def changed_options(config: Any, default: Any) -> list[str]:
     """The options by which `parse_options` makes `config` of `default`."""
-    options = []
-    for name in _field_types(default):
-        value = attrgetter(name)(config)
-        if value != attrgetter(name)(default):
-            word = value if isinstance(value, str) else json.dumps(value, default=asdict)
-            options.append(f"{_spelled(name)}={word}")
-    return options
+    return as_options(changed_values(config, default))
+
+
+def as_options(values: Mapping[str, Any]) -> list[str]:
+    """The options that give a config these values by dotted key."""
+    return [
+        f"{_spelled(name)}={value if isinstance(value, str) else json.dumps(value, default=asdict)}"
+        for name, value in values.items()
+    ]
 
 
 def config_to_tree(config: Any) -> dict[str, Any]:
@@ -121,14 +129,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"there are {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}"
 
 
-def _field_types(config: Any, prefix: str = "") -> dict[str, Any]:
+def field_types(config: Any, prefix: str = "") -> dict[str, Any]:
     """The type of every value in the config by its dotted key; a nested dataclass gives its own keys."""
     hints = get_type_hints(type(config))
     types: dict[str, Any] = {}
     for field in fields(config):
         value = getattr(config, field.name)
         if is_dataclass(value):
-            types |= _field_types(value, f"{prefix}{field.name}.")
+            types |= field_types(value, f"{prefix}{field.name}.")
         else:
             types[prefix + field.name] = hints[field.name]
     return types
@@ -185,13 +193,13 @@ def _grouped(argv: Sequence[str]) -> Iterable[tuple[str, list[str]]]:
 
 def _read_tokens(name: str, kind: Any, tokens: list[str]) -> Any:
     """The value that a field gets from its tokens: JSON, or plain words (`adam`, `True`), or a number such as `1e6`."""
-    several = any(get_origin(member) in (tuple, list) for member in _members(kind))
-    if bool in _members(kind) and not tokens:
+    several = any(get_origin(member) in (tuple, list) for member in members(kind))
+    if bool in members(kind) and not tokens:
         return True
     if not tokens or (len(tokens) > 1 and not several):
         takes = "one or more values, or '[]' for none" if several else "one value"
         raise UserError(f"{_spelled(name)} is given {' '.join(tokens) or 'nothing'}: it takes {takes}")
-    if type(None) in _members(kind) and tokens[0].lower() in ("none", "null"):
+    if type(None) in members(kind) and tokens[0].lower() in ("none", "null"):
         return None
     one_by_one = several and not tokens[0].startswith("[")
     text = f"[{','.join(tokens)}]" if one_by_one else tokens[0]
@@ -226,19 +234,19 @@ def _strict(adapter: TypeAdapter[Any], text: str) -> Any:
 def _complaint(name: str, kind: Any, error: ValidationError) -> str:
     """One line for pydantic's error: the key, the value and what the key takes."""
     details = error.errors()
-    alternatives = len([member for member in _members(kind) if member is not type(None)]) > 1
+    alternatives = len([member for member in members(kind) if member is not type(None)]) > 1
     place = () if alternatives else details[0]["loc"]
     key = name + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     if details[0]["type"] == "unexpected_keyword_argument":
         return f"unknown key {key}"
     told = details if alternatives else details[:1]
     takes = [re.sub("^Input should be |, (unable to|got) .*", "", detail["msg"]) for detail in told]
-    if type(None) in _members(kind):
+    if type(None) in members(kind):
         takes.append("none")
     return f"{key} = {details[0]['input']!r}: it takes {' or '.join(dict.fromkeys(takes))}"
 
 
-def _members(kind: Any) -> tuple[Any, ...]:
+def members(kind: Any) -> tuple[Any, ...]:
     """The members of a union; any other type is its own only member."""
     return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
@@ -272,7 +280,7 @@ def _help_registry() -> ConstructorRegistry:
 
     @registry.primitive_rule
     def json_field(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-        parts = [*_members(info.type), *get_args(info.type)]
+        parts = [*members(info.type), *get_args(info.type)]
         if not any(get_origin(part) is dict or is_dataclass(part) for part in parts) or is_dataclass(info.type):
             return None
         return PrimitiveConstructorSpec(

@@ -81,6 +81,17 @@ def choose_compile(run: Run, asked: bool | Literal["auto"], *, possible: bool, g
     return chosen
 
 
+def choose_precision(
+    run: Run, asked: Literal["auto", "float32", "bf16"], device: torch.device
+) -> Literal["float32", "bf16"]:
+    """Of the forward pass; `auto` takes bf16 where the device multiplies in it, instead of only imitating it."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return run.choose("precision", lambda: ("bf16" if native else "float32") if asked == "auto" else asked)
+
+
 def _missing_for_compiling() -> str | None:
     """What the compiler for CPUs (TorchInductor) does not find here."""
     compiler = os.environ.get("CXX", "g++" if sys.platform == "linux" else "clang++")

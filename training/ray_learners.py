@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from training import learners
 from training.ray_session import connected
@@ -25,17 +27,23 @@ def launch(work: Work, count: int, *, address: str | None, gpu: bool) -> None:
 
     What the first of them raises is raised here. Raises RuntimeError where another one fails or Ray does.
     """
-    with connected(address, cpus=count, shows_output=True):
+    with connected(address, cpus=count):
         from ray.train import RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
         from ray.train.torch import TorchConfig, TorchTrainer
 
         logging.getLogger("ray.train").setLevel(logging.ERROR)
+        os.environ["RAY_TRAIN_ENABLE_PRINT_PATCH"] = "0"  # it would print what they print once more
         # On a cluster all machines must see the run folder, and this is beside it.
         shared = Path("runs").resolve() if address else Path(tempfile.gettempdir())
-        with tempfile.TemporaryDirectory(prefix="learners-", dir=shared if shared.exists() else None) as storage:
+        shared.mkdir(exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix=".learners-", dir=shared) as storage,
+            _shown(Path(storage, "out"), sys.stdout),
+            _shown(Path(storage, "err"), sys.stderr),
+        ):
             trainer = TorchTrainer(
                 _learner,
-                train_loop_config={"work": work, "cwd": str(Path.cwd())},
+                train_loop_config={"work": work, "cwd": str(Path.cwd()), "storage": storage},
                 torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpu else "gloo"),
                 scaling_config=ScalingConfig(num_workers=count, use_gpu=gpu),
                 run_config=RunConfig(storage_path=storage),
@@ -49,17 +57,39 @@ def launch(work: Work, count: int, *, address: str | None, gpu: bool) -> None:
                 raise RuntimeError(f"Ray Train: {error}") from error
 
 
+@contextmanager
+def _shown(file: Path, stream: TextIO) -> Iterator[None]:
+    """Inside, what is written to the file is seen on the stream."""
+    file.touch()
+    ended = threading.Event()
+
+    def show() -> None:
+        with file.open(encoding="utf-8") as written:
+            while not ended.wait(0.2):
+                stream.write(written.read())
+                stream.flush()
+            stream.write(written.read())
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def _learner(config: dict[str, Any]) -> None:
     """Runs in each process, once they know each other."""
     os.chdir(config["cwd"])  # Ray begins elsewhere
     work: Work = config["work"]
-    if learners.leads():
-        work(None)
-        return
+    names = ("out", "err") if learners.leads() else ("nowhere", "nowhere")
+    storage = Path(config["storage"])
     with (
         tempfile.TemporaryDirectory(prefix="learner-") as scratch,
-        Path(os.devnull).open("w") as nowhere,
-        redirect_stdout(nowhere),
-        redirect_stderr(nowhere),
+        (storage / names[0]).open("a", buffering=1) as out,
+        (storage / names[1]).open("a", buffering=1) as err,
+        redirect_stdout(out),
+        redirect_stderr(err),
     ):
-        work(Path(scratch, "run"))
+        work(None if learners.leads() else Path(scratch, "run"))

@@ -25,13 +25,12 @@ class WorkersFailedError(RuntimeError):
 
 
 @contextmanager
-def connected(address: str | None, *, cpus: int, shows_output: bool = False) -> Iterator[None]:
+def connected(address: str | None, *, cpus: int) -> Iterator[None]:
     """Inside, `ray` is connected: to the cluster at `address`, or to a local one with so many CPUs.
 
     Without an address it is the cluster at RAY_ADDRESS, which is set inside a Ray job, if there is one. A cluster is
     sent this working directory, unless the job has brought it along. A process that is connected already keeps its
-    connection. Ctrl-C and termination reach who handled them before. With `shows_output` what its processes print is
-    seen here. Raises UserError where no cluster answers.
+    connection. Ctrl-C and termination reach who handled them before. Raises UserError where no cluster answers.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
@@ -44,7 +43,7 @@ def connected(address: str | None, *, cpus: int, shows_output: bool = False) -> 
     _require_answer(address)
     with _same_signal_handlers():
         try:
-            ray.init(address, log_to_driver=shows_output, logging_level=logging.ERROR, **_options(address, cpus))
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **_options(address, cpus))
         except (ConnectionError, RuntimeError, ValueError) as error:
             if address == "local":
                 raise

@@ -31,14 +31,14 @@ class TransformerConfig:
     width: int = 128
     layers: int = 3
     heads: int = 1
+    causal: bool = True
+    """Each token sees itself and those before it; otherwise it sees all."""
     norm: Literal["layer", "rms"] = "layer"
     """RMSNorm: Zhang and Sennrich 2019."""
     mlp: Literal["relu", "gelu", "swiglu"] = "relu"
     """SwiGLU (Shazeer 2020) has two thirds of the hidden units, and so as many weights as the others."""
     position: Literal["none", "rotary"] = "none"
     """none: whoever embeds the tokens tells them where they are."""
-    causal: bool = True
-    """Each token sees itself and those before it; otherwise it sees all."""
 
     def __post_init__(self) -> None:
         require(self.layers >= 1, "layers", self.layers, "at least 1")
@@ -77,7 +77,7 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config, rng) for _ in range(config.layers))
         self.norm = _norm(config)
         self.rotary = Rotary(config.width // config.heads) if config.position == "rotary" else None
-        self._checkpoints, self._causal = checkpoint_activations, config.causal
+        self._causal, self._checkpoints = config.causal, checkpoint_activations
 
     def forward(self, tokens: Tensor, *, mask: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         """Of tokens that follow those in `cache`, which it extends.
@@ -125,9 +125,10 @@ class Block(nn.Module):
     ) -> Tensor:
         batch, length, width = tokens.shape
         projected = self.attend(self.norm_before_attention(tokens)).view(batch, length, 3, self.heads, -1)
-        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)
+        parts = projected.permute(2, 0, 3, 1, 4)
+        query, key, value = parts.unbind(0)
         if turns is not None:
-            query, key = rotated(query, turns), rotated(key, turns)
+            query, key = rotated(parts[:2], turns).unbind(0)
         if cache is not None:
             key, value = cache.extended(layer, key, value)
         seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from training import interruption
+from training import child, interruption
 from training.claims import Claim, Verdict, judge, scores_by_seed
 from training.config import changed_options, config_hash, parse_options
 from training.core import UserError, require
@@ -95,7 +95,7 @@ def verify(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
     with making(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with interruption.catch():
-        if not _train_all([task for group in tasks.values() for task in group], package, options.jobs):
+        if not train_all([task for group in tasks.values() for task in group], package, options.jobs):
             return False
     asked = ["verify", name, "--seeds", str(options.seeds), *changed_options(config, module.Config())]
     report = _report(module.CLAIMS, tasks, command=shlex.join(["python", "-m", "experiments", *asked]))
@@ -135,7 +135,7 @@ def _judged(claim: Claim, name: str, results: Mapping[str, Mapping[int, Mapping[
     return judge(claim, scores_by_seed(claim, results[name]), baseline)
 
 
-def _train_all(tasks: Sequence[Task], package: str, jobs: int) -> bool:
+def train_all(tasks: Sequence[Task], package: str, jobs: int) -> bool:
     """Trains what is not finished, `jobs` at a time; says what fails and returns whether nothing did."""
     waiting = [(task, *found) for task in tasks if (found := _next_command(task, package))]
     complete = True
@@ -154,7 +154,7 @@ def _train_all(tasks: Sequence[Task], package: str, jobs: int) -> bool:
 
 def _next_command(task: Task, package: str) -> tuple[str, list[str]] | None:
     """What finishes the seed's run, as a verb and a command; None when it is. A run of something else is set aside."""
-    program = [sys.executable, "-m", package]
+    program = child.command(package)
     train = [*program, "train", task.experiment, "--seed", str(task.seed), "--tracker", "none"]
     train += ["--run-dir", str(task.folder), *task.options]
     if not task.folder.exists():

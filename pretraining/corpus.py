@@ -14,17 +14,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
 
+from pretraining.sources import missing_told, read_text
 from training.core import UserError, require
-from training.extras import from_extra
+from training.dataset import Dataset
 from training.files import sha256, sync
 from training.seeding import generator
+from training.splits import Splits
 
 Tokens = NDArray[np.int32]
 END = "<|endoftext|>"
 BYTES = 256
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -66,28 +68,16 @@ def find_files(config: CorpusConfig) -> list[Path]:
     return list({sha256(path): path for path in reversed(files)}.values())[::-1]
 
 
-def read_text(path: Path) -> str:
-    """A text file's content. Raises UserError, naming it, when it is empty or no UTF-8 text."""
-    content = path.read_bytes()
-    if not content.strip():
-        raise UserError(f"{path} is empty: a corpus takes text files")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no UTF-8 text (byte {error.start}): a corpus takes text files") from None
-    if "\0" in text:
-        raise UserError(f"{path} is a binary file (byte {content.index(0)} is 0): a corpus takes text files")
-    return text
-
-
 def split_files(files: Sequence[Path], held_out: float, seed: int) -> dict[str, list[Path]]:
     """Train, validation and test, each file in one of them. Raises UserError when there are fewer than three files."""
     count = max(1, round(held_out * len(files)))
     if len(files) < 2 * count + 1:
-        raise UserError(f"the corpus has {len(files)} files: it takes at least 3, one for each of {', '.join(SPLITS)}")
+        raise UserError(
+            f"the corpus has {len(files)} files: it takes at least 3, one for each of {', '.join(Splits._fields)}"
+        )
     order = torch.randperm(len(files), generator=generator(seed, "split")).tolist()
     parts = order[2 * count :], order[:count], order[count : 2 * count]
-    return {name: [files[index] for index in sorted(part)] for name, part in zip(SPLITS, parts, strict=True)}
+    return {name: [files[index] for index in sorted(part)] for name, part in zip(Splits._fields, parts, strict=True)}
 
 
 class Tokenizer:
@@ -96,14 +86,15 @@ class Tokenizer:
     Made of the JSON that `to_json` gives; `size` tokens, of which `end` is between documents and stands for no text.
     """
 
-    def __init__(self, json: str) -> None:
+    def __init__(self, json: str, end: str = END) -> None:
         self._tokenizer = _library().Tokenizer.from_str(json)
         self._tokenizer.encode_special_tokens = True  # an end token that is spelled out in a text is text
         self.size: int = self._tokenizer.get_vocab_size()
-        end = self._tokenizer.token_to_id(END)
-        if end is None:
-            raise UserError(f"the tokenizer has no token {END!r}")
-        self.end: int = end
+        number = self._tokenizer.token_to_id(end)
+        if number is None:
+            raise UserError(f"the tokenizer has no token {end!r}")
+        self.end: int = number
+        self.end_text = end
 
     @classmethod
     def trained(cls, texts: Iterable[str], size: int) -> Tokenizer:
@@ -121,7 +112,7 @@ class Tokenizer:
         return cls(tokenizer.to_str())
 
     def encode(self, text: str) -> list[int]:
-        tokens: list[int] = self._tokenizer.encode(text).ids
+        tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -157,6 +148,17 @@ class TokenizedCorpus:
 
     tokenizer: Tokenizer
     splits: Mapping[str, Tokens]
+    source: str
+
+    def rows(self, context: int) -> Splits:
+        """`tokens` [S, context + 1] of every split, see `sequences`."""
+        space = spaces.Box(0, self.tokenizer.size - 1, (context + 1,), np.int32)
+        return Splits(
+            *(
+                Dataset({"tokens": sequences(self.splits[name], context)}, {"tokens": space}, self.source)
+                for name in Splits._fields
+            )
+        )
 
 
 def tokenize_corpus(
@@ -172,7 +174,7 @@ def tokenize_corpus(
         tokenizer: one that is there already, in place of a new one.
     """
     saved = folder / "tokenizer.json"  # written last
-    paths = {name: folder / f"{name}.int32" for name in SPLITS}
+    paths = {name: folder / f"{name}.int32" for name in Splits._fields}
     if not saved.exists():
         folder.mkdir(exist_ok=True)
         files = split_files(find_files(config), config.held_out, seed)
@@ -183,8 +185,10 @@ def tokenize_corpus(
         unfinished.write_text(tokenizer.to_json(), encoding="utf-8")
         sync(unfinished)
         os.replace(unfinished, saved)
-    tokenizer = Tokenizer(saved.read_text(encoding="utf-8"))
-    return TokenizedCorpus(tokenizer, {name: read_packed(path) for name, path in paths.items()})
+    end = tokenizer.end_text if tokenizer else END
+    tokenizer = Tokenizer(saved.read_text(encoding="utf-8"), end)
+    arrays = {name: read_packed(path) for name, path in paths.items()}
+    return TokenizedCorpus(tokenizer, arrays, config.folder or "Python's standard library")
 
 
 def sequences(tokens: Tokens, context: int) -> Tokens:
@@ -200,4 +204,6 @@ def sequences(tokens: Tokens, context: int) -> Tokens:
 def _library() -> Any:
     # Its threads would not survive a fork, and texts of a few megabytes do not need them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    return from_extra("tokenizers", "language")
+    with missing_told("language"):
+        import tokenizers
+    return tokenizers

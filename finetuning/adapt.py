@@ -1,0 +1,89 @@
+"""A pretrained language model, ours or Hugging Face's, goes on to learn from another corpus.
+
+All of it, or what the optimizer's rules leave (finetuning/rules.py), or adapters alone (finetuning/lora.py); held to
+where it was by an anchor (L2-SP), or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from finetuning import hugging_face, lora
+from finetuning.hugging_face import HuggingFaceModel
+from finetuning.lora import LoRAConfig
+from finetuning.rules import LORA_RULES
+from pretraining import language_model, next_token
+from pretraining.corpus import TokenizedCorpus, tokenize_corpus
+from pretraining.language_model import LanguageModel, load_weights
+from pretraining.next_token import NextToken, NextTokenRunConfig
+from training.anchor import Anchor
+from training.checkpoint import read_state
+from training.config import config_from_tree, config_to_tree
+from training.core import require
+from training.run import Run
+from training.run_folder import find_checkpoint
+from training.seeding import generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptConfig(NextTokenRunConfig):
+    """From what to learn, and how. Of `model` only the context is used: the shape is that of the pretrained one."""
+
+    lora: LoRAConfig | None = None
+    """Train adapters alone; None: what the optimizer's rules say."""
+    anchor: float = 0.0
+    """The weight of a penalty on the distance to the pretrained weights; 0: none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.anchor >= 0.0, "anchor", self.anchor, "a number of at least 0")
+        takes = "0 with lora: the pretrained weights do not move"
+        require(self.lora is None or self.anchor == 0.0, "anchor", self.anchor, takes)
+        alone = self.lora is None or not self.algorithm.optimizer.rules
+        require(alone, "algorithm.optimizer.rules", self.algorithm.optimizer.rules, "() with lora, which sets them")
+
+
+def train(
+    config: AdaptConfig,
+    run: Run,
+    model: LanguageModel | HuggingFaceModel,
+    *,
+    measure: Callable[[NextToken, TokenizedCorpus], Mapping[str, float]] | None = None,
+) -> None:
+    """One run, with the tokenizer of the model, which it changes. `measure` says what else the result holds."""
+    corpus = tokenize_corpus(config.corpus, run.folder / "tokens", config.seed, model.tokenizer.size, model.tokenizer)
+    anchor = Anchor(dict(model.named_parameters()), config.anchor) if config.anchor else None
+    own = config.algorithm
+    if config.lora is not None:
+        add_adapters(model, config.lora, config.seed)
+        own = replace(own, optimizer=replace(own.optimizer, rules=LORA_RULES))
+    next_token.train_model(
+        replace(config, lora=None, algorithm=own), run, model, corpus, anchor=anchor, measure=measure
+    )
+
+
+def add_adapters(model: LanguageModel | HuggingFaceModel, config: LoRAConfig, seed: int) -> None:
+    """Puts adapters into the model, which are saved with it."""
+    lora.inject(model, config, generator(seed, "lora"))
+    model.lora = config_to_tree(config)
+
+
+def load_adapted(run: str | Path, which: Literal["best", "last"] = "last") -> LanguageModel | HuggingFaceModel:
+    """The model of a run of `train`, its adapters merged into its weights.
+
+    Raises UserError when the folder is not a run or holds no checkpoint.
+    """
+    algorithm = read_state(find_checkpoint(Path(run), which), "algorithm")
+    saved = algorithm["model"]
+    kind = hugging_face if saved["kind"] == "HuggingFaceModel" else language_model
+    model: LanguageModel | HuggingFaceModel = kind.build(saved)
+    if saved["lora"] is not None:
+        add_adapters(model, config_from_tree(saved["lora"], LoRAConfig(), source="the saved model"), seed=0)
+    load_weights(model, algorithm)
+    if saved["lora"] is not None:
+        lora.merge(model)
+        model.lora = None
+    return model

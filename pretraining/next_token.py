@@ -1,0 +1,188 @@
+"""Pretraining of a language model: make each token of a text likelier after those before it.
+
+The optimizer's numbers are GPT-3's (Brown et al. 2020, https://arxiv.org/abs/2005.14165, appendix B), but for the
+learning rate, which suits models of a few million parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.nn import functional as F  # noqa: N812
+
+from pretraining import data_run
+from pretraining.corpus import CorpusConfig, TokenizedCorpus, Tokenizer, tokenize_corpus
+from pretraining.data_run import DataRunConfig, HeldOutConfig, Part
+from pretraining.kneser_ney import KneserNey
+from pretraining.language_model import LanguageModel, LanguageModelConfig
+from training.anchor import Anchor
+from training.checkpoint import CheckpointConfig
+from training.core import Batch, Budget, Counters, Every, State, require
+from training.execution import choose_device, choose_precision
+from training.metrics import Mean, Metrics
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.run import Run
+from training.schedules import Schedule
+from training.seeding import generator
+
+
+class NextTokenModel(Protocol):
+    """Any module from tokens [B, L] to logits [B, L, V], ours or another library's."""
+
+    tokenizer: Tokenizer
+
+    def __call__(self, tokens: Tensor) -> Tensor: ...
+
+    def named_parameters(self) -> Iterable[tuple[str, Parameter]]: ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> object: ...
+
+    def save(self) -> State:
+        """Its `weights`, and what else makes it again."""
+        ...
+
+
+@dataclass(frozen=True)
+class NextTokenConfig:
+    """The numbers of pretraining."""
+
+    optimizer: OptimizerConfig = OptimizerConfig(
+        kind="adamw",
+        learning_rate=3e-3,
+        betas=(0.9, 0.95),
+        weight_decay=0.1,
+        max_grad_norm=1.0,
+        schedule=Schedule("cosine", final=0.1, warmup=0.05),
+    )
+
+
+class NextToken:
+    """Learns from rows of tokens [B, context + 1], each of which is predicted from those before it."""
+
+    score = "log_prob_nats"
+
+    def __init__(
+        self, model: NextTokenModel, config: NextTokenConfig, *, until: Budget, anchor: Anchor | None = None
+    ) -> None:
+        self.model, self._anchor = model, anchor
+        parameters = dict(model.named_parameters())
+        self._optimizer = Optimizer(parameters, config.optimizer, until=until)
+        self._device = next(iter(parameters.values())).device
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        return self._optimizer.step(self._loss, {"tokens": batch["tokens"].to(self._device)}, now), {}
+
+    def _loss(self, batch: Batch) -> Loss:
+        loss = next_token_loss(self.model, batch)
+        return loss if self._anchor is None else self._anchor.added_to(loss)
+
+    @torch.no_grad()
+    def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:
+        """Of every token, in float32: loss, its negative, perplexity, and how often the likeliest token is right."""
+        loss, right, count = 0.0, 0, 0
+        with self._optimizer.averaged():
+            for batch in batches:
+                tokens = batch["tokens"].to(self._device).long()
+                logits = self.model(tokens[:, :-1])
+                loss += float(cross_entropy(logits, tokens))
+                right += int((logits.argmax(-1) == tokens[:, 1:]).sum())
+                count += tokens[:, 1:].numel()
+        return {
+            "loss_nats": loss / count,
+            "log_prob_nats": -loss / count,
+            "perplexity": math.exp(min(loss / count, 700.0)),
+            "accuracy": right / count,
+        }
+
+    def state_dict(self) -> State:
+        return {"model": self.model.save(), "optimizer": self._optimizer.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.model.load_state_dict(state["model"]["weights"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+def next_token_loss(model: NextTokenModel, batch: Batch) -> Loss:
+    """The cross entropy of the tokens [B, L + 1] but the first of each row."""
+    tokens = batch["tokens"].long()
+    total = cross_entropy(model(tokens[:, :-1]), tokens)
+    count = tokens[:, 1:].numel()
+    return Loss(total, count, {"learner/loss_nats": Mean(total.detach() / count, count)})
+
+
+def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
+    """The sum over the tokens [B, L + 1] but the first of each row, by logits [B, L, V]."""
+    return F.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten(), reduction="sum")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextTokenRunConfig(DataRunConfig):
+    """What to read, with what model. `minibatch_size` counts rows of `model.context` tokens."""
+
+    corpus: CorpusConfig = CorpusConfig()
+    model: LanguageModelConfig = LanguageModelConfig()
+    algorithm: NextTokenConfig = NextTokenConfig()
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """Of the forward pass in training; auto: bf16 where the device has it."""
+    minibatch_size: int = 16
+    evaluation: HeldOutConfig = HeldOutConfig(every=Every(200, "updates"), minibatch_size=32)
+    log_every: Every = Every(20, "updates")
+    checkpoint: CheckpointConfig = CheckpointConfig(every=Every(200, "updates"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        takes = "False with model.checkpoint_activations: what is computed again cannot be compiled"
+        require(self.compile is not True or not self.model.checkpoint_activations, "compile", self.compile, takes)
+
+
+def train(
+    config: NextTokenRunConfig,
+    run: Run,
+    *,
+    measure: Callable[[NextToken, TokenizedCorpus], Mapping[str, float]] | None = None,
+) -> None:
+    """One run of pretraining, from nothing. `measure` says what else the result holds."""
+    if config.model.checkpoint_activations:
+        config = replace(config, compile=False)
+    shape = config.model
+    corpus = tokenize_corpus(config.corpus, run.folder / "tokens", config.seed, shape.vocabulary)
+    model = LanguageModel(shape, corpus.tokenizer, generator(config.seed, "weights"))
+    train_model(config, run, model, corpus, measure=measure)
+
+
+def train_model(
+    config: NextTokenRunConfig,
+    run: Run,
+    model: Any,
+    corpus: TokenizedCorpus,
+    *,
+    anchor: Anchor | None = None,
+    measure: Callable[[NextToken, TokenizedCorpus], Mapping[str, float]] | None = None,
+) -> None:
+    """The same with a `NextTokenModel` that is there already, held by an anchor or not."""
+    precision = choose_precision(run, config.precision, choose_device(run, config.device))
+    own = config.algorithm
+    config = replace(config, algorithm=replace(own, optimizer=replace(own.optimizer, precision=precision)))
+
+    def make_algorithm(model: Any, own: NextTokenConfig, until: Budget) -> NextToken:
+        return NextToken(model, own, until=until, anchor=anchor)
+
+    more = None if measure is None else lambda algorithm, _: measure(algorithm, corpus)
+    data_run.train(config, run, corpus.rows(config.model.context), model, make_algorithm, measure=more)
+
+
+def kneser_ney_loss(corpus: TokenizedCorpus, context: int) -> float:
+    """The loss of the 5-gram model in nats, on the tokens of the test split that a language model is measured on."""
+    size, end = corpus.tokenizer.size, corpus.tokenizer.end
+    model = KneserNey(corpus.splits["train"], size=size, end=end)
+    test = corpus.splits["test"]
+    measured = (len(test) - 1) // context * context
+    return -float(np.mean(model.log_prob(test)[:measured]))

@@ -1,0 +1,164 @@
+"""`submit`: this working tree as a Ray job on any cluster, its log here while it runs, its run folder here afterwards.
+
+The job outlives this process: the same command finds it again by the record beside the run folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from training.config import changed_options, parse_options
+from training.core import UserError
+from training.files import read_json, write_json
+from training.provenance import ROOT
+from training.ray_job import Job
+from training.ray_session import EXCLUDED
+from training.ray_versions import versions
+from training.run_folder import making
+from training.storage import Storage
+
+LOOK_EVERY_S = 1.0
+ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+
+
+@dataclass(frozen=True)
+class SubmitOptions:
+    """Where the job runs and where its run folder goes."""
+
+    address: str = "http://127.0.0.1:8265"
+    """Of the cluster's dashboard, which takes the jobs."""
+    storage: str | None = None
+    """What this machine and the cluster both reach, such as file:///shared/runs or s3://bucket/runs; by default
+    runs/storage here, for a cluster on this machine."""
+    run_dir: str | None = None
+    """Where the run folder is brought; by default runs/<experiment>/<id>. With that of an earlier call, its job is
+    followed again, or begun again where it was when it has failed."""
+    versions: Literal["same", "any"] = "same"
+    """Whether Python and all packages must have the versions that they have here."""
+
+
+def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *, package: str) -> int:
+    """Trains an experiment on a Ray cluster and brings its run folder back.
+
+    Ctrl-C only ends the watching. Returns the exit code of the job.
+
+    Raises:
+        UserError: a wrong option, no cluster at the address, a storage that cannot be used, or another job's record.
+    """
+    module = load(name)
+    options, config = parse_options(argv, SubmitOptions(), module.Config())
+    if find_spec("aiohttp") is None:
+        raise UserError("submit needs the extra `cluster`: install it with pip install -e '.[cluster]'")
+    folder = Path(options.run_dir or Path("runs", name, _identity(config.seed)))
+    record = folder.with_name(folder.name + ".job.json")
+    job = Job(
+        package=package,
+        experiment=name,
+        options=tuple(changed_options(config, module.Config())),
+        storage=f"{_storage(options)}/{name}/{folder.name}",
+        versions=versions() if options.versions == "same" else {},
+    )
+    Storage(job.storage)  # complains before anything is sent
+    client = _client(options.address)
+    submitted = read_json(record)
+    if submitted and submitted["options"] != list(job.options):
+        raise UserError(f"{record} is of a job with other options: take another --run-dir")
+    if not submitted and folder.exists() and any(folder.iterdir()):
+        raise UserError(f"run folder taken: {folder}; a new run takes a new or an empty folder")
+    if not submitted or _status(client, submitted["id"]) in (None, "FAILED", "STOPPED"):
+        submitted = {"id": f"{name}-{secrets.token_hex(4)}", "address": options.address, "options": list(job.options)}
+        with making(folder):
+            record.parent.mkdir(parents=True, exist_ok=True)
+        client.submit_job(
+            entrypoint=shlex.join(["python", "-m", "training.ray_job", job.to_json()]),
+            submission_id=submitted["id"],
+            runtime_env={"working_dir": str(ROOT), "excludes": EXCLUDED},
+        )
+        write_json(record, submitted)
+    again = shlex.join(["python", "-m", "experiments", "submit", name, *_with_run_dir(argv, options, folder)])
+    print(f"job {submitted['id']}; follow it again with: {again}", file=sys.stderr)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_follow(client, submitted["id"]))
+    status = _status(client, submitted["id"])
+    if status not in ENDED:
+        print(f"the job goes on; end it with: ray job stop {submitted['id']}", file=sys.stderr)
+        return 130
+    fetched = Storage(job.storage).fetch(folder)
+    if fetched:
+        print(f"run: {folder}")
+    if status == "SUCCEEDED":
+        return 0
+    return int(client.get_job_info(submitted["id"]).driver_exit_code or 1)
+
+
+def _identity(seed: int) -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed{seed}-{secrets.token_hex(2)}"
+
+
+def _storage(options: SubmitOptions) -> str:
+    if options.storage is not None:
+        return options.storage.rstrip("/")
+    if urlsplit(options.address).hostname not in ("127.0.0.1", "localhost", "::1"):
+        takes = "a place that this machine and the cluster both reach, such as s3://bucket/runs"
+        raise UserError(f"storage = None: for {options.address} it takes {takes}")
+    return Path("runs", "storage").resolve().as_uri()
+
+
+def _with_run_dir(argv: Sequence[str], options: SubmitOptions, folder: Path) -> list[str]:
+    return list(argv) if options.run_dir else [*argv, "--run-dir", str(folder)]
+
+
+def _client(address: str) -> Any:
+    """Ray's client of the jobs of a cluster; with its token where there is one. Raises UserError when none answers."""
+    if urlsplit(address).scheme not in ("http", "https"):
+        raise UserError(f"address = {address!r}: it takes that of a Ray dashboard, such as http://127.0.0.1:8265")
+    if Path.home().joinpath(".ray", "auth_token").exists() or "RAY_AUTH_TOKEN" in os.environ:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # ray reads it once, when it is imported
+    from ray.job_submission import JobSubmissionClient
+
+    # They name every file that is not sent, and every connection.
+    for part in ("ray._private.runtime_env", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
+        logging.getLogger(part).setLevel(logging.ERROR)
+    try:
+        return JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError) as error:
+        why = str(error).strip().splitlines()[0]
+        raise UserError(f"address = {address!r}: no Ray cluster takes jobs there ({why})") from None
+
+
+def _status(client: Any, job_id: str) -> str | None:
+    """None: the cluster does not know the job, as after it was started anew."""
+    try:
+        return str(client.get_job_status(job_id).value)
+    except RuntimeError:
+        return None
+
+
+async def _follow(client: Any, job_id: str) -> None:
+    """Prints the log of the job as it grows, until the job ends; a connection that breaks is made again."""
+    shown = 0
+    while True:
+        seen = 0
+        with suppress(RuntimeError, OSError):
+            async for text in client.tail_job_logs(job_id):
+                fresh = text[max(0, shown - seen) :]
+                seen += len(text)
+                shown = max(shown, seen)
+                print(fresh, end="", flush=True)
+        if _status(client, job_id) in (*ENDED, None):
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
