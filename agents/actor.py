@@ -15,7 +15,8 @@ from agents.heads import LOG_STD_RANGE, MASKED_LOGIT, Categorical, SquashedGauss
 from agents.policy import Acting, Mode, NetworkPolicy, is_float_box
 from envs.vector import Arrays
 from training.core import Batch, UserError, require
-from training.networks import MLP, Encoder, NetworkConfig, linear
+from training.initialization import linear
+from training.networks import MLP, Encoder, NetworkConfig
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ usage: python -m experiments COMMAND
 
   list                 what there is to run
   train NAME           train one seed; options change the config: --seed 2 --agent.horizon 64
+  rates NAME           try a range of learning rates in one short run of what learns from data, and suggest one
   resume RUN           continue a run that was stopped; --env-steps M extends a finished one
   evaluate RUN         measure a run's policy
   record RUN           play episodes with a run's policy into a dataset: --episodes 500 --dataset robots/walk-v0
@@ -45,6 +46,7 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
     commands: dict[str, Callable[[Sequence[str], str], int]] = {
         "list": _list,
         "train": _train,
+        "rates": _rates,
         "resume": _resume,
         "evaluate": _evaluate,
         "record": _record,
@@ -149,6 +151,17 @@ def _train(argv: Sequence[str], package: str) -> int:
     if _wants_help(argv):
         return _help(f"train {name}", module.__doc__, TrainOptions(), module.Config())
     train(name, module, argv[1:])
+    return 0
+
+
+def _rates(argv: Sequence[str], package: str) -> int:
+    from training.commands import TrainOptions, rates
+    from training.rate_range import RateRangeOptions
+
+    if _wants_help(argv):
+        return _help("rates NAME", rates.__doc__, TrainOptions(), RateRangeOptions())
+    name = _first(argv, "rates", "NAME")
+    rates(name, _load(name, package), argv[1:])
     return 0
 
 

@@ -132,7 +132,8 @@ def train(
         run: its folder.
         splits: the data.
         network: with its weights drawn and its preprocessing fitted.
-        make_algorithm: for the network on its device and the algorithm's config, in which it stands whether to compile.
+        make_algorithm: for the network on its device, the algorithm's config, in which it stands whether to compile,
+            and the budget in updates.
         make_stream: of the training split; by default shuffled minibatches.
         measure: what else the result says, by the algorithm and what it measured.
 
@@ -144,7 +145,8 @@ def train(
     until, rows = config.until, len(splits.train)
     gradient_steps = config.steps or until.count * -(-rows // config.minibatch_size)
     own = choose_execution(config, run, network, gradient_steps, min(rows, config.minibatch_size))
-    algorithm = make_algorithm(network, own, until)
+    # A schedule that counts updates moves inside of an epoch too.
+    algorithm = make_algorithm(network, own, Budget(gradient_steps, "updates"))
     stream = (
         make_stream(splits.train) if make_stream else Shuffled(splits.train, config.minibatch_size, seed=config.seed)
     )

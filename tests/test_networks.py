@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 
+from training.convolutions import CNN
 from training.core import UserError
-from training.networks import CNN, MLP, Encoder, NetworkConfig, Normalizer, linear
+from training.initialization import linear
+from training.networks import MLP, Encoder, NetworkConfig, Normalizer
 
 CONFIG = NetworkConfig()
 

@@ -25,10 +25,17 @@ EXPERIMENTS = {
     "bandit_bernoulli_ucb1",
     "bc_pendulum",
     "bc_then_ppo_lunar_lander",
+    "breast_cancer_mlp",
     "c51_cartpole",
     "cql_pendulum",
     "ddpg_pendulum",
     "decision_transformer_pendulum",
+    "diabetes_regression",
+    "digits_autoencoder",
+    "digits_clustering",
+    "digits_cnn",
+    "digits_contrastive",
+    "digits_rate_range",
     "dqn_cartpole",
     "gpt_lora",
     "gpt_stdlib",
@@ -44,6 +51,7 @@ EXPERIMENTS = {
     "ppo_lunar_lander",
     "ppo_mountain_car",
     "ppo_pendulum",
+    "pretrained_encoder_ppo",
     "qr_dqn_cartpole",
     "rainbow_cartpole",
     "record_pendulum",
@@ -61,6 +69,7 @@ EXPERIMENTS = {
     "td3_bc_pendulum",
     "td3_half_cheetah",
     "td3_pendulum",
+    "text_classification",
     "tqc_pendulum",
 }
 
@@ -98,10 +107,13 @@ def test_wandb_ray_minari_and_pickle_stay_where_they_belong() -> None:
         assert not libraries & {"pickle", "cloudpickle", "joblib", "shelve", "marshal", "dill"}, path
 
 
-@pytest.mark.parametrize("module", ["experiments.ppo_cartpole", "experiments.bc_pendulum", "envs.making"])
+@pytest.mark.parametrize(
+    "module", ["experiments.ppo_cartpole", "experiments.bc_pendulum", "experiments.digits_clustering", "envs.making"]
+)
 def test_importing_loads_nothing_that_is_not_needed_yet(module: str) -> None:
     heavy = (
-        "{'wandb', 'ray', 'minari', 'h5py', 'stable_baselines3', 'matplotlib', 'mujoco', 'Box2D', 'scipy', 'pandas'}"
+        "{'wandb', 'ray', 'minari', 'h5py', 'stable_baselines3', 'matplotlib', 'mujoco', 'Box2D', 'scipy', 'pandas',"
+        " 'sklearn', 'pyarrow', 'umap', 'datasets'}"
     )
     torch = "" if module.startswith("experiments") else " | {'torch'}"
     code = f"import sys, {module}; print(sorted(({heavy}{torch}) & set(sys.modules)))"
@@ -120,14 +132,15 @@ def test_every_experiment_has_a_claim_and_the_common_options(name: str) -> None:
     assert len((module.__doc__ or "").splitlines()[0]) > 20
     config = module.Config()
     names = {field.name for field in fields(config)}
-    assert {"seed", "device", "evaluation", "checkpoint", config.learner} <= names
-    if config.learner == "agent":
-        assert "env" in names
+    assert {"seed", "device", "evaluation", "checkpoint"} <= names
+    if "env" in names:
+        assert "agent" in names
         # Where another library learns, its algorithm's arguments make the policy.
         assert "policy" in names or isinstance(config, SB3RunConfig)
         assert {"env_steps", "num_envs"} <= names or {"epochs", "dataset"} <= names
     else:
-        assert {"epochs", "steps", "minibatch_size"} <= names
+        assert {"algorithm", "model", "epochs", "steps", "minibatch_size"} <= names
+        assert (config.epochs is None) != (config.steps is None)
     assert is_dataclass(config.algorithm_config)
     assert config.seed == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -13,7 +14,10 @@ from training import interruption
 from training.claims import Claim, describe, judge_seed
 from training.config import config_from_tree, parse_options
 from training.core import UserError
+from training.files import write_json
 from training.non_finite import NonFinite
+from training.rate_range import RateRangeOptions, read_curve, with_rate_range
+from training.report_plots import draw_rates
 from training.run import Run
 from training.run_folder import read_result, read_settings
 
@@ -49,6 +53,22 @@ def train(name: str, module: ModuleType, argv: Sequence[str]) -> None:
         Run.create(name, config, folder=folder, tracker=options.tracker, claims=module.CLAIMS) as run,
     ):
         _run_experiment(run, module, config)
+
+
+def rates(name: str, module: ModuleType, argv: Sequence[str]) -> None:
+    """Tries a range of learning rates in one short run of an experiment that learns from data, and suggests one."""
+    options, tested, config = parse_options(argv, TrainOptions(), RateRangeOptions(), module.Config())
+    folder = Path(options.run_dir) if options.run_dir else None
+    with (
+        interruption.catch(),
+        Run.create(name, with_rate_range(config, tested), folder=folder, tracker=options.tracker) as run,
+    ):
+        module.train(with_rate_range(config, tested), run)
+    curve = read_curve(run.folder)
+    write_json(run.folder / "learning_rates.json", {**curve._asdict(), "suggested": curve.suggested})
+    if find_spec("matplotlib"):
+        draw_rates(curve, run.folder / "learning_rates.svg")
+    print(f"suggested learning rate: {curve.suggested:.2g}; the curve is in {run.folder}/learning_rates.*")
 
 
 def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:

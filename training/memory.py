@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.random import fork_rng
 
-from training.networks import initialize_orthogonal
+from training.initialization import initialize_orthogonal
 
 CellName = Literal["lstm", "gru"]
 

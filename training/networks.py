@@ -16,17 +16,12 @@ from gymnasium import spaces
 from gymnasium.spaces import Space
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from torch.random import fork_rng
 
+from training.convolutions import CNN, ResidualCNN, to_float
 from training.core import UserError, require
+from training.initialization import linear
 
 _ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
-
-# Convolutions as (channels, kernel, stride), then the features of the linear layer after them.
-_CNNS = {
-    "nature": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), 512),  # Mnih et al. 2015, Methods; images from 36 x 36
-    "small": (((16, 3, 1), (32, 3, 2)), 128),  # for grids and thumbnails, from 5 x 5
-}
 
 
 @dataclass(frozen=True)
@@ -37,34 +32,14 @@ class NetworkConfig:
     activation: Literal["tanh", "relu", "silu", "gelu"] = "tanh"
     layer_norm: bool = False
     """Before every activation of a perceptron."""
-    cnn: Literal["nature", "small"] = "nature"
+    cnn: Literal["nature", "small", "residual"] = "nature"
+    channels: tuple[int, ...] = (16, 32, 32)
+    """Of cnn = 'residual', which halves the image for each of them."""
 
     def __post_init__(self) -> None:
         require(all(width >= 1 for width in self.hidden), "hidden", self.hidden, "widths of at least 1")
-
-
-def linear(inputs: int, outputs: int, *, gain: float, generator: Generator) -> nn.Linear:
-    """A linear layer, orthogonal with `gain`, its bias zero."""
-    with fork_rng(devices=[]):  # the layer's own initialization draws from the global generator
-        layer = nn.Linear(inputs, outputs)
-    _initialize(layer, gain, generator)
-    return layer
-
-
-def _initialize(layer: nn.Linear | nn.Conv2d, gain: float, generator: Generator) -> None:
-    initialize_orthogonal(layer.weight, gain, generator)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-
-
-def initialize_orthogonal(weight: Tensor, gain: float, generator: Generator) -> None:
-    """Makes a weight an orthogonal matrix times `gain`; the dimensions after the first count as one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the last bits of an orthogonal matrix depend on how many make it
-    try:
-        nn.init.orthogonal_(weight, gain, generator)
-    finally:
-        torch.set_num_threads(threads)
+        positive = bool(self.channels) and all(channels >= 1 for channels in self.channels)
+        require(positive, "channels", self.channels, "one and more, each at least 1")
 
 
 class MLP(nn.Sequential):
@@ -204,41 +179,6 @@ class EnsembleMLP(nn.Module):
         return values
 
 
-class CNN(nn.Module):
-    """Convolutions over an image [..., *shape] -> [..., out_features], with ReLU; uint8 is scaled by 1/255.
-
-    `shape` is [H, W], [H, W, C], [C, H, W], or a stack of those [K, ...]; the channels are the smaller of the first
-    and last of the image's three sizes, the last when they are equal. Stacked frames become channels. Orthogonal with
-    gain sqrt(2). Raises UserError when the image is too small for the kernels.
-    """
-
-    def __init__(self, shape: tuple[int, ...], config: NetworkConfig, generator: Generator) -> None:
-        super().__init__()
-        self.shape = shape
-        self._channels_last = len(shape) >= 3 and shape[-1] <= shape[-3]
-        convolutions, self.out_features = _CNNS[config.cnn]
-        channels, height, width = _channels_first(torch.empty(1, *shape, device="meta"), self._channels_last).shape[1:]
-        layers: list[nn.Module] = []
-        for filters, kernel, stride in convolutions:
-            height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
-            if min(height, width) < 1:
-                hint = "cnn = 'small' takes 5 x 5 and more" if config.cnn == "nature" else "flatten it to a vector"
-                raise UserError(f"network.cnn = {config.cnn!r}: an image of shape {list(shape)} is too small; {hint}")
-            with fork_rng(devices=[]):
-                convolution = nn.Conv2d(channels, filters, kernel, stride)
-            _initialize(convolution, math.sqrt(2.0), generator)
-            layers += [convolution, nn.ReLU()]
-            channels = filters
-        flat = linear(channels * height * width, self.out_features, gain=math.sqrt(2.0), generator=generator)
-        self.layers = nn.Sequential(*layers, nn.Flatten(), flat, nn.ReLU())
-
-    def forward(self, image: Tensor) -> Tensor:
-        leading = image.shape[: image.dim() - len(self.shape)]
-        images = _channels_first(image.reshape(-1, *self.shape), self._channels_last)
-        features: Tensor = self.layers(_to_float(images))
-        return features.reshape(*leading, self.out_features)
-
-
 def _called(module: nn.Module, values: Tensor) -> Tensor:
     """`module(values)`, without the search for hooks that it does not have: that costs more than a small layer."""
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
@@ -248,20 +188,6 @@ def _called(module: nn.Module, values: Tensor) -> Tensor:
         return F.linear(values, module.weight, module.bias)
     result: Tensor = module.forward(values)
     return result
-
-
-def _channels_first(images: Tensor, channels_last: bool) -> Tensor:
-    """[B, *shape] -> [B, channels, height, width]."""
-    if images.dim() == 3:
-        return images.unsqueeze(1)
-    if channels_last:
-        images = images.movedim(-1, -3)
-    return images.reshape(images.shape[0], -1, *images.shape[-2:])
-
-
-def _to_float(values: Tensor) -> Tensor:
-    """float32; itself where it is that already."""
-    return values.float() / 255.0 if values.dtype == torch.uint8 else values.float()
 
 
 class Encoder(nn.Module):
@@ -295,9 +221,9 @@ class Flat(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         if len(self.shape) == 1:
-            return _to_float(values)
+            return to_float(values)
         leading = values.shape[: values.dim() - len(self.shape)]
-        return _to_float(values.reshape(*leading, self.out_features))
+        return to_float(values.reshape(*leading, self.out_features))
 
 
 class OneHot(nn.Module):
@@ -318,10 +244,12 @@ class OneHot(nn.Module):
         return torch.zeros(*leading, self.out_features, device=values.device).scatter_(-1, columns, 1.0)
 
 
-def _encoder(key: str, space: Space[object], config: NetworkConfig, generator: Generator) -> CNN | Flat | OneHot:
+def _encoder(
+    key: str, space: Space[object], config: NetworkConfig, generator: Generator
+) -> CNN | ResidualCNN | Flat | OneHot:
     if isinstance(space, spaces.Box):
         if space.dtype == np.uint8 and 2 <= len(space.shape) <= 4:
-            return CNN(space.shape, config, generator)
+            return (ResidualCNN if config.cnn == "residual" else CNN)(space.shape, config, generator)
         return Flat(space.shape)
     if isinstance(space, spaces.MultiBinary):
         return Flat(space.shape)
@@ -335,16 +263,17 @@ def _encoder(key: str, space: Space[object], config: NetworkConfig, generator: G
 class Normalizer(nn.Module):
     """Shifts and scales [..., *shape] by the mean and variance of everything it was updated with, clipped to +-10.
 
-    Before the first update it changes nothing. Only `update` moves the statistics; they are float64 buffers, so that
-    they are saved with the network.
+    Before the first update it changes nothing. `epsilon` is added to the variance. Only `update` moves the statistics;
+    they are float64 buffers, so that they are saved with the network.
     """
 
     mean: Tensor
     variance: Tensor
     count: Tensor
 
-    def __init__(self, *shape: int) -> None:
+    def __init__(self, *shape: int, epsilon: float = 1e-8) -> None:
         super().__init__()
+        self._epsilon = epsilon
         self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("variance", torch.ones(shape, dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
@@ -364,5 +293,5 @@ class Normalizer(nn.Module):
         self.count.copy_(count)
 
     def forward(self, values: Tensor) -> Tensor:
-        normalized = (values.double() - self.mean) * torch.rsqrt(self.variance + 1e-8)
+        normalized = (values.double() - self.mean) * torch.rsqrt(self.variance + self._epsilon)
         return torch.where(self.count > 0, normalized.clamp(-10.0, 10.0), values).float()

@@ -38,7 +38,7 @@ class Preprocessing(nn.Module):
         shapes = {key: space.shape or () for key, space in inputs.items() if _is_float(space)}
         self.medians = nn.ModuleDict({key: Median(shape) for key, shape in shapes.items() if config.impute_median})
         self.normalizers = nn.ModuleDict(
-            {key: Normalizer(*shape) for key, shape in shapes.items() if config.standardize}
+            {key: Normalizer(*shape, epsilon=0.0) for key, shape in shapes.items() if config.standardize}
         )
 
     def fit(self, data: Dataset) -> None:

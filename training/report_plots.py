@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from training.core import UserError
+from training.rate_range import RateCurve
 
 COLUMNS = 3
 RATIO_TICKS = (1, 2, 3, 5, 10, 20)
@@ -58,6 +59,17 @@ def draw_ratios(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
         panel.invert_yaxis()
         panel.margins(x=0.12)
         figure.supxlabel("times as fast as the peer; red: the floor, pale: the aim", fontsize=9)
+
+
+def draw_rates(curve: RateCurve, path: Path) -> None:
+    """The loss over the learning rate, with the suggested one."""
+    with _figure((4.5, 3.0), path) as figure:
+        panel = figure.subplots()
+        panel.plot(curve.rates, curve.losses, color=INK, linewidth=1.6)
+        panel.axvline(curve.suggested, color=TARGET, linewidth=0.9, linestyle="--")
+        panel.set_xscale("log")
+        panel.set_xlabel("learning rate; dashed: suggested")
+        panel.set_ylabel("loss")
 
 
 @contextmanager

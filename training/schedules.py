@@ -13,10 +13,12 @@ from training.core import Budget, Counters, Unit, UserError, require
 class Schedule:
     """A multiplier of a rate: it rises from 0 to 1 while warming up, then falls to `final`, then stays there.
 
-    `constant` stays at 1 and does not use `final`. A resumed run needs nothing restored: the counters are enough.
+    `constant` stays at 1 and does not use `final`; `exponential` changes by the same factor all the time, and may rise.
+    `one_cycle` (Smith 2018, https://arxiv.org/abs/1803.09820) rises from 1/25 in its warm-up and then falls, both along
+    a cosine. A resumed run needs nothing restored: the counters are enough.
     """
 
-    kind: Literal["constant", "linear", "cosine"] = "constant"
+    kind: Literal["constant", "linear", "cosine", "exponential", "one_cycle"] = "constant"
     final: float = 0.0
     """The multiplier at the end."""
     warmup: float = 0.0
@@ -30,6 +32,10 @@ class Schedule:
         require(0.0 <= self.final < math.inf, "final", self.final, "a finite number of at least 0")
         require(0.0 <= self.warmup < 1.0, "warmup", self.warmup, "a fraction in [0, 1)")
         require(self.over is None or self.over >= 1, "over", self.over, "at least 1, or None")
+        cycles = self.kind != "one_cycle" or self.warmup > 0
+        require(cycles, "warmup", self.warmup, "a fraction above 0 for one_cycle, such as 0.3")
+        grows = self.kind != "exponential" or self.final > 0
+        require(grows, "final", self.final, "a number above 0 for exponential")
 
     def multiplier(self, now: Counters, until: Budget) -> float:
         """The multiplier at `now` in a run with the budget `until`.
@@ -43,10 +49,17 @@ class Schedule:
             )
         spent = min(1.0, now.count(unit) / (self.over or until.count))
         if spent < self.warmup:
-            return spent / self.warmup
+            risen = spent / self.warmup
+            return _along_cosine(1 / 25, 1.0, risen) if self.kind == "one_cycle" else risen
         if self.kind == "constant":
             return 1.0
         decayed = (spent - self.warmup) / (1.0 - self.warmup)
         if self.kind == "linear":
             return 1.0 + (self.final - 1.0) * decayed
-        return self.final + (1.0 - self.final) * 0.5 * (1.0 + math.cos(math.pi * decayed))
+        if self.kind == "exponential":
+            return float(self.final**decayed)
+        return _along_cosine(1.0, self.final, decayed)
+
+
+def _along_cosine(begin: float, end: float, part: float) -> float:
+    return end + (begin - end) * 0.5 * (1.0 + math.cos(math.pi * part))

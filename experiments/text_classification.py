@@ -1,0 +1,87 @@
+"""A transformer tells from 64 words of Python which library they are of: files of the packages that are installed."""
+
+from __future__ import annotations
+
+import sysconfig
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from pretraining import supervised
+from pretraining.linear import Arrays, compared, logistic_regression
+from pretraining.predictor import PredictorConfig
+from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
+from pretraining.text import labelled_snippets
+from training.claims import Claim
+from training.dataset import Dataset
+from training.networks import NetworkConfig
+from training.optimizer_config import OptimizerConfig
+from training.run import Run
+from training.schedules import Schedule
+from training.splits import SplitConfig, Splits, split
+from training.transformer import TransformerConfig
+
+LIBRARIES = ("numpy", "scipy", "sklearn", "pandas", "torch")
+WORDS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(SupervisedRunConfig):
+    """One block of attention over hashed words. A file is on one side of the split, and so is a text that two share."""
+
+    files: int = 120
+    """Of each library, evenly spread over its sorted files."""
+    split: SplitConfig = SplitConfig("grouped", leaks="drop")
+    epochs: int | None = 8
+    patience: int | None = 2
+    model: PredictorConfig = PredictorConfig(
+        network=NetworkConfig(hidden=(), activation="relu"),
+        transformer=TransformerConfig(width=64, layers=1, heads=4, causal=False),
+    )
+    algorithm: SupervisedConfig = SupervisedConfig(
+        optimizer=OptimizerConfig("adamw", learning_rate=2e-3, schedule=Schedule("linear"), weight_decay=0.05)
+    )
+
+
+CLAIMS = (
+    Claim("test/accuracy", ">=", 0.6, at="best"),
+    Claim("over_tf_idf/accuracy", ">=", 0.0, margin=-0.05, at="best"),
+)
+
+
+def python_files(library: str, count: int) -> list[Path]:
+    """Of a package, or with "stdlib" of Python itself; tests are of another style and left out."""
+    spec = None if library == "stdlib" else find_spec(library)
+    places = (spec and spec.submodule_search_locations) or [sysconfig.get_path("stdlib")]
+    root = Path(places[0])
+    left_out = {"test", "tests", "testing", "site-packages", "dist-packages", "_vendor", "idlelib", "lib2to3"}
+    files = [file for file in sorted(root.rglob("*.py")) if not left_out & {*file.relative_to(root).parts}]
+    files = [file for file in files if file.stat().st_size > 2_000]
+    return [files[i] for i in np.unique(np.linspace(0, len(files) - 1, count).astype(int))]
+
+
+def tf_idf(splits: Splits) -> dict[str, float]:
+    """Logistic regression on words and pairs of words, weighted by how rare they are (scikit-learn)."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    def texts(part: Dataset) -> list[str]:
+        return [" ".join(map(str, row)) for row in part.array("input")]
+
+    words = {"tokenizer": str.split, "token_pattern": None, "ngram_range": (1, 2)}
+    vectorizer = TfidfVectorizer(**words, min_df=2, sublinear_tf=True)
+    train = vectorizer.fit_transform(texts(splits.train))
+    rest = [vectorizer.transform(texts(part)) for part in splits[1:]]
+    targets = [part.array("target") for part in splits]
+    parts = [Arrays(inputs, target) for inputs, target in zip((train, *rest), targets, strict=True)]
+    return logistic_regression(parts, score="accuracy", scale=False, strengths=(1.0, 10.0, 100.0))
+
+
+def train(config: Config, run: Run) -> None:
+    """`supervised.train` makes the network; `training.fit` is the loop."""
+    files = {library: python_files(library, config.files) for library in ("stdlib", *LIBRARIES)}
+    data = labelled_snippets(files, words=WORDS, per_file=8, buckets=8192, source="installed Python files")
+    splits = split(data, config.split, seed=config.seed)
+    linear = tf_idf(splits)
+    supervised.train(config, run, splits, measure=lambda _, found: compared(found, linear, "tf_idf"))

@@ -1,0 +1,157 @@
+"""Autoencoder: press the inputs through a narrow code and bring them back (Hinton and Salakhutdinov 2006, "Reducing the
+dimensionality of data with neural networks").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from gymnasium import Space
+from torch import Generator, Tensor
+
+from pretraining import data_run
+from pretraining.augmentation import AugmentationConfig, augment_images
+from pretraining.data_run import DataRunConfig, Part
+from pretraining.flat_inputs import explained, flat, flat_size
+from pretraining.model import Model
+from training.core import Batch, Budget, Counters, State, require
+from training.metrics import Mean, Metrics
+from training.networks import MLP, Encoder, NetworkConfig
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.parts import Parts, load_states, states_of
+from training.preprocessing import Preprocessing, PreprocessingConfig, check_numbers
+from training.run import Run
+from training.seeding import generator
+from training.splits import Splits
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """The shape of an autoencoder."""
+
+    network: NetworkConfig = NetworkConfig(hidden=(256, 128), activation="relu", cnn="small")
+    """From the inputs to the code; the way back has the same layers in reverse."""
+    flat: bool = True
+    """See images as rows of pixels instead of through convolutions."""
+    code: int = 10
+    """Numbers of the code."""
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+
+    def __post_init__(self) -> None:
+        require(self.code >= 1, "code", self.code, "at least 1")
+
+
+class Autoencoder(Model):
+    """Inputs [B, ...] -> code [B, code] -> the inputs as rows of numbers [B, F], see `flat`.
+
+    `per_code` is how many numbers the encoder gives for each number of the code.
+    """
+
+    per_code = 1
+
+    def __init__(
+        self, inputs: Mapping[str, Space[Any]], target: Space[Any] | None, config: AutoencoderConfig, rng: Generator
+    ) -> None:
+        super().__init__(inputs, target, config)
+        size = flat_size(inputs)
+        self.preprocessing = Preprocessing(inputs, config.preprocessing)
+        self.encoder = None if config.flat else Encoder(inputs, config.network, rng)
+        seen = size if self.encoder is None else self.encoder.out_features
+        self.to_code = MLP(seen, config.network, rng, outputs=self.per_code * config.code)
+        back = replace(config.network, hidden=config.network.hidden[::-1])
+        self.from_code = MLP(config.code, back, rng, outputs=size)
+
+    def original(self, batch: Batch) -> Tensor:
+        """What is to be reconstructed [B, F]."""
+        return flat(self.preprocessing(batch), self.inputs)
+
+    def encoded(self, batch: Batch) -> Tensor:
+        """[B, per_code * code]"""
+        seen = self.preprocessing(batch)
+        features = flat(seen, self.inputs) if self.encoder is None else self.encoder(seen)
+        encoded: Tensor = self.to_code(features)
+        return encoded
+
+    def features(self, batch: Batch) -> Tensor:
+        """The code [B, code], which is what others learn from."""
+        return self.encoded(batch)[:, : self.config.code]
+
+    def forward(self, batch: Batch) -> Tensor:
+        reconstruction: Tensor = self.from_code(self.features(batch))
+        return reconstruction
+
+
+@dataclass(frozen=True)
+class AutoencodingConfig:
+    """How an autoencoder learns."""
+
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """Of images; what is reconstructed is the changed image."""
+    optimizer: OptimizerConfig = OptimizerConfig("adamw", learning_rate=1e-3)
+
+
+class Autoencoding:
+    """Learns from samples [B, ...]: makes the reconstruction like the input, by the squared error."""
+
+    score = "r2"
+
+    def __init__(self, model: Autoencoder, config: AutoencodingConfig, *, until: Budget, seed: int) -> None:
+        self.model, self._config = model, config
+        self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
+        self._device = next(model.parameters()).device
+        self._rng = generator(seed, "augmentation")
+        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        batch = {key: value.to(self._device) for key, value in batch.items()}
+        batch = augment_images(batch, self.model.inputs, self._config.augmentation, self._rng)
+        return self._optimizer.step(self._loss, batch, now), {}
+
+    def _loss(self, batch: Batch) -> Loss:
+        return reconstruction_loss(self.model(batch), self.model.original(batch))
+
+    @torch.no_grad()
+    def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:
+        found = []
+        with self._optimizer.averaged():
+            for batch in batches:
+                seen = {key: value.to(self._device) for key, value in batch.items()}
+                found.append((self.model.original(seen).cpu(), self.model(seen).cpu()))
+        return {"r2": explained(*(torch.cat(rows) for rows in zip(*found, strict=True)))}
+
+    def state_dict(self) -> State:
+        return {"model": self.model.save(), **states_of(self._parts)}
+
+    def load_state_dict(self, state: State) -> None:
+        self.model.load_state_dict(state["model"]["weights"])
+        load_states(self._parts, state)
+
+
+def reconstruction_loss(reconstruction: Tensor, original: Tensor) -> Loss:
+    """The squared error of [B, F], summed over the numbers of each sample."""
+    errors = (reconstruction.float() - original).square().sum(1)
+    return Loss(errors.sum(), len(errors), {"learner/squared_error": Mean(errors.detach().mean(), len(errors))})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderRunConfig(DataRunConfig):
+    """How an autoencoder is trained."""
+
+    algorithm: AutoencodingConfig = AutoencodingConfig()
+    model: AutoencoderConfig = AutoencoderConfig()
+
+
+def train(config: AutoencoderRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:
+    """One run; `measure` as in `data_run.train`."""
+    check_numbers(splits, config.model.preprocessing)
+    model = Autoencoder(splits.train.inputs, None, config.model, generator(config.seed, "weights"))
+    model.preprocessing.fit(splits.train)
+
+    def make_algorithm(model: Autoencoder, own: AutoencodingConfig, until: Budget) -> Autoencoding:
+        return Autoencoding(model, own, until=until, seed=config.seed)
+
+    data_run.train(config, run, splits, model, make_algorithm, measure=measure)

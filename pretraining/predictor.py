@@ -1,0 +1,103 @@
+"""The network of supervised learning: preprocessing, an encoder of the inputs, a head that says classes or numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import Space, spaces
+from torch import Generator, Tensor
+
+from pretraining.model import Model
+from training.core import Batch, UserError, require
+from training.dataset import Dataset
+from training.networks import MLP, Encoder, NetworkConfig, Normalizer
+from training.preprocessing import Preprocessing, PreprocessingConfig
+from training.sequence_encoder import SequenceEncoder
+from training.transformer import TransformerConfig
+
+
+@dataclass(frozen=True)
+class PredictorConfig:
+    """The shape of a predictor."""
+
+    network: NetworkConfig = NetworkConfig(hidden=(64, 64), activation="relu")
+    """Encodes each input; its perceptron is the head."""
+    transformer: TransformerConfig | None = None
+    """Encodes the one input, an image or a sequence, instead of what `network` says of images."""
+    patch: int = 2
+    """Pixels of a side of the transformer's patches."""
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+
+    def __post_init__(self) -> None:
+        require(self.patch >= 1, "patch", self.patch, "at least 1")
+
+
+class Predictor(Model):
+    """Inputs [B, ...] -> logits [B, classes] for a Discrete target, or standardized numbers [B, *shape] for a Box.
+
+    `temperature` divides the logits where probabilities are asked for.
+    """
+
+    temperature: Tensor
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Space[Any]],
+        target: Space[Any],
+        config: PredictorConfig,
+        rng: Generator,
+    ) -> None:
+        super().__init__(inputs, target, config)
+        self.classes = int(target.n) if isinstance(target, spaces.Discrete) else 0
+        self.shape = () if self.classes else target.shape or ()
+        self.preprocessing = Preprocessing(inputs, config.preprocessing)
+        self.encoder: Encoder | SequenceEncoder
+        if config.transformer is None:
+            self.encoder = Encoder(inputs, config.network, rng)
+        elif list(inputs) == ["input"]:
+            self.encoder = SequenceEncoder(inputs["input"], config.transformer, rng, patch=config.patch)
+        else:
+            raise UserError(f"transformer: it takes one input, here there are {', '.join(inputs)}")
+        outputs = self.classes or int(np.prod(self.shape))
+        self.head = MLP(self.encoder.out_features, config.network, rng, outputs=outputs, gain=0.01)
+        self.target_scale = Normalizer(*self.shape, epsilon=0.0)
+        self.register_buffer("temperature", torch.ones(()))
+
+    def fit_preprocessing(self, data: Dataset) -> None:
+        """Takes the statistics of the training split. Raises UserError for a column that says nothing."""
+        self.preprocessing.fit(data)
+        if not self.classes:
+            self.target_scale.update(torch.from_numpy(data.array("target")))
+            if bool((self.target_scale.variance == 0).any()):
+                raise UserError(
+                    f"{data.source}: the target is constant in the training split: nothing is to be learned"
+                )
+
+    def features(self, batch: Batch) -> Tensor:
+        """What the encoder makes of the inputs [B, features]."""
+        seen = self.preprocessing(batch)
+        features: Tensor = self.encoder(seen if isinstance(self.encoder, Encoder) else seen["input"])
+        return features
+
+    def forward(self, batch: Batch) -> Tensor:
+        outputs: Tensor = self.head(self.features(batch))
+        return outputs if self.classes else outputs.reshape(-1, *self.shape)
+
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> Tensor:
+        """Probabilities [B, classes], or numbers [B, *shape] in the target's own unit."""
+        outputs = self(batch).float()
+        if self.classes:
+            return torch.softmax(outputs / self.temperature, -1)
+        scale = self.target_scale
+        numbers: Tensor = outputs.double() * scale.variance.sqrt() + scale.mean
+        return numbers.float()
+
+    def standardized(self, target: Tensor) -> Tensor:
+        """What the outputs are to be for numbers in the target's own unit."""
+        scale = self.target_scale
+        return ((target.double() - scale.mean) * torch.rsqrt(scale.variance)).float()

@@ -1,0 +1,166 @@
+"""Supervised learning: say the class or the number that the data say.
+
+Classes by cross-entropy, with the label smoothing of Szegedy et al. 2016 (https://arxiv.org/abs/1512.00567, section 7);
+numbers by the squared error of standardized targets. Probabilities are calibrated by a temperature on the validation
+split (training/calibration.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from pretraining import data_run
+from pretraining.augmentation import AugmentationConfig, augment_images
+from pretraining.data_run import DataRunConfig, Part
+from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.sources import missing_told
+from training.calibration import best_temperature, calibration_error
+from training.core import Batch, Budget, Counters, State, require
+from training.metrics import Mean, Metrics
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+from training.parts import Parts, load_states, states_of
+from training.preprocessing import check_numbers
+from training.run import Run
+from training.seeding import generator
+from training.splits import Splits
+
+
+@dataclass(frozen=True)
+class SupervisedConfig:
+    """Supervised learning's numbers."""
+
+    label_smoothing: float = 0.0
+    """Of classes: the part of the target that all of them share."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """Of images, anew each time they are learned from."""
+    optimizer: OptimizerConfig = OptimizerConfig("adamw", learning_rate=1e-3)
+
+    def __post_init__(self) -> None:
+        require(0.0 <= self.label_smoothing < 1.0, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
+
+
+class Supervised:
+    """Learns from samples [B, ...]: makes the network say their `target`."""
+
+    def __init__(self, model: Predictor, config: SupervisedConfig, *, until: Budget, seed: int) -> None:
+        self.model, self._config = model, config
+        self.score = "log_likelihood" if model.classes else "r2"
+        self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
+        self._rng = generator(seed, "augmentation")
+        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        device = self.model.temperature.device
+        batch = {key: value.to(device) for key, value in batch.items()}
+        batch = augment_images(batch, self.model.inputs, self._config.augmentation, self._rng)
+        return self._optimizer.step(self._loss, batch, now), {}
+
+    def _loss(self, batch: Batch) -> Loss:
+        if self.model.classes:
+            return class_loss(self.model(batch), batch["target"], self._config.label_smoothing)
+        return number_loss(self.model(batch), self.model.standardized(batch["target"]))
+
+    @torch.no_grad()
+    def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:
+        outputs, targets = [], []
+        with self._optimizer.averaged():
+            for batch in batches:
+                seen = {key: value.to(self.model.temperature.device) for key, value in batch.items()}
+                outputs.append((self.model(seen) if self.model.classes else self.model.predict(seen)).float().cpu())
+                targets.append(batch["target"])
+        said, target = torch.cat(outputs), torch.cat(targets)
+        if not self.model.classes:
+            return number_measures(said.numpy(), target.numpy())
+        if part == "validation":
+            self.model.temperature.fill_(best_temperature(said, target))
+        return class_measures(said, target, float(self.model.temperature))
+
+    def state_dict(self) -> State:
+        return {"model": self.model.save(), **states_of(self._parts)}
+
+    def load_state_dict(self, state: State) -> None:
+        self.model.load_state_dict(state["model"]["weights"])
+        load_states(self._parts, state)
+
+
+def class_loss(logits: Tensor, target: Tensor, label_smoothing: float) -> Loss:
+    """The cross-entropy of logits [B, classes] and the classes [B]."""
+    losses = F.cross_entropy(logits.float(), target, label_smoothing=label_smoothing, reduction="none")
+    right = (logits.detach().argmax(-1) == target).float().mean()
+    return Loss(losses.sum(), len(target), {"learner/accuracy": Mean(right, len(target))})
+
+
+def number_loss(outputs: Tensor, target: Tensor) -> Loss:
+    """The squared error of [B, ...], a mean over the numbers of each sample."""
+    errors = (
+        (outputs.float() - target).square().flatten(1).mean(1) if outputs.dim() > 1 else (outputs - target).square()
+    )
+    return Loss(errors.sum(), len(target), {"learner/squared_error": Mean(errors.detach().mean(), len(target))})
+
+
+def class_measures(logits: Tensor, target: Tensor, temperature: float) -> dict[str, float]:
+    """Of logits [S, classes] and classes [S]; probabilities are those at the temperature, but for `*_uncalibrated`."""
+    with missing_told():
+        from sklearn import metrics
+    raw, probabilities = (torch.softmax(logits.double() / t, -1).numpy() for t in (1.0, temperature))
+    truth, said = target.numpy(), logits.argmax(-1).numpy()
+    labels = np.arange(logits.shape[1])
+    measured = {
+        "accuracy": metrics.accuracy_score(truth, said),
+        "f1_macro": metrics.f1_score(truth, said, average="macro", labels=labels, zero_division=0.0),
+        "log_likelihood": -metrics.log_loss(truth, probabilities, labels=labels),
+        "log_likelihood_uncalibrated": -metrics.log_loss(truth, raw, labels=labels),
+        "calibration_error": calibration_error(probabilities, truth),
+        "calibration_error_uncalibrated": calibration_error(raw, truth),
+        "temperature": temperature,
+    }
+    if len(labels) == 2 and len(np.unique(truth)) == 2:
+        measured["auc"] = metrics.roc_auc_score(truth, probabilities[:, 1])
+    return {key: float(value) for key, value in measured.items()}
+
+
+def number_measures(said: NDArray[Any], target: NDArray[Any]) -> dict[str, float]:
+    """Of numbers [S, ...] in the target's unit."""
+    with missing_told():
+        from sklearn import metrics
+    said, target = said.reshape(len(said), -1), target.reshape(len(target), -1)
+    return {
+        "r2": float(metrics.r2_score(target, said)),
+        "root_squared_error": float(metrics.root_mean_squared_error(target, said)),
+        "absolute_error": float(metrics.mean_absolute_error(target, said)),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedRunConfig(DataRunConfig):
+    """How a predictor is trained."""
+
+    algorithm: SupervisedConfig = SupervisedConfig()
+    model: PredictorConfig = PredictorConfig()
+
+
+def train(
+    config: SupervisedRunConfig,
+    run: Run,
+    splits: Splits,
+    *,
+    measure: Any = None,
+) -> None:
+    """One run of supervised learning; `measure` as in `data_run.train`."""
+    check_numbers(splits, config.model.preprocessing)
+    model = Predictor(splits.train.inputs, splits.train.target, config.model, generator(config.seed, "weights"))
+    model.fit_preprocessing(splits.train)
+
+    def make_algorithm(model: Predictor, own: SupervisedConfig, until: Budget) -> Supervised:
+        return Supervised(model, own, until=until, seed=config.seed)
+
+    data_run.train(config, run, splits, model, make_algorithm, measure=measure)

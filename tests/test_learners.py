@@ -1,0 +1,134 @@
+"""What all that learns from data shares: it goes on to the bit from its state, and measuring it moves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pretraining.augmentation import AugmentationConfig
+from pretraining.autoencoder import Autoencoder, AutoencoderConfig, Autoencoding, AutoencodingConfig
+from pretraining.contrastive import Contrastive, ContrastiveConfig, ContrastiveEncoder, ContrastiveEncoderConfig
+from pretraining.deep_clustering import (
+    ClusteringEncoder,
+    ClusteringEncoderConfig,
+    DeepClustering,
+    DeepClusteringConfig,
+)
+from pretraining.masked import Masked, MaskedConfig, MaskedEncoder, MaskedEncoderConfig
+from pretraining.model import model_of
+from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.sources import of_arrays, sklearn_dataset
+from pretraining.supervised import Supervised, SupervisedConfig
+from pretraining.variational_autoencoder import (
+    Variational,
+    VariationalAutoencoder,
+    VariationalAutoencoderConfig,
+    VariationalConfig,
+)
+from training.checkpoint import Checkpoint, read_state
+from training.core import Budget, Counters, Every
+from training.networks import NetworkConfig
+from training.optimizer_config import OptimizerConfig
+from training.seeding import generator
+from training.shuffled import Shuffled
+from training.transformer import TransformerConfig
+
+_DIGITS = sklearn_dataset("digits").select(np.arange(50))
+DIGITS = of_arrays(_DIGITS.array("input"), _DIGITS.array("target"), "digits", row=np.arange(50))
+NETWORK = NetworkConfig(hidden=(8,), activation="relu", cnn="residual", channels=(2,))
+CHANGES = AugmentationConfig(shift_pixels=1.0)
+OPTIMIZER = OptimizerConfig("adamw", learning_rate=1e-2, ema_decay=0.9)
+UNTIL = Budget(100, "updates")
+
+
+def supervised(seed: int) -> Supervised:
+    model = Predictor(DIGITS.inputs, DIGITS.target, PredictorConfig(NETWORK), generator(seed, "weights"))
+    return Supervised(model, SupervisedConfig(0.1, CHANGES, OPTIMIZER), until=UNTIL, seed=seed)
+
+
+def autoencoding(seed: int) -> Autoencoding:
+    model = Autoencoder(DIGITS.inputs, None, AutoencoderConfig(NETWORK, code=2), generator(seed, "weights"))
+    return Autoencoding(model, AutoencodingConfig(CHANGES, OPTIMIZER), until=UNTIL, seed=seed)
+
+
+def variational(seed: int) -> Variational:
+    shape = VariationalAutoencoderConfig(NETWORK, flat=False, code=2)
+    model = VariationalAutoencoder(DIGITS.inputs, None, shape, generator(seed, "weights"))
+    return Variational(model, VariationalConfig(optimizer=OPTIMIZER), until=UNTIL, seed=seed)
+
+
+def deep_clustering(seed: int) -> DeepClustering:
+    shape = ClusteringEncoderConfig(NETWORK, code=2, clusters=3)
+    model = ClusteringEncoder(DIGITS.inputs, None, shape, generator(seed, "weights"))
+    config = DeepClusteringConfig(target_every=3, augmentation=CHANGES, optimizer=OPTIMIZER)
+    return DeepClustering(model, config, DIGITS, until=UNTIL, seed=seed)
+
+
+def contrastive(seed: int) -> Contrastive:
+    shape = ContrastiveEncoderConfig(NETWORK, projection=4)
+    model = ContrastiveEncoder(DIGITS.inputs, None, shape, generator(seed, "weights"))
+    return Contrastive(model, ContrastiveConfig(0.5, CHANGES, OPTIMIZER), until=UNTIL, seed=seed)
+
+
+def masked(seed: int) -> Masked:
+    shape = MaskedEncoderConfig(TransformerConfig(width=8, layers=1, heads=2, causal=False))
+    model = MaskedEncoder(DIGITS.inputs, None, shape, generator(seed, "weights"))
+    return Masked(model, MaskedConfig(0.5, CHANGES, OPTIMIZER), until=UNTIL, seed=seed)
+
+
+LEARNERS = [supervised, autoencoding, variational, deep_clustering, contrastive, masked]
+
+
+def learn(learner: Any, stream: Shuffled, now: Counters, updates: int) -> Counters:
+    for _ in range(updates):
+        batch, now, _ = stream.next(now)
+        learner.update(batch, now)
+        now = now.advance(updates=1)
+    return now
+
+
+def equal(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(value, other[key]) for key, value in one.items())
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else bool(one == other)
+
+
+@pytest.mark.parametrize("make", LEARNERS)
+def test_it_goes_on_to_the_bit_from_a_checkpoint(make: Callable[[int], Any], tmp_path: Any) -> None:
+    learner, stream = make(1), Shuffled(DIGITS, 16, seed=1)
+    now = learn(learner, stream, Counters(), 5)  # in the middle of the second epoch
+    saved = Checkpoint(tmp_path, {"learner": learner, "stream": stream}, every=Every(1)).save(now)
+    learn(learner, stream, now, 4)
+    again, other_stream = make(2), Shuffled(DIGITS, 16, seed=1)
+    torch.rand(5)  # the global generator has no part in it
+    again.load_state_dict(read_state(saved, "learner"))
+    other_stream.load_state_dict(read_state(saved, "stream"))
+    learn(again, other_stream, now, 4)
+    assert equal(again.state_dict(), learner.state_dict())
+
+
+@pytest.mark.parametrize("make", LEARNERS)
+def test_measuring_moves_nothing_and_says_the_same_again(make: Callable[[int], Any]) -> None:
+    learner = make(1)
+    learn(learner, Shuffled(DIGITS, 16, seed=1), Counters(), 3)
+    whole = learner.measure(DIGITS.batches(50), "test")
+    before = {key: value.clone() for key, value in learner.model.state_dict().items()}
+    states = [generator_.get_state() for generator_ in [learner._rng]]
+    assert learner.score in whole
+    assert learner.measure(DIGITS.batches(50), "test") == whole
+    assert equal(learner.model.state_dict(), before)
+    assert torch.equal(states[0], learner._rng.get_state())
+
+
+@pytest.mark.parametrize("make", LEARNERS)
+def test_the_model_is_built_again_with_averaged_weights(make: Callable[[int], Any]) -> None:
+    learner = make(1)
+    learn(learner, Shuffled(DIGITS, 16, seed=1), Counters(), 3)
+    model, batch = model_of(learner.state_dict()), DIGITS.gather(torch.arange(8))
+    with learner._optimizer.averaged():
+        assert torch.equal(model.features(batch), learner.model.features(batch))
+    assert not torch.equal(model.features(batch), learner.model.features(batch))

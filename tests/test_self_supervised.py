@@ -1,0 +1,160 @@
+"""Contrastive and masked learning: losses by hand, what they refuse, and features that a plane can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+from pretraining import contrastive, masked
+from pretraining.augmentation import AugmentationConfig
+from pretraining.contrastive import (
+    ContrastiveConfig,
+    ContrastiveEncoderConfig,
+    ContrastiveRunConfig,
+    nt_xent,
+    time_pairs,
+)
+from pretraining.data_run import HeldOutConfig
+from pretraining.masked import Masked, MaskedConfig, MaskedEncoder, MaskedEncoderConfig, MaskedRunConfig, masked_loss
+from pretraining.model import load_model
+from pretraining.probe import labelled_part, linear_probe
+from pretraining.sources import of_arrays, sklearn_dataset
+from training.core import Budget, Counters, Every, UserError
+from training.networks import NetworkConfig
+from training.optimizer_config import OptimizerConfig
+from training.run import Run
+from training.seeding import generator
+from training.sequence_encoder import SequenceEncoder
+from training.splits import SplitConfig, split
+from training.transformer import TransformerConfig
+
+SMALL = TransformerConfig(width=16, layers=1, heads=2, causal=False)
+
+
+def test_nt_xent_is_the_equation() -> None:
+    rng = generator(1, "projections")
+    z = F.normalize(torch.randn(6, 4, generator=rng), dim=1)
+    by_hand = 0.0
+    for i in range(6):
+        j = (i + 3) % 6
+        others = [float(torch.exp(z[i] @ z[k] / 0.5)) for k in range(6) if k != i]
+        by_hand += -np.log(float(torch.exp(z[i] @ z[j] / 0.5)) / sum(others))
+    loss = nt_xent(z, 0.5)
+    assert (float(loss.sum), loss.count) == (pytest.approx(by_hand, rel=1e-5), 6)
+    same = nt_xent(torch.eye(3).repeat(2, 1), 0.01)  # both views alike, all else at right angles
+    assert float(same.sum) == pytest.approx(0.0, abs=1e-6)
+    assert float(same.metrics["learner/accuracy"].value) == 1.0
+
+
+def test_a_contrastive_loss_refuses_micro_batches() -> None:
+    with pytest.raises(UserError, match=r"optimizer\.micro_batches = 2: it takes 1: a contrastive loss"):
+        ContrastiveConfig(optimizer=OptimizerConfig(micro_batches=2))
+
+
+def test_contrastive_features_say_more_than_those_of_an_untrained_network(tmp_path: Path) -> None:
+    digits = sklearn_dataset("digits").select(np.arange(600))
+    splits = split(digits, SplitConfig("stratified"), seed=1)
+    shape = ContrastiveEncoderConfig(network=NetworkConfig(hidden=(32,), cnn="small", activation="relu"), projection=16)
+    config = ContrastiveRunConfig(
+        epochs=None,
+        steps=200,
+        minibatch_size=64,
+        threads=1,
+        model=shape,
+        algorithm=ContrastiveConfig(
+            augmentation=AugmentationConfig(1.0, 10.0), optimizer=OptimizerConfig(learning_rate=2e-3)
+        ),
+    )
+    with Run.create("made_up", config, folder=tmp_path / "run", tracker="none") as run:
+        contrastive.train(config, run, splits)
+    assert run.result["metrics"]["test/accuracy"] > 0.1  # of 180 views, which one is of the same image
+    labelled = labelled_part(splits, 0.1, seed=1)
+    assert [len(part) for part in labelled] == [40, 10, 90]
+    untrained = contrastive.ContrastiveEncoder(digits.inputs, None, shape, generator(1, "weights"))
+    accuracy = [linear_probe(model.features, labelled)["accuracy"] for model in (load_model(run.folder), untrained)]
+    assert accuracy[0] > accuracy[1] + 0.02
+
+
+def test_pairs_in_time_stay_in_their_trajectory(tmp_path: Path) -> None:
+    """The place on a circle is in the features when what follows is to be recognized."""
+    group = np.repeat(np.arange(8), 50)
+    angle = np.tile(np.linspace(0, 2 * np.pi, 50), 8) + group
+    x = np.stack([np.cos(angle), np.sin(angle), np.random.default_rng(0).normal(size=400)], 1).astype(np.float32)
+    pairs = time_pairs(of_arrays(x, None, "circles", group=group), 2)
+    assert len(pairs) == 8 * 48
+    assert np.array_equal(pairs.array("later/input")[:48], x[2:50])
+    assert np.array_equal(pairs.array("later/input")[48], x[52])
+    config = ContrastiveRunConfig(
+        epochs=30,
+        threads=1,
+        minibatch_size=64,
+        model=ContrastiveEncoderConfig(network=NetworkConfig(hidden=(32,), activation="relu"), projection=4),
+        algorithm=ContrastiveConfig(optimizer=OptimizerConfig(learning_rate=3e-3)),
+    )
+    with Run.create("made_up", config, folder=tmp_path / "run", tracker="none") as run:
+        contrastive.train(config, run, split(pairs, SplitConfig("grouped"), seed=1))
+    model = load_model(run.folder)
+    moved = [model({"input": torch.tensor([[1.0, 0.0, 0.0], other])}) for other in ([0.0, 1.0, 0.0], [1.0, 0.0, 1.0])]
+    around, noise = ((pair[0] - pair[1]).norm() for pair in moved)
+    assert around > 2 * noise
+
+
+def test_the_masked_loss_is_of_the_hidden_tokens_alone() -> None:
+    said, held = torch.zeros(1, 3, 2), torch.tensor([[[1.0, 3.0], [9.0, 9.0], [2.0, 0.0]]])
+    loss = masked_loss(said, held, torch.tensor([[True, False, True]]))
+    assert (float(loss.sum), int(loss.count)) == ((1 + 9) / 2 + 4 / 2, 2)
+
+
+def test_what_is_hidden_cannot_be_seen() -> None:
+    digits = sklearn_dataset("digits")
+    model = MaskedEncoder(digits.inputs, None, MaskedEncoderConfig(SMALL), generator(1, "weights"))
+    batch = digits.gather(torch.arange(4))
+    hidden = torch.zeros(4, 16, dtype=torch.bool)
+    hidden[:, 5] = True  # the second row of patches, the second in it
+    other = batch["input"].clone()
+    other[:, 2:4, 2:4] += 15
+    assert torch.equal(model({"input": other, "hidden": hidden}), model({**batch, "hidden": hidden}))
+    assert not torch.equal(model({"input": other, "hidden": ~hidden}), model({**batch, "hidden": ~hidden}))
+
+
+def test_patches_are_the_images_tiles() -> None:
+    image = torch.arange(2 * 4 * 6 * 3, dtype=torch.uint8).view(2, 4, 6, 3)
+    from training.dataset import pixels
+
+    encoder = SequenceEncoder(pixels((4, 6, 3)), SMALL, generator(1, "weights"))
+    tiles = (encoder.tokens(image) * 255).round().to(torch.uint8)
+    assert tiles.shape == (2, 6, 12)
+    assert torch.equal(tiles[1, 4], image[1, 2:4, 2:4].reshape(-1))
+    with pytest.raises(UserError, match="patch = 4: it takes a divisor of the image's sizes, 4 and 6"):
+        SequenceEncoder(pixels((4, 6, 3)), SMALL, generator(1, "weights"), patch=4)
+
+
+def test_masked_learning_fills_in_and_accumulates(tmp_path: Path) -> None:
+    digits = sklearn_dataset("digits").select(np.arange(500))
+    config = MaskedRunConfig(
+        epochs=None,
+        steps=150,
+        threads=1,
+        model=MaskedEncoderConfig(SMALL),
+        algorithm=MaskedConfig(optimizer=OptimizerConfig(learning_rate=3e-3)),
+        evaluation=HeldOutConfig(Every(75, "updates")),
+    )
+    with Run.create("made_up", config, folder=tmp_path / "run", tracker="none") as run:
+        masked.train(config, run, split(digits, SplitConfig("stratified"), seed=1))
+    assert run.result["metrics"]["test/r2"] > 0.3
+    found = []
+    for micro_batches in (1, 4):
+        model = MaskedEncoder(digits.inputs, None, MaskedEncoderConfig(SMALL), generator(1, "weights"))
+        rule = OptimizerConfig("sgd", learning_rate=0.1, micro_batches=micro_batches)
+        Masked(model, MaskedConfig(optimizer=rule), until=Budget(1, "epochs"), seed=1).update(
+            digits.gather(torch.arange(30)), Counters()
+        )
+        found.append(model.state_dict())
+    for key, value in found[0].items():
+        torch.testing.assert_close(found[1][key], value, rtol=1e-4, atol=1e-6)
+    with pytest.raises(UserError, match=r"transformer.causal = True: it takes False"):
+        MaskedEncoderConfig(TransformerConfig())

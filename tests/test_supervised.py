@@ -1,0 +1,273 @@
+"""Supervised learning: losses by hand, accumulation, calibration, what is told of bad data, and that it learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from pretraining.augmentation import AugmentationConfig, augment
+from pretraining.linear import compared, logistic_regression, ridge
+from pretraining.model import load_model, load_weights, model_of
+from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.sources import of_arrays, sklearn_dataset
+from pretraining.supervised import (
+    Supervised,
+    SupervisedConfig,
+    SupervisedRunConfig,
+    class_loss,
+    class_measures,
+    number_loss,
+    number_measures,
+    train,
+)
+from training.calibration import best_temperature, calibration_error
+from training.core import Budget, Counters, UserError
+from training.dataset import Dataset
+from training.networks import NetworkConfig
+from training.optimizer_config import OptimizerConfig
+from training.preprocessing import PreprocessingConfig
+from training.run import Run
+from training.seeding import generator
+from training.splits import SplitConfig, Splits, split
+from training.transformer import TransformerConfig
+
+SMALL = NetworkConfig(hidden=(8,), activation="relu", cnn="residual", channels=(4, 4))
+CONFIG = SupervisedRunConfig(
+    epochs=40,
+    minibatch_size=16,
+    threads=1,
+    model=PredictorConfig(network=NetworkConfig(hidden=(16,), activation="relu")),
+    algorithm=SupervisedConfig(optimizer=OptimizerConfig("adamw", learning_rate=1e-2)),
+)
+
+
+def two_moons(**changes: Any) -> Dataset:
+    """Two classes that no line tells apart."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (300, 2)).astype(np.float32)
+    arrays = {"inputs": x, "target": (x[:, 0] * x[:, 1] > 0).astype(np.int64), **changes}
+    return of_arrays(arrays["inputs"], arrays["target"], "quadrants", columns=("east", "north"))
+
+
+def trained(folder: Path, splits: Splits, config: SupervisedRunConfig = CONFIG, **how: Any) -> Run:
+    with Run.create("made_up", config, folder=folder, tracker="none") as run:
+        train(config, run, splits, **how)
+    return run
+
+
+def algorithm(config: SupervisedConfig, model: Predictor | None = None) -> Supervised:
+    digits = sklearn_dataset("digits")
+    shape = PredictorConfig(network=SMALL)
+    model = model or Predictor(digits.inputs, digits.target, shape, generator(1, "weights"))
+    return Supervised(model, config, until=Budget(10, "epochs"), seed=1)
+
+
+def test_it_learns_what_no_linear_model_can_and_the_saved_model_says_the_same(tmp_path: Path) -> None:
+    splits = split(two_moons(), SplitConfig("stratified"), seed=1)
+    linear = logistic_regression(splits)
+    run = trained(tmp_path / "run", splits, measure=lambda _, found: compared(found, linear, "linear"))
+    measured = run.result["metrics"]
+    assert measured["test/accuracy"] > 0.9 > linear["accuracy"] + 0.2
+    assert measured["over_linear/accuracy"] == measured["test/accuracy"] - linear["accuracy"]
+    model = load_model(run.folder, "last")
+    probabilities = model.predict(splits.test.gather(torch.arange(len(splits.test))))
+    assert class_measures(probabilities.log(), torch.from_numpy(splits.test.array("target")), 1.0)[
+        "log_likelihood"
+    ] == pytest.approx(measured["test/log_likelihood"], abs=1e-6)
+
+
+def test_it_learns_numbers_in_their_own_unit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 3)).astype(np.float32) * 100
+    y = 1e4 + 50 * x[:, 0] + 20 * np.abs(x[:, 1])
+    splits = split(of_arrays(x, y.astype(np.float32), "a bent plane"), SplitConfig(), seed=1)
+    run = trained(tmp_path / "run", splits)
+    measured = run.result["metrics"]
+    assert measured["test/r2"] > 0.95 > ridge(splits)["r2"] - 0.05
+    said = load_model(run.folder, "last").predict(splits.test.gather(torch.arange(len(splits.test))))
+    assert number_measures(said.numpy(), splits.test.array("target"))["r2"] == pytest.approx(measured["test/r2"])
+
+
+def test_the_losses_are_those_of_the_formulas() -> None:
+    logits, target = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), torch.tensor([0, 0, 1])
+    loss = class_loss(logits, target, 0.0)
+    by_hand = [np.log(1 + np.exp(-2)), np.log(1 + np.e), np.log(2)]
+    assert float(loss.sum) == pytest.approx(sum(by_hand), abs=1e-6)
+    assert (loss.count, float(loss.metrics["learner/accuracy"].value)) == (3, pytest.approx(1 / 3))
+    smooth = class_loss(logits[:1], target[:1], 0.2)  # (1 - 0.2) of the class itself and 0.1 of each
+    assert float(smooth.sum) == pytest.approx(0.9 * by_hand[0] + 0.1 * np.log(1 + np.exp(2)), abs=1e-6)
+    numbers = number_loss(torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[0.0, 0.0], [0.0, 4.0]]))
+    assert (float(numbers.sum), numbers.count) == ((1 + 4) / 2 + 16 / 2, 2)
+
+
+@pytest.mark.parametrize("transformer", [None, TransformerConfig(width=8, layers=1, heads=2, causal=False)])
+def test_accumulated_micro_batches_are_the_big_batch(transformer: TransformerConfig | None) -> None:
+    digits = sklearn_dataset("digits")
+    batch = digits.gather(torch.arange(30))
+    found = []
+    for micro_batches in (1, 4):
+        model = Predictor(digits.inputs, digits.target, PredictorConfig(SMALL, transformer), generator(1, "weights"))
+        config = SupervisedConfig(optimizer=OptimizerConfig("sgd", learning_rate=0.1, micro_batches=micro_batches))
+        learner = algorithm(config, model)
+        measured, _ = learner.update(batch, Counters())
+        found.append((dict(model.named_parameters()), float(measured["optimizer/loss"].value)))
+    assert found[0][1] == pytest.approx(found[1][1], abs=1e-6)
+    for key, value in found[0][0].items():
+        torch.testing.assert_close(found[1][0][key], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_compiled_update_is_the_update() -> None:
+    batch = sklearn_dataset("digits").gather(torch.arange(32))
+    found = []
+    for compiles in (False, True):
+        learner = algorithm(SupervisedConfig(optimizer=OptimizerConfig(compile=compiles)))
+        learner.update(batch, Counters())
+        found.append(learner.model.state_dict())
+    for key, value in found[0].items():
+        torch.testing.assert_close(found[1][key], value, rtol=1e-4, atol=1e-5)
+
+
+def test_the_calibration_error_and_the_temperature_are_those_of_the_paper() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.85, 0.15], [0.2, 0.8], [0.55, 0.45]])
+    target = np.array([0, 1, 1, 1])
+    # Ten bins: 0.8 to 0.9 holds 0.9 (right) and 0.85 (wrong); 0.7 to 0.8 holds 0.8 (right); 0.5 to 0.6 0.55 (wrong).
+    by_hand = (abs(0.9 + 0.85 - 1) + abs(0.8 - 1) + abs(0.55 - 0)) / 4
+    assert calibration_error(probabilities, target, bins=10) == pytest.approx(by_hand)
+    rng = generator(1, "logits")
+    logits = 2 * torch.randn(20_000, 5, generator=rng)
+    drawn = torch.multinomial(torch.softmax(logits, -1), 1, generator=rng).squeeze(1)
+    assert best_temperature(3 * logits, drawn) == pytest.approx(3.0, rel=0.03)
+    over = class_measures(3 * logits, drawn, 3.0)
+    assert over["calibration_error"] < 0.02 < over["calibration_error_uncalibrated"]
+    assert over["log_likelihood"] > over["log_likelihood_uncalibrated"]
+
+
+def test_measuring_the_test_split_moves_nothing_and_the_validation_split_only_the_temperature() -> None:
+    learner, digits = algorithm(SupervisedConfig()), sklearn_dataset("digits").select(np.arange(100))
+    before = {key: value.clone() for key, value in learner.model.state_dict().items()}
+    learner.measure(digits.batches(30), "test")
+    assert all(torch.equal(value, before[key]) for key, value in learner.model.state_dict().items())
+    learner.measure(digits.batches(30), "validation")
+    moved = {key for key, value in learner.model.state_dict().items() if not torch.equal(value, before[key])}
+    assert moved == {"temperature"}
+
+
+def test_a_model_is_built_again_from_its_state_with_averaged_weights() -> None:
+    learner = algorithm(SupervisedConfig(optimizer=OptimizerConfig(ema_decay=0.9)))
+    batch = sklearn_dataset("digits").gather(torch.arange(32))
+    for _ in range(3):
+        learner.update(batch, Counters())
+    model = model_of(learner.state_dict())
+    with learner._optimizer.averaged():
+        assert torch.equal(model(batch), learner.model(batch))
+    assert not torch.equal(model(batch), learner.model(batch))
+
+
+def test_weights_of_another_architecture_are_told_by_name() -> None:
+    wide, deep = (algorithm(SupervisedConfig()).model, algorithm(SupervisedConfig()).model)
+    digits = sklearn_dataset("digits")
+    wide = Predictor(
+        digits.inputs, digits.target, PredictorConfig(replace(SMALL, hidden=(9,))), generator(1, "weights")
+    )
+    with pytest.raises(
+        UserError, match=r"that run is of another architecture: 'head.0.weight' is \[9, 256\] there, \[8"
+    ):
+        load_weights(deep, wide.state_dict(), source="that run")
+    more = Predictor(
+        digits.inputs, digits.target, PredictorConfig(replace(SMALL, hidden=(8, 8))), generator(1, "weights")
+    )
+    with pytest.raises(UserError, match=r"'head.4.weight': that network has it and this one not"):
+        load_weights(
+            deep, {**deep.state_dict(), "head.4.weight": more.state_dict()["head.4.weight"]}, source="that run"
+        )
+
+
+def test_missing_values_are_told_or_become_the_median_of_the_training_split(tmp_path: Path) -> None:
+    data = two_moons()
+    data.arrays["input"][[3, 50], 1] = np.nan
+    splits = split(data, SplitConfig("stratified"), seed=1)
+    with pytest.raises(UserError, match=r"quadrants: column 'north' is missing in \d samples, such as \d+; preproc"):
+        trained(tmp_path / "told", splits)
+    imputes = PreprocessingConfig(impute_median=True)
+    model = Predictor(data.inputs, data.target, PredictorConfig(SMALL, preprocessing=imputes), generator(1, "weights"))
+    model.fit_preprocessing(splits.train)
+    known = splits.train.array("input")[:, 1]
+    seen = model.preprocessing({"input": torch.tensor([[0.0, np.nan]])})["input"][0, 1]
+    filled = np.where(np.isnan(known), np.nanmedian(known), known)
+    assert float(seen) == pytest.approx((np.nanmedian(known) - filled.mean()) / filled.std(), abs=1e-5)
+    assert trained(
+        tmp_path / "run", splits, replace(CONFIG, model=replace(CONFIG.model, preprocessing=imputes))
+    ).finished
+
+
+def test_standardization_is_fitted_on_the_training_split_alone() -> None:
+    from sklearn.preprocessing import StandardScaler
+
+    splits = split(sklearn_dataset("breast_cancer"), SplitConfig("stratified"), seed=1)
+    model = Predictor(splits.train.inputs, splits.train.target, PredictorConfig(SMALL), generator(1, "weights"))
+    model.fit_preprocessing(splits.train)
+    by_sklearn = StandardScaler().fit(splits.train.array("input")).transform(splits.test.array("input"))
+    ours = model.preprocessing(splits.test.gather(torch.arange(len(splits.test))))["input"]
+    np.testing.assert_allclose(ours.numpy(), by_sklearn.clip(-10, 10), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"inputs": np.stack([np.arange(300), np.ones(300)], 1).astype(np.float32)},
+            "column 'north' is constant in the",
+        ),
+        ({"inputs": np.full((300, 2), np.inf, np.float32)}, "column 'east' is infinite in"),
+        ({"target": np.full(300, np.nan, np.float32)}, "target is missing in"),
+        ({"target": np.ones(300, np.float32)}, "the target is constant in the training split"),
+    ],
+)
+def test_data_that_say_nothing_are_told_before_training(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
+    splits = split(two_moons(**changes), SplitConfig(leaks="drop"), seed=1) if "inputs" not in changes else None
+    if splits is None:
+        data = two_moons(**changes)
+        parts = [data.select(rows) for rows in np.array_split(np.random.default_rng(0).permutation(300), 3)]
+        splits = Splits(*parts)
+    with pytest.raises(UserError, match=told):
+        trained(tmp_path / "run", splits)
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_change_within_their_bounds_and_by_the_generator_alone() -> None:
+    images = torch.from_numpy(sklearn_dataset("digits").array("input")[:50])
+    assert augment(images, AugmentationConfig(), generator(1, "a")) is images
+    config = AugmentationConfig(
+        shift_pixels=1, rotate_degrees=20, scale=0.1, shear=0.1, brightness=0.1, noise=0.05, erase=0.3
+    )
+    changed = augment(images, config, generator(1, "a"))
+    assert (changed.dtype, changed.shape) == (images.dtype, images.shape)
+    assert torch.equal(changed, augment(images, config, generator(1, "a")))
+    assert not torch.equal(changed, augment(images, config, generator(2, "a")))
+    coloured = images.unsqueeze(-1).expand(-1, -1, -1, 3)
+    assert augment(coloured, config, generator(1, "a")).shape == coloured.shape
+    centre = torch.zeros(2000, 9, 9, dtype=torch.uint8)
+    centre[:, 4, 4] = 255
+    moved = augment(centre, AugmentationConfig(shift_pixels=2), generator(1, "a")).float()
+    rows = (moved * torch.arange(9).view(1, 9, 1)).sum((1, 2)) / moved.sum((1, 2))
+    assert 1.9 < float((rows - 4).abs().max()) <= 2.02
+    assert abs(float(rows.mean()) - 4) < 0.1
+
+
+def test_categories_and_numbers_make_one_input() -> None:
+    data = of_arrays({"a": np.zeros((4, 2), np.float32), "b": np.array([0, 2, 1, 0])}, np.arange(4), "made up")
+    model = Predictor(data.inputs, data.target, PredictorConfig(SMALL), generator(1, "weights"))
+    assert model.encoder.out_features == 2 + 3
+    assert model(data.gather(torch.arange(4))).shape == (4, 4)
+    with pytest.raises(UserError, match="transformer: it takes one input, here there are input/a, input/b"):
+        Predictor(data.inputs, data.target, PredictorConfig(SMALL, TransformerConfig()), generator(1, "weights"))
+    with pytest.raises(UserError, match="a transformer takes images, sequences of tokens or of vectors"):
+        Predictor(
+            {"input": spaces.Discrete(3)}, data.target, PredictorConfig(SMALL, TransformerConfig()), generator(1, "w")
+        )
