@@ -1,4 +1,4 @@
-"""DANN and CORAL read digits that are turned sideways, whose labels they never see, better than without adaptation."""
+"""DANN and CORAL read digits that are turned, and whose labels they never see, better than without adaptation."""
 
 from __future__ import annotations
 
@@ -30,16 +30,18 @@ OPTIMIZER = OptimizerConfig(
 
 @dataclass(frozen=True, kw_only=True)
 class Config(SupervisedRunConfig):
-    """A small convolutional network; half of the digits stand upright, the others are turned and have no labels."""
+    """A small residual network; half of the digits stand upright, the others are turned and have no labels."""
 
     degrees: float = 30.0
     """How far the digits of the target domain are turned."""
     split: SplitConfig = SplitConfig("stratified", validation=0.1, test=0.2)
-    epochs: int | None = 100
-    model: PredictorConfig = PredictorConfig(network=NetworkConfig(hidden=(64,), activation="relu", cnn="small"))
+    epochs: int | None = 40
+    model: PredictorConfig = PredictorConfig(
+        network=NetworkConfig(hidden=(64,), activation="relu", cnn="residual", channels=(16, 32))
+    )
     algorithm: SupervisedConfig = SupervisedConfig(optimizer=OPTIMIZER)
-    dann: DANNConfig = field(default_factory=lambda: DANNConfig(optimizer=OPTIMIZER))
-    coral: CORALConfig = field(default_factory=lambda: CORALConfig(weight=100.0, optimizer=OPTIMIZER))
+    dann: DANNConfig = field(default_factory=lambda: DANNConfig(reversal=0.1, optimizer=OPTIMIZER))
+    coral: CORALConfig = field(default_factory=lambda: CORALConfig(weight=1000.0, optimizer=OPTIMIZER))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -137,6 +137,31 @@ DATA_RUNS = {  # a small network; epochs end with a smaller minibatch
         *("--full.steps", "30", "--full.threads", "1", "--full.corpus.patterns", "json/*.py"),
         *("--adapters.steps", "30", "--adapters.threads", "1", "--adapters.corpus.patterns", "json/*.py"),
     ],
+    # Three stages: a teacher and two students, one with a projection of its features.
+    "digits_distillation": [
+        *("--epochs", "3", "--minibatch-size", "200", "--model.network.channels", "2", "2"),
+        *("--by-logits.epochs", "2", "--by-logits.minibatch-size", "200", "--by-logits.threads", "1"),
+        *("--by-features.epochs", "4", "--by-features.minibatch-size", "150", "--by-features.threads", "1"),
+    ],
+    # Three stages; two domains in a batch, whose epochs end apart.
+    "digits_domain_adaptation": [
+        *(
+            "--epochs",
+            "4",
+            "--minibatch-size",
+            "90",
+            "--model.network.channels",
+            "2",
+            "2",
+            "--split.validation",
+            "0.13",
+        ),
+    ],
+    # Three stages, the last of which begins with the first one's encoder and is held by an anchor.
+    "digits_full_fine_tune": [
+        *("--epochs", "2", "--minibatch-size", "200", "--few.steps", "30", "--few.threads", "1"),
+        *("--model.network.channels", "2", "2", "--few.model.network.channels", "2", "2", "--few.anchor", "0.1"),
+    ],
     # Augmented images, averaged weights.
     "digits_cnn": ["--epochs", "4", "--minibatch-size", "200", "--model.network.channels", "2", "2"],
 }
