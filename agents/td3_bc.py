@@ -84,7 +84,7 @@ class TD3BC:
         value = self.critics(self.policy.seen(batch), action)[0].squeeze(-1)
         distance = (action - batch["action"].flatten(1)).square().mean(-1)
         loss = distance - self._config.value_weight / value.detach().abs().mean() * value  # equations 3 and 5
-        return Loss(loss.sum(), len(loss), {"policy/distance": Mean(distance.detach().mean())})
+        return Loss(loss.sum(), len(loss), {"policy/distance": Mean(distance.detach().mean(), len(loss))})
 
     def state_dict(self) -> State:
         return {**save_parts(self.policy, self._parts), "gradient_steps": self._learning.gradient_steps}

@@ -137,7 +137,7 @@ def masked_loss(said: Tensor, held: Tensor, hidden: Tensor) -> Loss:
     """The squared error of the tokens [B, L, size] that are `hidden` [B, L], a mean over the numbers of each."""
     errors = (said.float() - held).square().mean(-1) * hidden
     count = hidden.sum()
-    return Loss(errors.sum(), count, {"learner/squared_error": Mean((errors.detach().sum() / count), 1.0)})
+    return Loss(errors.sum(), count, {"learner/squared_error": Mean(errors.detach().sum() / count, len(said))})
 
 
 @dataclass(frozen=True, kw_only=True)
