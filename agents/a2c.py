@@ -88,8 +88,8 @@ def a2c_loss(policy: ActorCritic, config: LossCoefficients, batch: Batch) -> Los
     loss = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * entropy
     with torch.no_grad():
         metrics: Metrics = {
-            "policy/loss": Mean(policy_loss.mean()),
-            "policy/entropy": Mean(entropy.mean()),
-            "value/loss": Mean(value_loss.mean()),
+            "policy/loss": Mean(policy_loss.mean(), len(loss)),
+            "policy/entropy": Mean(entropy.mean(), len(loss)),
+            "value/loss": Mean(value_loss.mean(), len(loss)),
         }
     return Loss(loss.sum(), len(loss), metrics)

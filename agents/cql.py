@@ -88,8 +88,8 @@ class CQL:
         penalty = (self._soft_maximum(obs, batch) - values).sum(0)  # equation 4
         loss = error + self._config.conservative_weight * penalty
         measured: Metrics = {
-            "value/mean": Mean(values.detach().mean()),
-            "value/penalty": Mean(penalty.detach().mean()),
+            "value/mean": Mean(values.detach().mean(), len(loss)),
+            "value/penalty": Mean(penalty.detach().mean(), len(loss)),
         }
         return Loss(loss.sum(), len(loss), measured)
 

@@ -36,18 +36,28 @@ class DeterministicConfig(Protocol):
 class DeterministicLearning:
     """Critics, the targets, the optimizers and their steps; `parts` and `gradient_steps` are what is saved of them.
 
-    In every `actor_gradient_steps`-th step the actor takes one too, and the targets follow.
+    In every `actor_gradient_steps`-th step the actor takes one too, and the targets follow. With `whole_batch` its loss
+    is of all samples together.
     """
 
     def __init__(
-        self, policy: Actor, critics: Critics, config: DeterministicConfig, *, until: Budget, actor_gradient_steps: int
+        self,
+        policy: Actor,
+        critics: Critics,
+        config: DeterministicConfig,
+        *,
+        until: Budget,
+        actor_gradient_steps: int,
+        whole_batch: bool = False,
     ) -> None:
         self.policy, self.critics = policy, critics
         self.target_policy, self.target = frozen_copy(policy), frozen_copy(critics)
         self.gradient_steps = 0
         self._tau, self._actor_gradient_steps = config.tau, actor_gradient_steps
         acting, judging = dict(policy.named_parameters()), prefixed("critics", critics)
-        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
+        self._actor_optimizer = Optimizer(
+            acting, config.actor_optimizer, until=until, name="actor", whole_batch=whole_batch
+        )
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self.parts: Parts = {
             "critics": self.critics,

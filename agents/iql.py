@@ -95,7 +95,7 @@ class IQL:
     def _value_loss(self, batch: Batch) -> Loss:
         value = self._value(self.policy.seen(batch))
         loss = expectile_loss(self._target_value(batch) - value, self._config.expectile)
-        return Loss(loss.sum(), len(loss), {"value/mean": Mean(value.detach().mean())})
+        return Loss(loss.sum(), len(loss), {"value/mean": Mean(value.detach().mean(), len(loss))})
 
     def _critic_loss(self, batch: Batch) -> Loss:
         with torch.no_grad():
@@ -111,7 +111,7 @@ class IQL:
         action = batch["action"].clamp(-LARGEST_ACTION, LARGEST_ACTION)
         log_prob = self.policy.log_prob(batch | {"action": action})
         loss = -weight * log_prob  # equation 7
-        return Loss(loss.sum(), len(loss), {"policy/advantage": Mean(advantage.mean())})
+        return Loss(loss.sum(), len(loss), {"policy/advantage": Mean(advantage.mean(), len(loss))})
 
     @torch.no_grad()
     def _target_value(self, batch: Batch) -> Tensor:

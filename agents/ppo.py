@@ -175,4 +175,5 @@ def ppo_loss(
         }
         # One reduction instead of five.
         means = torch.stack([values.float() for values in measured.values()]).mean(1)
-    return Loss(loss.sum(), len(loss), dict(zip(measured, map(Mean, means.unbind()), strict=True)))
+    metrics: Metrics = {key: Mean(value, len(loss)) for key, value in zip(measured, means.unbind(), strict=True)}
+    return Loss(loss.sum(), len(loss), metrics)

@@ -83,7 +83,8 @@ class QLearning:
     ) -> None:
         self.policy, self.target = policy, frozen_copy(policy)
         self._config, self._until = config, until
-        self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
+        # The errors of a minibatch, which come back as priorities, are kept in one piece.
+        self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until, whole_batch=True)
         self._rng = generator(seed, "noise on weights")
         self._gradient_steps = 0
         self._parts: Parts = {"target": self.target, "optimizer": self._optimizer, "rng": self._rng}

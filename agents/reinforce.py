@@ -100,8 +100,8 @@ def policy_loss(policy: ActorCritic, config: ReinforceConfig, batch: Batch) -> L
     loss = -log_prob * batch["advantage"] - config.entropy_coefficient * entropy
     with torch.no_grad():
         metrics: Metrics = {
-            "policy/loss": Mean((-log_prob * batch["advantage"]).mean()),
-            "policy/entropy": Mean(entropy.mean()),
+            "policy/loss": Mean((-log_prob * batch["advantage"]).mean(), len(loss)),
+            "policy/entropy": Mean(entropy.mean(), len(loss)),
         }
     return Loss(loss.sum(), len(loss), metrics)
 
@@ -109,4 +109,4 @@ def policy_loss(policy: ActorCritic, config: ReinforceConfig, batch: Batch) -> L
 def baseline_loss(policy: ActorCritic, batch: Batch) -> Loss:
     """The squared error of the baseline, of samples [B, ...]."""
     loss = (policy.value(batch) - batch["return"]).square()
-    return Loss(loss.sum(), len(loss), {"value/loss": Mean(loss.detach().mean())})
+    return Loss(loss.sum(), len(loss), {"value/loss": Mean(loss.detach().mean(), len(loss))})

@@ -243,7 +243,7 @@ class RND:
         """PPO's, and the error of the second critic."""
         loss = ppo_loss(self.policy.evaluate(batch), self._config, self._clip_range, batch)
         error = (self._intrinsic_value(batch) - batch["intrinsic_return"]).square()
-        metrics = loss.metrics | {"value/intrinsic_loss": Mean(error.detach().mean())}
+        metrics = loss.metrics | {"value/intrinsic_loss": Mean(error.detach().mean(), len(error))}
         return Loss(loss.sum + self._config.value_coefficient * error.sum(), loss.count, metrics)
 
     def _predictor_loss(self, batch: Batch) -> Loss:

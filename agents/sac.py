@@ -72,7 +72,7 @@ class SAC:
         values = self.critics(self.policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
         # Half the squared error, summed over the critics (equation 5).
         loss = 0.5 * (values - goal).square().sum(0)
-        return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
+        return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean(), len(loss))})
 
     def _actor_loss(self, batch: Batch) -> Loss:
         return sac_actor_loss(self.policy, self.critics.smallest, self._learning.temperature, batch)
@@ -98,7 +98,7 @@ def sac_actor_loss(policy: Actor, value: Value, temperature: Temperature, batch:
     action, log_prob = policy.reparametrized(batch, batch["noise"])
     actor_loss = temperature() * log_prob - value(policy.seen(batch), action)
     measured: Metrics = {
-        "policy/entropy": Mean(-log_prob.detach().mean()),
+        "policy/entropy": Mean(-log_prob.detach().mean(), len(log_prob)),
         "policy/temperature": Mean(temperature()),
     }
     return Loss((actor_loss + temperature.loss(-log_prob)).sum(), len(log_prob), measured)

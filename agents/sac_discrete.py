@@ -77,7 +77,7 @@ class SACDiscrete:
         values = self.critics(self.policy.seen(batch)).gather(-1, action).squeeze(-1)
         # Half the squared error, summed over the critics (equation 4).
         loss = 0.5 * (values - goal).square().sum(0)
-        return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
+        return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean(), len(loss))})
 
     def _actor_loss(self, batch: Batch) -> Loss:
         log_p = self.policy.params(batch).log_softmax(-1)
@@ -89,7 +89,7 @@ class SACDiscrete:
         # Equations 12 and 11; each is differentiated by its own parameters only.
         actor_loss = (p * (temperature * log_p - value)).sum(-1)
         measured: Metrics = {
-            "policy/entropy": Mean(entropy.detach().mean()),
+            "policy/entropy": Mean(entropy.detach().mean(), len(entropy)),
             "policy/temperature": Mean(temperature),
         }
         return Loss((actor_loss + self._learning.temperature.loss(entropy)).sum(), len(entropy), measured)

@@ -97,7 +97,7 @@ def td3_critic_loss(learning: DeterministicLearning, batch: Batch, *, std: float
     goal = smoothed_target(policy, learning.target_policy, learning.target, batch, std=std, clip=clip)
     values = critics(policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
     loss = (values - goal).square().sum(0)
-    return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean())})
+    return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean(), len(loss))})
 
 
 @torch.no_grad()

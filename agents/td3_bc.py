@@ -50,6 +50,8 @@ class TD3BCConfig:
         require(self.critics >= 1, "critics", self.critics, "at least 1")
         delay = self.actor_gradient_steps
         require(delay >= 1, "actor_gradient_steps", delay, "at least 1")
+        parts = self.actor_optimizer.micro_batches
+        require(parts == 1, "actor_optimizer.micro_batches", parts, "1: the value's weight is of the whole minibatch")
         for key in ("smoothing_std", "smoothing_clip"):
             require(getattr(self, key) >= 0, key, getattr(self, key), "a number of at least 0")
 
@@ -63,7 +65,12 @@ class TD3BC:
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
         self._learning = DeterministicLearning(
-            policy, self.critics, config, until=until, actor_gradient_steps=config.actor_gradient_steps
+            policy,
+            self.critics,
+            config,
+            until=until,
+            actor_gradient_steps=config.actor_gradient_steps,
+            whole_batch=True,  # the value's weight is relative to its mean size
         )
         self._rng = generator(seed, "learning")
         self._parts: Parts = {**self._learning.parts, "rng": self._rng}
@@ -84,7 +91,7 @@ class TD3BC:
         value = self.critics(self.policy.seen(batch), action)[0].squeeze(-1)
         distance = (action - batch["action"].flatten(1)).square().mean(-1)
         loss = distance - self._config.value_weight / value.detach().abs().mean() * value  # equations 3 and 5
-        return Loss(loss.sum(), len(loss), {"policy/distance": Mean(distance.detach().mean())})
+        return Loss(loss.sum(), len(loss), {"policy/distance": Mean(distance.detach().mean(), len(loss))})
 
     def state_dict(self) -> State:
         return {**save_parts(self.policy, self._parts), "gradient_steps": self._learning.gradient_steps}

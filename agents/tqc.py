@@ -83,7 +83,7 @@ class TQC:
         quantiles = self.critics(self.policy.seen(batch), batch["action"].flatten(1))
         # Averaged over quantiles and targets, summed over the critics (section 3.3).
         loss = quantile_huber(quantiles, goal).sum(0) / config.quantiles
-        return Loss(loss.sum(), len(loss), {"value/mean": Mean(quantiles.detach().mean())})
+        return Loss(loss.sum(), len(loss), {"value/mean": Mean(quantiles.detach().mean(), len(loss))})
 
     def _actor_loss(self, batch: Batch) -> Loss:
         return sac_actor_loss(self.policy, self._value, self._learning.temperature, batch)

@@ -98,7 +98,7 @@ class Contrastive:
 
     def __init__(self, model: ContrastiveEncoder, config: ContrastiveConfig, *, until: Budget, seed: int) -> None:
         self.model, self._config, self._seed = model, config, seed
-        self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
+        self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until, whole_batch=True)
         self._rng = generator(seed, "views")
         self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
 

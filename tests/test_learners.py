@@ -17,19 +17,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from gymnasium import spaces
 from torch import Tensor, nn
 
+from agents.actor import Actor, ActorConfig
 from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import LocalCollector, SharedCollector, make_group
+from agents.dqn import DQN, DQNConfig
 from agents.ppo import PPO, PPOConfig
+from agents.q_network import QNetwork, QNetworkConfig
 from agents.rollouts import Rollouts
+from agents.td3_bc import TD3BC, TD3BCConfig
 from envs.config import EnvConfig
+from pretraining.contrastive import Contrastive, ContrastiveConfig, ContrastiveEncoder, ContrastiveEncoderConfig
 from training import learners
 from training.core import Batch, Budget, Counters, UserError
-from training.metrics import Max, Mean
+from training.metrics import Max, Mean, Metrics
+from training.networks import NetworkConfig
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
@@ -133,6 +141,74 @@ def test_two_learners_of_ppo_step_their_groups_and_learn_what_one_does() -> None
         for name, value in weights.items():
             torch.testing.assert_close(own_weights[name], value, rtol=1e-3, atol=1e-4)
             assert torch.equal(own_weights[name], of_learners[0][2][name])
+
+
+UNTIL = Budget(100, "updates")
+PLAIN = OptimizerConfig("sgd", learning_rate=0.1)
+
+
+def numbers(metrics: Metrics) -> dict[str, float]:
+    return {key: float(metric.value) for key, metric in metrics.items()}
+
+
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    return {key: value.detach().clone() for key, value in module.state_dict().items()}
+
+
+def _contrastive() -> Any:
+    space = {"input": spaces.Box(-1, 1, (3,), np.float32)}
+    shape = ContrastiveEncoderConfig(network=NetworkConfig(hidden=(8,)), projection=4)
+    model = ContrastiveEncoder(space, None, shape, generator(1, "weights"))
+    learner = Contrastive(model, ContrastiveConfig(optimizer=PLAIN), until=UNTIL, seed=1)
+    draw = torch.Generator().manual_seed(2)
+    for update in range(3):
+        x = torch.randn(2, 7, 3, generator=draw)
+        measured, feedback = learner.update({"input": x[0], "later/input": x[1]}, Counters(updates=update))
+    return numbers(measured), feedback, weights_of(model)
+
+
+def _td3_bc() -> Any:
+    box = spaces.Box(-1, 1, (3,), np.float32)
+    small = NetworkConfig(hidden=(8,), activation="relu")
+    actor = Actor(box, box, ActorConfig(small, distribution="deterministic"), generator(1, "weights"))
+    config = TD3BCConfig(critic_network=small, actor_optimizer=PLAIN, critic_optimizer=PLAIN)
+    learner = TD3BC(actor, config, until=UNTIL, seed=1)
+    draw = torch.Generator().manual_seed(2)
+    for update in range(4):
+        batch = {key: torch.rand(7, 3, generator=draw) for key in ("obs", "next_obs", "action")}
+        batch |= {"reward": torch.randn(7, generator=draw), "discount": torch.full((7,), 0.9)}
+        measured, feedback = learner.update(batch, Counters(updates=update))
+    return numbers(measured), feedback, weights_of(actor)
+
+
+def _dqn() -> Any:
+    box = spaces.Box(-1, 1, (3,), np.float32)
+    policy = QNetwork(box, spaces.Discrete(2), QNetworkConfig(NetworkConfig(hidden=(8,))), generator(1, "weights"))
+    learner = DQN(policy, DQNConfig(optimizer=PLAIN), until=UNTIL, seed=1, minibatch_size=7)
+    draw = torch.Generator().manual_seed(2)
+    for update in range(3):
+        batch = {key: torch.randn(14, 3, generator=draw) for key in ("obs", "next_obs")}
+        batch |= {key: torch.rand(14, generator=draw) for key in ("reward", "discount", "weight")}
+        batch |= {"action": torch.arange(14) % 2, "index": torch.arange(14)}
+        measured, feedback = learner.update(batch, Counters(updates=update))
+    return numbers(measured), feedback, weights_of(policy)
+
+
+def _coupled() -> Any:
+    return {"contrastive": _contrastive(), "td3_bc": _td3_bc(), "dqn": _dqn()}
+
+
+def test_what_is_of_a_whole_minibatch_is_the_same_for_several_learners() -> None:
+    """Losses that compare or average over samples, and errors that come back for each of them."""
+    alone, of_learners = _coupled(), in_learners(2, _coupled)
+    for own in of_learners:
+        for name, (measured, feedback, weights) in alone.items():
+            own_measured, own_feedback, own_weights = own[name]
+            assert own_measured == pytest.approx(measured, rel=1e-4, abs=1e-6), name
+            for key, value in (feedback | weights).items():
+                torch.testing.assert_close((own_feedback | own_weights)[key], value, rtol=1e-4, atol=1e-6)
+            for key, value in own_weights.items():
+                assert torch.equal(value, of_learners[0][name][2][key])
 
 
 def _agree() -> Any:

@@ -194,6 +194,11 @@ def test_the_conservative_penalty_is_the_soft_maximum_minus_the_datas_value() ->
     [
         (IQLConfig, {"expectile": 1.0}, "expectile = 1.0: it takes a number between 0 and 1"),
         (TD3BCConfig, {"value_weight": -1.0}, "value_weight = -1.0"),
+        (
+            TD3BCConfig,
+            {"actor_optimizer": OptimizerConfig(micro_batches=2)},
+            r"actor_optimizer\.micro_batches = 2: it takes 1: the value's weight",
+        ),
         (CQLConfig, {"sampled_actions": 0}, "sampled_actions = 0: it takes at least 1"),
         (CQLConfig, {"minibatch_size": 0}, "minibatch_size = 0: it takes at least 1"),
     ],

@@ -15,12 +15,13 @@ from agents.a2c import A2C, A2CConfig
 from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.collector import Group, LocalCollector
 from agents.on_policy import OnPolicyConfig
-from agents.ppo import PPO, PPOConfig
+from agents.ppo import PPO, PPOConfig, ppo_loss
 from agents.reinforce import Reinforce, ReinforceConfig
 from agents.rollouts import Rollouts
 from envs.config import EnvConfig
 from envs.making import make_vec
 from training.core import Batch, Budget, Counters, UserError
+from training.metrics import merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer_config import OptimizerConfig
 from training.schedules import Schedule
@@ -340,3 +341,19 @@ def test_reset_transitions_of_a_next_step_env_are_left_out() -> None:
 def test_a_rollout_that_minibatches_do_not_divide_is_named() -> None:
     with pytest.raises(UserError, match=r"minibatch_size = 100: it takes a divisor .* 256 samples"):
         OnPolicyConfig(env=EnvConfig("CartPole-v1"), agent=PPOConfig(horizon=32, minibatch_size=100), num_envs=8)
+
+
+def test_what_is_measured_is_of_all_samples_however_they_are_divided() -> None:
+    """The divergence that ends an update is the same with micro-batches and with several learners."""
+    draw = generator(1)
+    batch = {key: torch.randn(7, generator=draw) for key in ("log_prob", "advantage", "return")}
+    now = [torch.randn(7, generator=draw) for _ in range(3)]
+
+    def measured(rows: slice) -> Any:
+        part = {key: value[rows] for key, value in batch.items()}
+        log_prob, entropy, value = (tensor[rows] for tensor in now)
+        return ppo_loss((log_prob, entropy, value), PPOConfig(), torch.tensor(0.2), part).metrics
+
+    whole, parts = measured(slice(7)), merge_metrics([measured(slice(2)), measured(slice(2, 7))])
+    for key, metric in whole.items():
+        assert float(parts[key].value) == pytest.approx(float(metric.value), rel=1e-5)

@@ -364,7 +364,7 @@ def test_no_sequence_of_a_missing_worker_is_learned_from(half: int) -> None:
     config = RecurrentPPOConfig(horizon=8, sequence_length=4, minibatch_size=4, epochs=1)
     agent = RecurrentPPO(policy, config, until=Budget(1000), seed=1)
     metrics, _ = agent.update(batch, Counters())
-    assert metrics["policy/loss"].weight == 4  # minibatches
+    assert metrics["policy/loss"].weight == 16  # samples
     assert all(parameter.isfinite().all() for parameter in policy.parameters())
 
 

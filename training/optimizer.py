@@ -54,6 +54,9 @@ class Optimizer:
     `<name>/loss`, `<name>/gradient_norm` (before clipping), `<name>/learning_rate` (with several rules one for each
     pattern) and, where updates may be skipped, `<name>/skipped_updates`; the loss's own are added to them.
 
+    With `whole_batch` the loss is one of all samples together, such as a contrastive one, and that of a part would be
+    another: several learners compute all of it each, and micro-batches are refused.
+
     Raises UserError when a pattern gets no parameter, when no rule covers a parameter, when muon would get something
     that is not a matrix, and when the device cannot compute in the precision.
     """
@@ -65,6 +68,7 @@ class Optimizer:
         *,
         until: Budget,
         name: str = "optimizer",
+        whole_batch: bool = False,
     ) -> None:
         self.parameters = dict(parameters)
         self.config, self.until, self.name = config, until, name
@@ -89,6 +93,9 @@ class Optimizer:
         self._deferred = DeferredCheck(self.trainable) if defers else None
         self._averages = [leaf.detach().clone() for leaf in self._leaves] if config.ema_decay is not None else []
         several = learners.count() > 1
+        self._whole_batch = whole_batch
+        takes = "1: the loss is of the whole batch"
+        require(not whole_batch or config.micro_batches == 1, f"{name}.micro_batches", config.micro_batches, takes)
         require(
             not (several and config.precision == "fp16"), f"{name}.precision", "fp16", "'bf16' with several learners"
         )
@@ -134,7 +141,8 @@ class Optimizer:
             leaf.grad = None
         # The count is only known at the end. Until then the sums are divided by the rows, as fp16 overflows easily.
         rows = next(iter(batch.values())).shape[0] if accumulates else 1
-        own, weight = learners.share(batch, self._split_for_learners) if several else (batch, 1.0)
+        divides = several and not self._whole_batch
+        own, weight = learners.share(batch, self._split_for_learners) if divides else (batch, 1.0)
         losses = []
         for part in (
             split_batch(own, self.config.micro_batches, f"{self.name}.micro_batches") if accumulates else (own,)
