@@ -38,6 +38,8 @@ class Ours:
     options: tuple[str, ...] = ()
     """Of the command line, beside the settings."""
     experiment: str = "ppo_cartpole"
+    side: str = "ours"
+    """Or "peer", where ours is compared with itself."""
 
     @property
     def threads(self) -> int:
@@ -52,7 +54,7 @@ class Ours:
         return [*train, f"--run-dir={folder / 'run'}", *settings.train_options(), *self.options]
 
     def read(self, folder: Path) -> dict[str, Measurement]:
-        return {"ours": read_run(folder / "run", self.settings.solved_return)}
+        return {self.side: read_run(folder / "run", self.settings.solved_return)}
 
 
 @dataclass(frozen=True)
@@ -81,17 +83,18 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class Overhead:
-    """`fit` and a bare torch loop, update by update in one process; see `benchmarks.overhead`."""
+class Both:
+    """A module that measures both sides in one process: `benchmarks.overhead`, `benchmarks.ray_costs`."""
 
-    model: str
+    module: str
+    kind: str
     threads: int = 1
 
     def require(self) -> None:
         """It needs what every run needs."""
 
     def command(self, folder: Path, seed: int) -> list[str]:
-        return [sys.executable, "-m", "benchmarks.overhead", self.model, str(seed), str(folder)]
+        return [sys.executable, "-m", f"benchmarks.{self.module}", self.kind, str(seed), str(folder)]
 
     def read(self, folder: Path) -> dict[str, Measurement]:
         return read_measurements(folder)

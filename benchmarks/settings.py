@@ -30,6 +30,8 @@ class Settings:
     """The evaluated return at which the clock stops; None: it stops at the end of the budget."""
     seed: int = 1
     threads: int = 1
+    workers: int = 0
+    """Processes on Ray that step the environments; 0: the learner's does."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -46,6 +48,7 @@ class Settings:
             "env.id": self.env,
             "env-steps": self.env_steps,
             "num-envs": self.num_envs,
+            "workers": self.workers,
             "agent.gamma": self.gamma,
             "log-every.count": self.log_every_env_steps,
             "checkpoint.every.count": self.checkpoint_every_env_steps,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from benchmarks.programs import Ours, Overhead, Peer, Program
+from benchmarks.programs import Both, Ours, Peer, Program
 from benchmarks.settings import OffPolicySettings, PPOSettings, Settings
 
 EAGER: tuple[str, ...] = ("--compile=false",)
@@ -84,6 +84,18 @@ HALF_CHEETAH = PPOSettings(
     normalize=True,
     initial_log_std=-1.0,
     checkpoint_every_env_steps=25_000,
+)
+
+# One pass over each rollout: what is compared is how its environments are stepped.
+SLOW = PPOSettings(
+    env="benchmarks.slow_envs:Sleeping-v0",
+    env_steps=8_192,
+    horizon=64,
+    epochs=1,
+    learning_rate=3e-4,
+    gamma=0.99,
+    gae_lambda=0.95,
+    workers=2,
 )
 
 # RL Zoo's for Pendulum-v1 (hyperparams/sac.yml, td3.yml), but for TD3's networks and warm-up; 20,000 env steps there.
@@ -175,11 +187,29 @@ def _over_other(
     return Workload(name=name, title=title, programs=programs, peer=peer, floor=floor, aim=aim, least_return=LEARNED)
 
 
+def _workers(name: str, title: str, settings: PPOSettings, *, floor: float, aim: float) -> Workload:
+    """On Ray workers over the same inference groups in the learner's process."""
+    here = replace(settings, workers=0)
+    groups = f"--groups={settings.workers}"
+    return Workload(
+        name=f"workers_{name}",
+        title=title,
+        programs=(Ours(settings, EAGER), Ours(here, (*EAGER, groups), side="peer")),
+        peer="in process",
+        floor=floor,
+        aim=aim,
+    )
+
+
+def _ray_cost(kind: str, title: str, peer: str) -> Workload:
+    return Workload(name=f"ray_{kind}", title=title, programs=(Both("ray_costs", kind),), peer=peer)
+
+
 def _loop_itself(model: str, title: str, *, floor: float, aim: float) -> Workload:
     return Workload(
         name=f"overhead_{model}",
         title=f"The loop itself: {title}",
-        programs=(Overhead(model),),
+        programs=(Both("overhead", model),),
         peer="bare torch loop",
         floor=floor,
         aim=aim,
@@ -246,6 +276,29 @@ WORKLOADS = (
     ),
     _over_other("cartpole_torchrl", OF_CLEANRL, "TorchRL", "torchrl_ppo", "torchrl"),
     _over_other("cartpole_plain", OF_CLEANRL, "plain single-file PPO", "plain", "torch"),
+    _workers("sleep", "Environments that sleep 2 ms a step, 2 Ray workers", SLOW, floor=1.8, aim=1.9),
+    _workers(
+        "busy",
+        "Environments that compute 2 ms a step, 2 Ray workers",
+        replace(SLOW, env="benchmarks.slow_envs:Busy-v0"),
+        floor=1.4,
+        aim=1.8,
+    ),
+    _workers("one", f"{OF_CLEANRL}, 1 Ray worker", replace(CLEANRL, workers=1), floor=0.7, aim=0.9),
+    Workload(
+        name="workers_rllib",
+        title=f"{OF_CLEANRL}, 2 Ray workers",
+        programs=(
+            Ours(replace(CLEANRL, workers=2), EAGER),
+            Peer("ray_rllib", replace(CLEANRL, workers=2), "ray"),
+        ),
+        peer="RLlib",
+        floor=3.0,
+        aim=5.0,
+        least_return=LEARNED,
+    ),
+    _ray_cost("broadcast", "10 MB of weights to 8 Ray workers, each of which takes a step", "a copy sent to each"),
+    _ray_cost("fragment", "128 steps of 8 CartPoles on a Ray worker, there and back", "in process"),
     _loop_itself("mlp", "a tiny perceptron", floor=1 / 1.10, aim=1 / 1.05),
     _loop_itself("transformer", "a transformer of 10 million parameters", floor=1 / 1.03, aim=1 / 1.01),
 )

@@ -7,6 +7,7 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from benchmarks.pairs import holds, judged, report, run_pair
 from benchmarks.peers.sb3_off_policy import make_model
 from benchmarks.profile import Timers
 from benchmarks.programs import Ours, Peer
+from benchmarks.scaling import ENVS, HORIZON, Costs, line
 from benchmarks.settings import OffPolicySettings, PPOSettings
+from benchmarks.slow_envs import Slow
 from benchmarks.workloads import DQN, EAGER, SAC, TD3, WORKLOADS, Workload
 from experiments import ppo_cartpole
 from training import report_benchmarks
@@ -384,3 +387,48 @@ def test_the_picture_is_the_same_bytes_again(tmp_path: Path) -> None:
     drawn = (tmp_path / "one.svg").read_text()
     assert drawn == (tmp_path / "two.svg").read_text()
     assert drawn.count("<!-- / slow -->") == 2
+
+
+COSTS = Costs(
+    broadcast=0.002,
+    broadcast_per_worker=0.001,
+    fragment=0.003,
+    fragment_per_worker=0.001,
+    step=0.001,
+    update=0.00001,
+    fragment_bytes=10_000,
+    weights_bytes=1_000_000,
+)
+
+
+def test_the_formula_of_scaling_adds_what_waits_and_takes_the_slower_of_what_does_not() -> None:
+    env_steps = HORIZON * ENVS
+    worker, learner = env_steps * 0.001, 0.005 + 10 * 0.002 + 10 * env_steps * 0.00001
+    assert COSTS.env_steps_per_second(10) == pytest.approx(10 * env_steps / (worker + learner))
+    assert COSTS.env_steps_per_second(10, asynchronous=True) == pytest.approx(10 * env_steps / max(worker, learner))
+    # Many workers: each adds to the learner what it takes to ask it and to learn from it, and nothing else counts.
+    limit = env_steps / (0.002 + env_steps * 0.00001)
+    assert COSTS.env_steps_per_second(10_000_000) == pytest.approx(limit, rel=1e-3)
+
+
+def test_it_says_what_ends_the_growth() -> None:
+    assert COSTS.busiest(1) == "the workers"
+    assert COSTS.busiest(1_000) == "the learner"
+    assert COSTS.busiest(10_000_000) == "the learner, the object store"
+    assert replace(COSTS, fragment_bytes=8 * 10**6).busiest(1_000) == "the learner, the network"
+
+
+def test_costs_of_one_and_two_workers_are_a_line_that_never_falls_below_zero() -> None:
+    assert line(3.0, 4.0) == (2.0, 1.0)
+    assert line(3.0, 2.0) == (3.0, 0.0)
+    assert line(1.0, 5.0) == (0.0, 2.5)
+
+
+def test_an_environment_that_is_slow_takes_its_time() -> None:
+    for busy in (False, True):
+        env = Slow(busy=busy, seconds=0.01)
+        env.reset(seed=1)
+        began = time.perf_counter()
+        ends = [env.step(0)[3] for _ in range(100)]
+        assert time.perf_counter() - began >= 1.0
+        assert ends == [False] * 99 + [True]

@@ -165,11 +165,11 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[Any]) ->
 
 def test_list_and_help_import_nothing_heavy_and_know_every_experiment() -> None:
     script = (
-        "import sys, time; begun = time.monotonic()\n"
+        "import sys, time; begun = time.process_time()\n"
         "from experiments.__main__ import main\n"
         "assert main(['list']) == 0 and main(['--help']) == 0\n"
         "assert not {'torch', 'gymnasium', 'numpy', 'pydantic'} & set(sys.modules), 'heavy'\n"
-        "assert time.monotonic() - begun < 1, 'slow'\n"
+        "assert time.process_time() - begun < 1, 'slow'\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "ppo_cartpole " in done.stdout

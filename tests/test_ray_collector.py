@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import torch
 
 from agents.a2c import A2C, A2CConfig
@@ -271,6 +273,45 @@ def test_with_a_lag_the_others_do_the_work_of_a_lost_worker(
     assert 1.0 in workers
     assert "valid" not in batch
     assert "was lost and replaced at update" in collector.inexact[1]
+
+
+@pytest.mark.full
+def test_memory_is_flat_over_five_hundred_rollouts(collectors: Callable[..., RayCollector]) -> None:
+    collector = collectors(WALK)
+    policy = make_policy(collector)
+    used = []
+    for version in range(600):
+        collector.publish(policy, version)
+        collector.collect(64)
+        if version in (99, 599):
+            used.append({"run": resident_bytes([os.getpid()]), "workers": resident_bytes(worker_processes())})
+    for part in ("run", "workers"):
+        assert used[1][part] - used[0][part] < 16e6, (part, used)
+    held = ray.cluster_resources()["object_store_memory"] - ray.available_resources()["object_store_memory"]
+    assert held < 16e6
+
+
+def worker_processes() -> list[int]:
+    """Those that this process's own Ray has."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (folder / "cmdline").read_bytes().startswith(b"ray::RolloutWorker"):
+                raylet = status(folder)["PPid"]
+                if status(Path("/proc", raylet))["PPid"] == str(os.getpid()):
+                    found.append(int(folder.name))
+    assert len(found) == 2
+    return found
+
+
+def resident_bytes(processes: Iterable[int]) -> int:
+    """Of memory that is theirs alone: the object store's is shared."""
+    return sum(1024 * int(status(Path("/proc", str(pid)))["RssAnon"].split()[0]) for pid in processes)
+
+
+def status(folder: Path) -> dict[str, str]:
+    lines = (folder / "status").read_text().splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 def test_what_always_breaks_is_one_clear_failure(collectors: Callable[..., RayCollector]) -> None:

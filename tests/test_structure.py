@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.rllib import RLlibRunConfig
 from agents.sb3 import SB3RunConfig
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +61,7 @@ EXPERIMENTS = {
     "record_pendulum",
     "recurrent_ppo_cartpole",
     "reinforce_cartpole",
+    "rllib_ppo_cartpole",
     "rnd_mountain_car",
     "rnd_mountain_car_plain",
     "sac_discrete_cartpole",
@@ -139,7 +141,7 @@ def test_every_experiment_has_a_claim_and_the_common_options(name: str) -> None:
     if config.learner == "agent":
         assert "env" in names
         # Where another library learns, its algorithm's arguments make the policy.
-        assert "policy" in names or isinstance(config, SB3RunConfig)
+        assert "policy" in names or isinstance(config, RLlibRunConfig | SB3RunConfig)
         assert {"env_steps", "num_envs"} <= names or {"epochs", "dataset"} <= names
     else:
         assert {"epochs", "steps", "minibatch_size"} <= names

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from training.config import changed_options, parse_options
-from training.core import UserError
+from training.core import UserError, require
 from training.files import read_json, write_json
 from training.provenance import ROOT
 from training.ray_job import Job
@@ -49,6 +49,10 @@ class SubmitOptions:
     followed again, or begun again where it was when it has failed."""
     versions: Literal["same", "any"] = "same"
     """Whether Python and all packages must have the versions that they have here."""
+
+    def __post_init__(self) -> None:
+        takes = "that of a Ray dashboard, such as http://127.0.0.1:8265"
+        require(urlsplit(self.address).scheme in ("http", "https"), "address", self.address, takes)
 
 
 def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *, package: str) -> int:
@@ -124,8 +128,6 @@ def _with_run_dir(argv: Sequence[str], options: SubmitOptions, folder: Path) -> 
 
 def _client(address: str) -> Any:
     """Ray's client of the jobs of a cluster; with its token where there is one. Raises UserError when none answers."""
-    if urlsplit(address).scheme not in ("http", "https"):
-        raise UserError(f"address = {address!r}: it takes that of a Ray dashboard, such as http://127.0.0.1:8265")
     if Path.home().joinpath(".ray", "auth_token").exists() or "RAY_AUTH_TOKEN" in os.environ:
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # ray reads it once, when it is imported
     from ray.job_submission import JobSubmissionClient

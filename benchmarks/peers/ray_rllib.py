@@ -1,4 +1,4 @@
-"""RLlib's PPO in this process, with no env runners and no learners elsewhere, a csv file and its own checkpoints."""
+"""RLlib's PPO with its learner in this process, and without workers its environments too; its own checkpoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from benchmarks.settings import PPOSettings
 def run(settings: PPOSettings, folder: Path, clock: Clock) -> float:
     """One run; returns the greedy policy's return at its end."""
     # An own local cluster: a stale address of another one must not be found.
-    ray.init(address="local", num_cpus=settings.threads, include_dashboard=False, log_to_driver=False)
+    ray.init(
+        address="local", num_cpus=settings.threads + settings.workers, include_dashboard=False, log_to_driver=False
+    )
     rate = settings.learning_rate
     schedule = [[0, rate], [settings.env_steps, 0.0]] if settings.anneal_learning_rate else rate
     config = (
@@ -28,8 +30,8 @@ def run(settings: PPOSettings, folder: Path, clock: Clock) -> float:
         .environment(settings.env)
         .framework("torch")
         .env_runners(
-            num_env_runners=0,
-            num_envs_per_env_runner=settings.num_envs,
+            num_env_runners=settings.workers,
+            num_envs_per_env_runner=settings.num_envs // max(1, settings.workers),
             rollout_fragment_length=settings.horizon,
         )
         .learners(num_learners=0, num_gpus_per_learner=0)
