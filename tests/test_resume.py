@@ -106,21 +106,6 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
         *("--agent.epochs", "2", "--episodes", "5", "--student.epochs", "12", "--student.threads", "1"),
         *("--student.agent.minibatch-size", "48"),
     ],
-    # Learns from text, in mid-epoch and over several epochs.
-    "gpt_stdlib": [
-        *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
-        *("--model.context", "16", "--model.vocabulary", "300", "--minibatch-size", "7", "--steps", "300"),
-        *("--algorithm.optimizer.ema-decay", "0.9", "--algorithm.optimizer.micro-batches", "2"),
-        *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
-    ],
-    # Three stages: pretraining, and two that begin from it, one of them with adapters.
-    "gpt_lora": [
-        *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
-        *("--model.context", "16", "--model.vocabulary", "300", "--minibatch-size", "8", "--steps", "60"),
-        *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
-        *("--full.steps", "60", "--full.threads", "1", "--full.corpus.patterns", "json/*.py"),
-        *("--adapters.steps", "60", "--adapters.threads", "1", "--adapters.corpus.patterns", "json/*.py"),
-    ],
     # Sequences; a policy with a memory.
     "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
     # Tables: early stopping, a calibrated model; an epoch ends with a smaller minibatch.
@@ -132,10 +117,29 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
         *("--steps", "120", "--scratch.steps", "120", "--scratch.threads", "1", "--minibatch-size", "64"),
         *("--model.network.channels", "2", "--scratch.model.network.channels", "2"),
     ],
+    # Three stages: a teacher and two students, one with a projection of its features.
+    "digits_distillation": [
+        *("--epochs", "3", "--minibatch-size", "200", "--model.network.channels", "2", "2"),
+        *("--by-logits.epochs", "2", "--by-logits.minibatch-size", "200", "--by-logits.threads", "1"),
+        *("--by-features.epochs", "4", "--by-features.minibatch-size", "150", "--by-features.threads", "1"),
+    ],
+    # Three stages; two domains in a batch, whose epochs end apart.
+    "digits_domain_adaptation": [
+        *("--epochs", "4", "--minibatch-size", "90", "--split.validation", "0.13"),
+        *("--model.network.channels", "2", "2"),
+    ],
+    # Three stages, the last of which begins with the first one's encoder and is held by an anchor.
+    "digits_full_fine_tune": [
+        *("--epochs", "2", "--minibatch-size", "200", "--few.steps", "30", "--few.threads", "1"),
+        *("--model.network.channels", "2", "2", "--few.model.network.channels", "2", "2", "--few.anchor", "0.1"),
+    ],
 }
 LEARNING_FROM_DATA = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
 LEARNING_FROM_DATA += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50", *ONE_THREAD]
-DATA_RUNS = ("gpt_lora", "gpt_stdlib", "breast_cancer_mlp", "digits_cnn", "digits_contrastive")
+DATA_RUNS = (
+    *("gpt_lora", "gpt_stdlib", "breast_cancer_mlp", "digits_cnn", "digits_contrastive"),
+    *("digits_distillation", "digits_domain_adaptation", "digits_full_fine_tune"),
+)
 OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum", "td3_bc_pendulum", "cql_pendulum", "iql_pendulum")
 
 
