@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 USAGE = """\
 usage: python -m experiments COMMAND
@@ -213,6 +213,7 @@ def _evaluate(argv: Sequence[str], package: str) -> int:
     require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")
     settings = read_settings(folder)
     config = read_config(folder, settings, _load(settings["experiment"], package))
+    _require_policy(folder, config)
     how = replace(config.evaluation, greedy=config.evaluation.greedy and not options.stochastic)
     if options.episodes is not None:
         whole = options.episodes >= 1 and options.episodes % how.num_envs == 0
@@ -229,6 +230,14 @@ def _evaluate(argv: Sequence[str], package: str) -> int:
         predict = policy.predictor(greedy=how.greedy)
         print(f"video: {record_video(config.env, predict, folder / 'videos', seed=seed)}")
     return 0
+
+
+def _require_policy(folder: Path, config: Any) -> None:
+    """Raises UserError for a run that has no policy to play with."""
+    from training.core import UserError
+
+    if not hasattr(config, "env"):
+        raise UserError(f"{folder} learned from data and has no policy to play with: result.json has its measures")
 
 
 @dataclass(frozen=True)
@@ -261,6 +270,7 @@ def _record(argv: Sequence[str], package: str) -> int:
     require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")
     settings = read_settings(folder)
     config = read_config(folder, settings, _load(settings["experiment"], package))
+    _require_policy(folder, config)
     where, episodes = record_run(
         folder,
         config.env,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pretraining.sources import missing_told
 from pretraining.supervised import class_measures, number_measures
 from training.dataset import Dataset
+from training.preprocessing import PreprocessingConfig, check_numbers
 from training.splits import Splits
 
 STRENGTHS = tuple(10.0**exponent for exponent in range(-4, 4))
@@ -85,6 +86,8 @@ def compared(measured: Mapping[str, float], baseline: Mapping[str, float], name:
 
 
 def _scaled(splits: Splits | Sequence[Arrays], scale: bool) -> tuple[Arrays, Arrays, Arrays]:
+    if isinstance(splits, Splits):
+        check_numbers(splits, PreprocessingConfig())
     parts = [flat(part) if isinstance(part, Dataset) else part for part in splits]
     if scale:
         from sklearn.preprocessing import StandardScaler
