@@ -35,6 +35,7 @@ KINDS = {
     "DecisionTransformerPolicy": "agents.decision_transformer_policy",
     "QNetwork": "agents.q_network",
     "RecurrentActorCritic": "agents.recurrent_actor_critic",
+    "RLlibPolicy": "agents.rllib",
     "SB3Policy": "agents.sb3",
 }
 """The classes that a saved policy may be of, and where they are."""

@@ -67,6 +67,6 @@ def train(config: Config, run: Run) -> None:
     if not second.finished:
         supervised.train(replace(config.scratch, seed=config.seed), second, labelled)
     probe = linear_probe(load_model(first.folder, "last").features, labelled)
-    scratch = max(second.result[which]["test/accuracy"] for which in ("metrics", "best"))
+    scratch = max(second.result[which].get("test/accuracy", 0.0) for which in ("metrics", "best"))
     compared = {"probe/accuracy": probe["accuracy"], "scratch/accuracy": scratch}
     run.finish_as(second, compared | {"comparison/probe_over_scratch_accuracy": probe["accuracy"] - scratch})

@@ -171,6 +171,10 @@ class ContrastiveRunConfig(DataRunConfig):
     model: ContrastiveEncoderConfig = ContrastiveEncoderConfig()
     minibatch_size: int = 128
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.learners == 1, "learners", self.learners, "1: a contrastive loss is of the whole batch")
+
 
 def train(config: ContrastiveRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:
     """One run; `measure` as in `data_run.train`."""

@@ -45,7 +45,7 @@ class MaskedEncoderConfig:
 
 
 class MaskedEncoder(Model):
-    """One input [B, ...] as tokens -> features [B, width], and what each token holds [B, L, token_size]."""
+    """One input [B, ...] as tokens -> features [B, L * width], and what each token holds [B, L, token_size]."""
 
     def __init__(
         self, inputs: Mapping[str, Space[Any]], target: Space[Any] | None, config: MaskedEncoderConfig, rng: Generator
@@ -61,9 +61,9 @@ class MaskedEncoder(Model):
         self.say = normal_linear(width, self.encoder.token_size, rng)
 
     def features(self, batch: Batch) -> Tensor:
-        """What others learn from [B, width]."""
-        features: Tensor = self.encoder(batch["input"])
-        return features
+        """What others learn from [B, L * width]: of each token, since they tell more than their mean."""
+        tokens: Tensor = self.encoder.transformer(self.encoder.embedded(batch["input"]))
+        return tokens.flatten(1)
 
     def forward(self, batch: Batch) -> Tensor:
         """What each token holds, where `hidden` [B, L] ones are not seen."""
@@ -134,10 +134,11 @@ class Masked:
 
 
 def masked_loss(said: Tensor, held: Tensor, hidden: Tensor) -> Loss:
-    """The squared error of the tokens [B, L, size] that are `hidden` [B, L], a mean over the numbers of each."""
+    """The squared error of the tokens [B, L, size] that are `hidden` [B, L], as many of each sample; a mean over the
+    numbers of each token."""
     errors = (said.float() - held).square().mean(-1) * hidden
     count = hidden.sum()
-    return Loss(errors.sum(), count, {"learner/squared_error": Mean((errors.detach().sum() / count), 1.0)})
+    return Loss(errors.sum(), count, {"learner/squared_error": Mean(errors.detach().sum() / count, len(said))})
 
 
 @dataclass(frozen=True, kw_only=True)

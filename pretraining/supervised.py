@@ -22,6 +22,7 @@ from pretraining.augmentation import AugmentationConfig, augment_images
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.predictor import Predictor, PredictorConfig
 from pretraining.sources import missing_told
+from training.anchor import Anchor
 from training.calibration import best_temperature, calibration_error
 from training.core import Batch, Budget, Counters, State, require
 from training.metrics import Mean, Metrics
@@ -51,8 +52,16 @@ class SupervisedConfig:
 class Supervised:
     """Learns from samples [B, ...]: makes the network say their `target`."""
 
-    def __init__(self, model: Predictor, config: SupervisedConfig, *, until: Budget, seed: int) -> None:
-        self.model, self._config = model, config
+    def __init__(
+        self,
+        model: Predictor,
+        config: SupervisedConfig,
+        *,
+        until: Budget,
+        seed: int,
+        anchor: Anchor | None = None,
+    ) -> None:
+        self.model, self._config, self._anchor = model, config, anchor
         self.score = "log_likelihood" if model.classes else "r2"
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "augmentation")
@@ -66,23 +75,14 @@ class Supervised:
 
     def _loss(self, batch: Batch) -> Loss:
         if self.model.classes:
-            return class_loss(self.model(batch), batch["target"], self._config.label_smoothing)
-        return number_loss(self.model(batch), self.model.standardized(batch["target"]))
+            loss = class_loss(self.model(batch), batch["target"], self._config.label_smoothing)
+        else:
+            loss = number_loss(self.model(batch), self.model.standardized(batch["target"]))
+        return loss if self._anchor is None else self._anchor.added_to(loss)
 
-    @torch.no_grad()
     def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:
-        outputs, targets = [], []
         with self._optimizer.averaged():
-            for batch in batches:
-                seen = {key: value.to(self.model.temperature.device) for key, value in batch.items()}
-                outputs.append((self.model(seen) if self.model.classes else self.model.predict(seen)).float().cpu())
-                targets.append(batch["target"])
-        said, target = torch.cat(outputs), torch.cat(targets)
-        if not self.model.classes:
-            return number_measures(said.numpy(), target.numpy())
-        if part == "validation":
-            self.model.temperature.fill_(best_temperature(said, target))
-        return class_measures(said, target, float(self.model.temperature))
+            return measure(self.model, batches, part)
 
     def state_dict(self) -> State:
         return {"model": self.model.save(), **states_of(self._parts)}
@@ -90,6 +90,22 @@ class Supervised:
     def load_state_dict(self, state: State) -> None:
         self.model.load_state_dict(state["model"]["weights"])
         load_states(self._parts, state)
+
+
+@torch.no_grad()
+def measure(model: Predictor, batches: Iterable[Batch], part: Part) -> dict[str, float]:
+    """What all samples of a split measure; the validation split chooses the temperature."""
+    outputs, targets = [], []
+    for batch in batches:
+        seen = {key: value.to(model.temperature.device) for key, value in batch.items()}
+        outputs.append((model(seen) if model.classes else model.predict(seen)).float().cpu())
+        targets.append(batch["target"])
+    said, target = torch.cat(outputs), torch.cat(targets)
+    if not model.classes:
+        return number_measures(said.numpy(), target.numpy())
+    if part == "validation":
+        model.temperature.fill_(best_temperature(said, target))
+    return class_measures(said, target, float(model.temperature))
 
 
 def class_loss(logits: Tensor, target: Tensor, label_smoothing: float) -> Loss:

@@ -24,6 +24,7 @@ from training.ray_job import Job, run
 from training.ray_versions import differences, versions
 from training.storage import Storage
 
+pytestmark = pytest.mark.xdist_group("ray")
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -106,37 +106,40 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
         *("--agent.epochs", "2", "--episodes", "5", "--student.epochs", "12", "--student.threads", "1"),
         *("--student.agent.minibatch-size", "48"),
     ],
-    # Learns from data: a small network; epochs end with a smaller minibatch.
-    "breast_cancer_mlp": ["--epochs", "12", "--model.network.hidden", "8"],
-    # Two stages: images without labels, then a tenth of the labels.
-    "digits_contrastive": [
-        *("--steps", "24", "--scratch.steps", "24", "--scratch.threads", "1", "--evaluation.every.count", "10"),
-        *("--model.network.channels", "2", "--scratch.model.network.channels", "2", "--minibatch-size", "512"),
-    ],
-    # Augmented images, averaged weights.
-    "digits_cnn": ["--epochs", "4", "--minibatch-size", "200", "--model.network.channels", "2", "2"],
-    # Learns from text, in mid-epoch and over several epochs.
-    "gpt_stdlib": [
-        *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
-        *("--model.context", "16", "--model.vocabulary", "300", "--minibatch-size", "7", "--steps", "300"),
-        *("--evaluation.every.unit", "updates", "--evaluation.every.count", "50"),
-        *("--algorithm.optimizer.ema-decay", "0.9", "--algorithm.optimizer.micro-batches", "2"),
-        *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
-    ],
-    # Three stages: pretraining, and two that begin from it, one of them with adapters.
-    "gpt_lora": [
-        *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
-        *("--model.context", "16", "--model.vocabulary", "300", "--minibatch-size", "8", "--steps", "60"),
-        *("--evaluation.every.unit", "updates", "--evaluation.every.count", "50"),
-        *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
-        *("--full.steps", "60", "--full.threads", "1", "--full.corpus.patterns", "json/*.py"),
-        *("--adapters.steps", "60", "--adapters.threads", "1", "--adapters.corpus.patterns", "json/*.py"),
-    ],
     # Sequences; a policy with a memory.
     "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
+    # Tables: early stopping, a calibrated model; an epoch ends with a smaller minibatch.
+    "breast_cancer_mlp": ["--epochs", "12", "--model.network.hidden", "8"],
+    # Augmented images, averaged weights.
+    "digits_cnn": ["--epochs", "8", "--minibatch-size", "100", "--model.network.channels", "2", "2"],
+    # Two stages: images without labels, then a tenth of the labels.
+    "digits_contrastive": [
+        *("--steps", "120", "--scratch.steps", "120", "--scratch.threads", "1", "--minibatch-size", "64"),
+        *("--model.network.channels", "2", "--scratch.model.network.channels", "2"),
+    ],
+    # Three stages: a teacher and two students, one with a projection of its features.
+    "digits_distillation": [
+        *("--epochs", "3", "--minibatch-size", "200", "--model.network.channels", "2", "2"),
+        *("--by-logits.epochs", "2", "--by-logits.minibatch-size", "200", "--by-logits.threads", "1"),
+        *("--by-features.epochs", "4", "--by-features.minibatch-size", "150", "--by-features.threads", "1"),
+    ],
+    # Three stages; two domains in a batch, whose epochs end apart.
+    "digits_domain_adaptation": [
+        *("--epochs", "4", "--minibatch-size", "90", "--split.validation", "0.13"),
+        *("--model.network.channels", "2", "2"),
+    ],
+    # Three stages, the last of which begins with the first one's encoder and is held by an anchor.
+    "digits_full_fine_tune": [
+        *("--epochs", "2", "--minibatch-size", "200", "--few.steps", "30", "--few.threads", "1"),
+        *("--model.network.channels", "2", "2", "--few.model.network.channels", "2", "2", "--few.anchor", "0.1"),
+    ],
 }
-FROM_DATA = ["--log-every.count", "3", "--checkpoint.every.count", "7", "--tracker", "none", *ONE_THREAD]
-DATA_RUNS = ("breast_cancer_mlp", "digits_contrastive", "digits_cnn", "gpt_lora", "gpt_stdlib")
+LEARNING_FROM_DATA = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
+LEARNING_FROM_DATA += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50", *ONE_THREAD]
+DATA_RUNS = (
+    *("gpt_lora", "gpt_stdlib", "breast_cancer_mlp", "digits_cnn", "digits_contrastive"),
+    *("digits_distillation", "digits_domain_adaptation", "digits_full_fine_tune"),
+)
 OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum", "td3_bc_pendulum", "cql_pendulum", "iql_pendulum")
 
 
@@ -168,7 +171,7 @@ def _train(name: str, folder: Path) -> list[str]:
     return [
         "train",
         name.partition("-")[0],
-        *(OFFLINE if name in OFFLINE_RUNS else FROM_DATA if name in DATA_RUNS else SHORT),
+        *(OFFLINE if name in OFFLINE_RUNS else LEARNING_FROM_DATA if name in DATA_RUNS else SHORT),
         *RUNS[name],
         "--run-dir",
         str(folder),

@@ -25,6 +25,7 @@ from training.core import UserError
 from training.search_space import Uniform
 from training.variant import write_variant
 
+pytestmark = pytest.mark.xdist_group("ray")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -40,9 +41,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
-    """One small Ray for all tests of this process."""
+    """One small Ray for all tests here."""
     from training.ray_session import connected
 
     with connected(None, cpus=2):
@@ -207,6 +208,7 @@ def test_a_sweep_writes_a_variant_that_beats_the_default(
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_a_population_finds_a_schedule(package: Path, local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
     asked = "sweep hill --scheduler pbt --space agent.optimizer.learning_rate --samples 4 --evaluations 4"
     assert main(shlex.split(f"{asked} --finalists 1 --seeds 2 --run-dir sweep"), PACKAGE) == 0

@@ -18,7 +18,7 @@ class Schedule:
     then falls, both along a cosine. A resumed run needs nothing restored: the counters are enough.
     """
 
-    kind: Literal["constant", "linear", "cosine", "exponential", "one_cycle", "steps"] = "constant"
+    kind: Literal["constant", "linear", "cosine", "steps", "exponential", "one_cycle"] = "constant"
     final: float = 0.0
     """The multiplier at the end."""
     warmup: float = 0.0

@@ -1,4 +1,4 @@
-"""The one transformer, over embedded tokens, without dropout.
+"""The one transformer, over embedded tokens, causal or not, without dropout.
 
 By default its blocks are GPT-2's (Radford et al. 2019) with ReLU; `norm`, `mlp` and `position` make them Llama's
 (Touvron et al. 2023, https://arxiv.org/abs/2302.13971, section 2.2), with biases. Dropout would draw from torch's
