@@ -18,6 +18,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
+from collections import Counter
 from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
@@ -160,9 +161,9 @@ class RayCollector:
     def _ask(self, horizon: int, mode: Mode) -> None:
         """Gives every worker what it has to do with the newest policy."""
         each = 2 if self._max_lag else 1
+        doing = Counter(asked.place.index for asked in self._asked.values())
         for place in self._working():
-            doing = sum(asked.place is place for asked in self._asked.values())
-            for _ in range(each - doing):
+            for _ in range(each - doing[place.index]):
                 reference = place.actor.collect.remote(self._published, horizon, mode, with_log_prob=self._max_lag > 0)
                 self._asked[reference] = Asked(place, self._version)
 
