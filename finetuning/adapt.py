@@ -19,7 +19,6 @@ from pretraining import language_model, next_token
 from pretraining.corpus import TokenizedCorpus, tokenize_corpus
 from pretraining.language_model import LanguageModel, load_weights
 from pretraining.next_token import NextToken, NextTokenRunConfig
-from training.anchor import Anchor
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
 from training.core import require
@@ -55,14 +54,12 @@ def train(
 ) -> None:
     """One run, with the tokenizer of the model, which it changes. `measure` says what else the result holds."""
     corpus = tokenize_corpus(config.corpus, run.folder / "tokens", config.seed, model.tokenizer.size, model.tokenizer)
-    anchor = Anchor(dict(model.named_parameters()), config.anchor) if config.anchor else None
     own = config.algorithm
     if config.lora is not None:
         add_adapters(model, config.lora, config.seed)
         own = replace(own, optimizer=replace(own.optimizer, rules=LORA_RULES))
-    next_token.train_model(
-        replace(config, lora=None, algorithm=own), run, model, corpus, anchor=anchor, measure=measure
-    )
+    config = replace(config, lora=None, algorithm=own)
+    next_token.train_model(config, run, model, corpus, anchor=config.anchor, measure=measure)
 
 
 def add_adapters(model: LanguageModel | HuggingFaceModel, config: LoRAConfig, seed: int) -> None:

@@ -48,7 +48,7 @@ class CORAL:
     def __init__(self, model: Predictor, config: CORALConfig, *, until: Budget) -> None:
         check_encoder(model)
         self.model, self._config = model, config
-        self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
+        self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until, whole_batch=True)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = {key: value.to(self.model.temperature.device) for key, value in batch.items()}
@@ -81,10 +81,13 @@ def coral_distance(features: Tensor, source: Tensor) -> Tensor:
 
 
 def covariance(features: Tensor, chosen: Tensor) -> Tensor:
-    """Equations 2 and 3: the covariance [d, d] of the features [S, d] where `chosen` [S] is 1, and not 0."""
+    """Equations 2 and 3: the covariance [d, d] of the features [S, d] where `chosen` [S] is 1, and not 0.
+
+    That of one sample, which may be left at the end of an epoch, is 0.
+    """
     weight = chosen.unsqueeze(1)
     centred = (features - (features * weight).sum(0) / chosen.sum()) * weight
-    return centred.T @ centred / (chosen.sum() - 1)
+    return centred.T @ centred / (chosen.sum() - 1).clamp(min=1)
 
 
 @dataclass(frozen=True, kw_only=True)

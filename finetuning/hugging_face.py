@@ -74,7 +74,7 @@ def build(saved: State) -> HuggingFaceModel:
     config = transformers.AutoConfig.for_model(tree.pop("model_type"), **tree)
     with fork_rng(devices=[]):  # the weights, which are overwritten, are drawn from the global generator
         make: Any = transformers.AutoModelForCausalLM.from_config
-        network = make(config)
+        network = make(config).eval()  # as a pretrained one is loaded: dropout would draw from the global generator
     return HuggingFaceModel(network, Tokenizer(saved["tokenizer"], saved["end"]))
 
 

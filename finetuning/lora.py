@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -32,7 +33,8 @@ class LoRAConfig:
     alpha: float = 8.0
     """What they say is multiplied by alpha / rank."""
     targets: tuple[str, ...] = ("*",)
-    """Patterns of the names of linear layers."""
+    """Patterns of the names of linear layers; one whose weight another module shares, as GPT-2's output does with its
+    embedding, is left as it is: merging would change the other too."""
 
     def __post_init__(self) -> None:
         require(self.rank >= 1, "rank", self.rank, "at least 1")
@@ -80,7 +82,12 @@ def trained_fraction(model: nn.Module) -> float:
 
 
 def _targets(model: nn.Module, patterns: Sequence[str]) -> list[str]:
-    layers = [name for name, module in model.named_modules() if type(module).__name__ in _LAYERS]
+    owners = Counter(id(value) for _, value in model.named_parameters(remove_duplicate=False))
+    layers = [
+        name
+        for name, module in model.named_modules()
+        if type(module).__name__ in _LAYERS and owners[id(module.weight)] == 1
+    ]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in layers):
             raise UserError(f"lora.targets: pattern {pattern!r} matches no linear layer of {', '.join(layers)}")

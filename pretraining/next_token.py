@@ -164,16 +164,17 @@ def train_model(
     model: Any,
     corpus: TokenizedCorpus,
     *,
-    anchor: Anchor | None = None,
+    anchor: float = 0.0,
     measure: Callable[[NextToken, TokenizedCorpus], Mapping[str, float]] | None = None,
 ) -> None:
-    """The same with a `NextTokenModel` that is there already, held by an anchor or not."""
+    """The same with a `NextTokenModel` that is there already, held where it is by an anchor of this weight."""
     precision = choose_precision(run, config.precision, choose_device(run, config.device))
     own = config.algorithm
     config = replace(config, algorithm=replace(own, optimizer=replace(own.optimizer, precision=precision)))
 
     def make_algorithm(model: Any, own: NextTokenConfig, until: Budget) -> NextToken:
-        return NextToken(model, own, until=until, anchor=anchor)
+        held = Anchor(dict(model.named_parameters()), anchor) if anchor else None
+        return NextToken(model, own, until=until, anchor=held)
 
     more = None if measure is None else lambda algorithm, _: measure(algorithm, corpus)
     data_run.train(config, run, corpus.rows(config.model.context), model, make_algorithm, measure=more)

@@ -106,6 +106,12 @@ def test_coral_is_the_distance_of_the_covariances() -> None:
     torch.testing.assert_close(coral_distance(torch.cat([one, other]), source), expected)
 
 
+def test_one_sample_has_no_covariance() -> None:
+    features, source = torch.randn(4, 3, generator=generator(1)), torch.tensor([1.0, 1.0, 1.0, 0.0])
+    expected = torch.cov(features[:3].T).square().sum() / (4 * 9)
+    torch.testing.assert_close(coral_distance(features, source), expected)
+
+
 def test_accumulation_is_exact_for_dann_and_refused_by_coral() -> None:
     source, target = images(40, 0, 1), images(40, 100, 2)
     weights: list[Tensor] = []

@@ -45,6 +45,8 @@ CASES = {
         lambda: llama(vocabulary=20, width=16, layers=2, heads=2, hidden=32), "model.layers.*"
     ),
     "gpt2": lambda: hugging_face(lambda: gpt2(vocabulary=20, width=16, layers=2, heads=2), "transformer.h.*"),
+    # Its output shares the embedding's weight, which no adapter may be merged into.
+    "gpt2-all": lambda: hugging_face(lambda: gpt2(vocabulary=20, width=16, layers=2, heads=2), "*"),
 }
 
 

@@ -93,7 +93,13 @@ def read_back(offline_run: Path) -> dict[str, Any]:
 
 def process_settings() -> list[Any]:
     """What wandb changes in the process that runs it."""
-    return [sys.exit, sys.excepthook, dict(os.environ), *(signal.getsignal(number) for number in (2, 15))]
+    return [
+        "wandb" in sys.modules,
+        sys.exit,
+        sys.excepthook,
+        dict(os.environ),
+        *(signal.getsignal(number) for number in (2, 15)),
+    ]
 
 
 def test_an_offline_copy_has_config_every_row_and_summary_and_leaves_the_process_alone(tmp_path: Path) -> None:
@@ -102,7 +108,6 @@ def test_an_offline_copy_has_config_every_row_and_summary_and_leaves_the_process
     train(logger, range(1, 31))
     tracker.finish(RESULT)
     assert process_settings() == before
-    assert "wandb" not in sys.modules
     (offline_run,) = offline_runs(tmp_path / "run")
     assert tracker.where == str(offline_run)
     copy = read_back(offline_run)

@@ -57,7 +57,9 @@ def fit(
             measured = evaluate(algorithm)
             log.add(measured)
             log.write(now)
-            is_best = checkpoint is not None and checkpoint.score(float(measured[evaluate.score].value), now)
+            is_best = checkpoint is not None and checkpoint.score(
+                learners.agreed(float(measured[evaluate.score].value)), now
+            )
         elif log.every.due(before, now):
             log.write(now)
         asked_to_end = learners.largest(interruption.requested() or 0)
