@@ -1,7 +1,7 @@
 """How many env steps a second there would be with more workers: four measured costs and a formula.
 
 `python -m benchmarks.scaling` measures the costs, compares the formula with real training at 1, 2 and 4 workers, and
-writes docs/results/scaling.json and the tables of docs/scaling.md. A synchronous iteration takes
+writes docs/results/scaling/costs.json and the tables of docs/scaling.md. A synchronous iteration takes
 
     t = broadcast(W) + fragment(W) + H * n * step + W * H * n * update
 
@@ -214,7 +214,7 @@ def main() -> None:
         costs = measure()
         measured = {workers: real(workers) for workers in MEASURED_WORKERS}
     write_json(
-        ROOT / "docs/results/scaling.json",
+        ROOT / "docs/results/scaling/costs.json",
         {
             "command": "python -m benchmarks.scaling",
             "horizon": HORIZON,
