@@ -13,20 +13,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
 ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("training", "envs", "agents", "pretraining", "finetuning")
 
 
 def describe_environment() -> dict[str, Any]:
     """The contents of `environment.json`; `threads` is torch's default, before a config changes it."""
+    import torch  # only here: what only asks for versions answers at once
+
     status = _git("status", "--porcelain")
     return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": None if status is None else bool(status),
         "python": platform.python_version(),
-        "packages": dict(_packages()),
+        "packages": dict(packages()),
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
@@ -68,7 +68,7 @@ def _differences(saved: dict[str, Any], now: dict[str, Any], names: list[str]) -
     return ", ".join(f"{name} {saved.get(name) or 'none'} -> {now.get(name) or 'none'}" for name in changed)
 
 
-def _packages() -> Iterator[tuple[str, str]]:
+def packages() -> Iterator[tuple[str, str]]:
     """The declared packages that are installed, with their versions; the tools of development do not matter."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [

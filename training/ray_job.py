@@ -8,16 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from training import child
 from training.core import UserError
-from training.ray_session import connected
-from training.ray_versions import differences, require_same, versions
 from training.storage import Storage
 
 SEND_EVERY_S = 10.0
@@ -33,8 +30,6 @@ class Job:
     options: tuple[str, ...]
     storage: str
     """The place of this one run."""
-    versions: Mapping[str, Any]
-    """Those of who submitted it, which all nodes must have; {}: any."""
 
     def to_json(self) -> str:
         """One word for a command line."""
@@ -44,13 +39,8 @@ class Job:
 def run(job: Job, *, send_every_s: float = SEND_EVERY_S) -> int:
     """Trains, or resumes what the storage has of the run; returns the exit code of the command.
 
-    Raises UserError when the versions are not those of who submitted the job.
+    Raises UserError for a storage that is none.
     """
-    if job.versions:
-        if different := differences(job.versions, versions()):
-            raise UserError(f"the cluster has other versions: {'; '.join(different)}")
-        with connected(None, cpus=1):
-            require_same(job.versions)
     storage = Storage(job.storage)
     with tempfile.TemporaryDirectory(prefix="regimen-job-") as place:
         folder = Path(place, "run")

@@ -6,11 +6,13 @@ The job outlives this process: the same command finds it again by the record bes
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import secrets
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +34,9 @@ from training.run_folder import making
 from training.storage import Storage
 
 LOOK_EVERY_S = 1.0
+CHECK_TIMEOUT_S = 300.0
+"""For the check of versions, which may have to wait for a place and for the code."""
+_CODE = {"working_dir": str(ROOT), "excludes": EXCLUDED}
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -74,7 +79,6 @@ def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
         experiment=name,
         options=tuple(changed_options(config, module.Config())),
         storage=f"{_storage(options)}/{name}/{folder.name}",
-        versions=versions() if options.versions == "same" else {},
     )
     Storage(job.storage)  # complains before anything is sent
     client = _client(options.address)
@@ -85,12 +89,14 @@ def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
         raise UserError(f"run folder taken: {folder}; a new run takes a new or an empty folder")
     if not submitted or _status(client, submitted["id"]) in (None, "FAILED", "STOPPED"):
         submitted = {"id": f"{name}-{secrets.token_hex(4)}", "address": options.address, "options": list(job.options)}
+        if options.versions == "same":
+            _require_same_versions(client)
         with making(folder):
             record.parent.mkdir(parents=True, exist_ok=True)
         client.submit_job(
             entrypoint=shlex.join(["python", "-m", "training.ray_job", job.to_json()]),
             submission_id=submitted["id"],
-            runtime_env={"working_dir": str(ROOT), "excludes": EXCLUDED},
+            runtime_env=_CODE,
         )
         write_json(record, submitted)
     again = shlex.join(["python", "-m", "experiments", "submit", name, *_with_run_dir(argv, options, folder)])
@@ -140,6 +146,24 @@ def _client(address: str) -> Any:
     except (ConnectionError, RuntimeError) as error:
         why = str(error).strip().splitlines()[0]
         raise UserError(f"address = {address!r}: no Ray cluster takes jobs there ({why})") from None
+
+
+def _require_same_versions(client: Any) -> None:
+    """Asks all nodes, by a job of its own: nothing else has started then. Raises UserError, naming what differs."""
+    words = ["python", "-m", "training.ray_versions", json.dumps(versions())]
+    check = client.submit_job(
+        entrypoint=shlex.join(words), submission_id=f"versions-{secrets.token_hex(4)}", runtime_env=_CODE
+    )
+    deadline = time.monotonic() + CHECK_TIMEOUT_S
+    while (status := _status(client, check)) not in ENDED:
+        if time.monotonic() > deadline:
+            client.stop_job(check)
+            raise UserError(f"the cluster did not tell its versions within {CHECK_TIMEOUT_S:g} s")
+        time.sleep(LOOK_EVERY_S)
+    if status != "SUCCEEDED":
+        lines = client.get_job_logs(check).strip().splitlines() or ["it said nothing"]
+        told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        raise UserError(told[-1] if told else f"the cluster could not tell its versions: {lines[-1]}")
 
 
 def _status(client: Any, job_id: str) -> str | None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import platform
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.core import UserError
+from training.provenance import packages
+from training.ray_session import connected
 
 ANSWER_TIMEOUT_S = 120.0
 
 
 def versions() -> dict[str, Any]:
     """Those of this process."""
-    from training.provenance import describe_environment
-
-    told = describe_environment()
-    return {"python": told["python"], "packages": told["packages"]}
+    return {"python": platform.python_version(), "packages": dict(packages())}
 
 
 def differences(wanted: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
@@ -49,3 +51,21 @@ def require_same(wanted: Mapping[str, Any]) -> None:
     for answer in answered:
         if different := differences(wanted, ray.get(answer)):
             raise UserError(f"node {asked[answer]} has other versions: {'; '.join(different)}")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Checks this process, then all nodes of the cluster that it belongs to, against versions given as JSON."""
+    wanted = json.loads(argv[0])
+    try:
+        if different := differences(wanted, versions()):
+            raise UserError(f"the cluster has other versions: {'; '.join(different)}")
+        with connected(None, cpus=1):
+            require_same(wanted)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
