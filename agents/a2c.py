@@ -16,7 +16,7 @@ from agents.estimators import gae
 from agents.parts import Parts, load_parts, save_parts
 from agents.ppo import LossCoefficients
 from agents.rollouts import continues, discount, explained_variance, to_samples, values
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -56,7 +56,7 @@ class A2C:
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
-        batch = {key: value.to(self.policy.device) for key, value in batch.items()}
+        batch = to_device(batch, self.policy.device)
         value, next_value = values(self.policy, batch)
         advantage = gae(
             batch["reward"], discount(batch, config.gamma), value, next_value, continues(batch), config.gae_lambda

@@ -24,7 +24,7 @@ from agents.rollouts import (
     with_normalized_advantage,
     with_vtrace,
 )
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Last, Mean, Metrics, merge_metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -85,7 +85,7 @@ class APPO:
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
-        batch = {key: value.to(self.policy.device) for key, value in batch.items()}
+        batch = to_device(batch, self.policy.device)
         targets = with_vtrace(
             self.policy,
             batch,

@@ -27,7 +27,7 @@ from envs.bandits import BernoulliBandit
 from envs.config import EnvConfig
 from envs.single import make_env
 from envs.vector import Arrays
-from training.core import Algorithm, Batch, Budget, Counters, State, Stream, UserError, require
+from training.core import Algorithm, Batch, Budget, Counters, State, Stream, UserError, moved, require
 from training.metrics import Last, Metrics
 from training.run import Run
 from training.seeding import generator
@@ -146,7 +146,7 @@ class Bandit:
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         """Raises UserError for a reward other than 0 and 1, which has no Beta posterior."""
         data = to_samples(batch, {"reward": batch["reward"]})
-        arm, reward = data["action"].to(self.policy.device), data["reward"].to(self.policy.device)
+        arm, reward = moved(data["action"], self.policy.device), moved(data["reward"], self.policy.device)
         other = reward[(reward != 0) & (reward != 1)]
         if len(other):
             raise UserError(f"reward {other[0].item():g}: each arm of a bandit pays 0 or 1")

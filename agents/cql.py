@@ -17,7 +17,7 @@ from agents.heads import SquashedGaussian
 from agents.parts import Parts, load_parts, save_parts
 from agents.sac import sac_actor_loss, soft_target
 from agents.soft_learning import SoftLearning, check
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, moved, require, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss
@@ -68,14 +68,14 @@ class CQL:
         self._parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        data = to_device(batch, self.policy.device)
         size, actions, device = len(data["reward"]), self.policy.head.size, self.policy.device
         noise = torch.randn(2, size, actions, generator=self._rng)
-        data["noise"], data["next_noise"] = noise.to(device)
+        data["noise"], data["next_noise"] = moved(noise, device)
         shape = (size, self._config.sampled_actions, actions)
-        data["uniform"] = (2 * torch.rand(shape, generator=self._rng) - 1).to(device)
+        data["uniform"] = moved(2 * torch.rand(shape, generator=self._rng) - 1, device)
         samples = torch.randn(2, *shape, generator=self._rng)
-        data["sample_noise"], data["next_sample_noise"] = samples.to(device)
+        data["sample_noise"], data["next_sample_noise"] = moved(samples, device)
         measured = self._learning.step(self._critic_loss, self._actor_loss, data, now)
         return merge_metrics(measured), {}
 

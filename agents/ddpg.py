@@ -12,7 +12,7 @@ from agents.critics import Critics
 from agents.deterministic_learning import DeterministicLearning
 from agents.parts import load_parts, save_parts
 from agents.replay import minibatches
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss
@@ -49,7 +49,7 @@ class DDPG:
         self._learning = DeterministicLearning(policy, self.critics, config, until=until, actor_gradient_steps=1)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        data = to_device(batch, self.policy.device)
         measured: list[Metrics] = []
         for rows in minibatches(data, self._minibatch_size):
             measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)

@@ -20,7 +20,7 @@ from agents.decision_transformer_policy import DecisionTransformerPolicy, Decisi
 from agents.offline import OfflineConfig
 from agents.parts import Parts, load_parts, save_parts
 from envs.episodes import Episodes
-from training.core import Batch, Budget, Counters, State, Stream, require
+from training.core import Batch, Budget, Counters, State, Stream, require, to_device
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -88,7 +88,7 @@ class DecisionTransformer:
         self._parts: Parts = {"optimizer": self._optimizer}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        batch = {key: value.to(self.policy.device) for key, value in batch.items()}
+        batch = to_device(batch, self.policy.device)
         return self._optimizer.step(self._loss, batch, now), {}
 
     def _loss(self, batch: Batch) -> Loss:

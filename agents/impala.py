@@ -14,7 +14,7 @@ from agents.a2c import a2c_loss
 from agents.actor_critic import ActorCritic
 from agents.parts import Parts, load_parts, save_parts
 from agents.rollouts import explained_variance, to_samples, with_vtrace
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -63,7 +63,7 @@ class IMPALA:
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
-        batch = {key: value.to(self.policy.device) for key, value in batch.items()}
+        batch = to_device(batch, self.policy.device)
         targets = with_vtrace(
             self.policy,
             batch,

@@ -15,7 +15,7 @@ from agents.actor import Actor, require_continuous
 from agents.critics import Critics, StateValue
 from agents.parts import Parts, load_parts, prefixed, save_parts
 from agents.targets import follow, frozen_copy
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss, Optimizer
@@ -83,7 +83,7 @@ class IQL:
         }
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        data = to_device(batch, self.policy.device)
         measured = [
             self._value_optimizer.step(self._value_loss, data, now),
             self._actor_optimizer.step(self._actor_loss, data, now),

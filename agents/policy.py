@@ -131,11 +131,10 @@ class NetworkPolicy(nn.Module, ABC):
     def outputs_of(self, rows: int, encoder: Encoder, network: nn.Module) -> Callable[[Arrays], NDArray[Any]]:
         """`network(encoder(obs))` with the present weights, from arrays to an array.
 
-        It is computed in NumPy, or by torch's modules where those do it better: on a GPU, for large networks and for
-        images.
+        It is computed in NumPy, or by torch's modules where those do it better: for large networks and for images.
         """
         known = encoder_as_numpy(encoder, rows), as_numpy(network, rows)
-        if self.device.type != "cpu" or known[0] is None or known[1] is None:
+        if known[0] is None or known[1] is None:
             return lambda step: self._outputs_in_torch(step, encoder, network)
         encode, compute, normalize = known[0], known[1], self.normalization_of_arrays()
         return lambda step: compute(encode(normalize(step)))

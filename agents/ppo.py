@@ -27,7 +27,7 @@ from agents.rollouts import (
     values,
     with_normalized_advantage,
 )
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Last, Mean, Metrics, merge_metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -96,7 +96,7 @@ class PPO:
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
-        data = self._with_targets({key: value.to(self.policy.device) for key, value in batch.items()})
+        data = self._with_targets(to_device(batch, self.policy.device))
         value = data.pop("value")  # only measured
         clip_range = config.clip_range * config.clip_schedule.multiplier(now, self._until)
         self._clip_range.fill_(clip_range)

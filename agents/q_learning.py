@@ -16,7 +16,7 @@ from agents.parts import Parts, load_parts, save_parts
 from agents.q_network import QNetwork
 from agents.replay import minibatches
 from agents.targets import copy_weights, frozen_copy
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Last, Mean, Metrics, merge_metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -103,7 +103,7 @@ class QLearning:
     def update(self, loss_fn: Callable[[Batch], Loss], batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         """One gradient step on each minibatch of the batch, in turn."""
         index = batch.pop("index", None)
-        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        data = to_device(batch, self.policy.device)
         measured, errors = [], []
         for rows in minibatches(data, len(self._error)):
             self.policy.draw_noise(self._rng)

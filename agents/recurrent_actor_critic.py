@@ -122,8 +122,6 @@ class RecurrentActorCritic(NetworkPolicy):
 
     def _advance_in_numpy(self, rows: int) -> Advance | None:
         """With the present weights; None where torch's modules do it better, as in `outputs_of`."""
-        if self.device.type != "cpu":
-            return None
         parts = {"actor": (self.actor_encoder, self.actor_memory), "critic": (self.critic_encoder, self.critic_memory)}
         if self.config.shared_memory:
             del parts["critic"]

@@ -16,7 +16,7 @@ from agents.actor_critic import ActorCritic
 from agents.estimators import lambda_return
 from agents.parts import Parts, load_parts, save_parts
 from agents.rollouts import continues, discount, explained_variance, normalized, to_samples, values
-from training.core import Batch, Budget, Counters, State, UserError, require
+from training.core import Batch, Budget, Counters, State, UserError, require, to_device
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer, check_coverage
 from training.optimizer_config import OptimizerConfig
@@ -66,7 +66,7 @@ class Reinforce:
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
-        batch = {key: value.to(self.policy.device) for key, value in batch.items()}
+        batch = to_device(batch, self.policy.device)
         value, next_value = values(self.policy, batch)
         target = lambda_return(
             batch["reward"], discount(batch, config.gamma), next_value, continues(batch), td_lambda=1.0

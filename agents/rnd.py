@@ -33,7 +33,7 @@ from agents.rollouts import (
     with_normalized_advantage,
 )
 from envs.reward_scale import RewardScale
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Last, Mean, Metrics, merge_metrics
 from training.networks import MLP, Encoder, NetworkConfig, Normalizer
 from training.optimizer import Loss, Optimizer, check_coverage
@@ -165,7 +165,7 @@ class RND:
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
-        batch = {key: value.to(self.policy.device) for key, value in batch.items()}
+        batch = to_device(batch, self.policy.device)
         reached = next_obs(batch)
         if now.env_steps < config.warmup_env_steps:
             self._novelty.update_normalizers(to_samples(batch | reached, {}))

@@ -12,7 +12,7 @@ from agents.collector import Collector
 from agents.estimators import vtrace
 from agents.policy import NetworkPolicy
 from envs.reward_scale import RewardScale
-from training.core import Batch, Counters, State
+from training.core import Batch, Counters, State, moved
 from training.metrics import Last, Metrics
 
 
@@ -139,7 +139,7 @@ def to_samples(batch: Batch, more: Batch) -> Batch:
 def shuffled_minibatches(data: Batch, size: int, rng: torch.Generator) -> Sequence[Tensor]:
     """The rows [size] of each minibatch of one epoch over samples [B, ...], in random order."""
     some = next(iter(data.values()))
-    rows: tuple[Tensor, ...] = torch.randperm(len(some), generator=rng).to(some.device).split(size)
+    rows: tuple[Tensor, ...] = moved(torch.randperm(len(some), generator=rng), some.device).split(size)
     return rows
 
 

@@ -13,7 +13,7 @@ from agents.critics import Critics
 from agents.parts import Parts, load_parts, save_parts
 from agents.replay import minibatches
 from agents.soft_learning import SoftLearning, Temperature, check
-from training.core import Batch, Budget, Counters, State
+from training.core import Batch, Budget, Counters, State, moved, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss
@@ -57,9 +57,9 @@ class SAC:
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         device = self.policy.device
-        data = {key: value.to(device) for key, value in batch.items()}
+        data = to_device(batch, device)
         noise = torch.randn(2, len(data["reward"]), self.policy.head.size, generator=self._rng)
-        data["noise"], data["next_noise"] = noise.to(device)
+        data["noise"], data["next_noise"] = moved(noise, device)
         measured: list[Metrics] = []
         for rows in minibatches(data, self._minibatch_size):
             measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)

@@ -16,7 +16,7 @@ from agents.critics import DiscreteCritics
 from agents.parts import load_parts, save_parts
 from agents.replay import minibatches
 from agents.soft_learning import SoftLearning, check
-from training.core import Batch, Budget, Counters, State, UserError, require
+from training.core import Batch, Budget, Counters, State, UserError, require, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss
@@ -63,7 +63,7 @@ class SACDiscrete:
         self.target = self._learning.target
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        data = to_device(batch, self.policy.device)
         measured: list[Metrics] = []
         for rows in minibatches(data, self._minibatch_size):
             measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)

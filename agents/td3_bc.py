@@ -14,7 +14,7 @@ from agents.critics import Critics
 from agents.deterministic_learning import DeterministicLearning
 from agents.parts import Parts, load_parts, save_parts
 from agents.td3 import td3_critic_loss
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, moved, require, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss
@@ -76,9 +76,9 @@ class TD3BC:
         self._parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        data = to_device(batch, self.policy.device)
         noise = torch.randn(len(data["reward"]), self.policy.head.size, generator=self._rng)
-        data["next_noise"] = noise.to(self.policy.device)
+        data["next_noise"] = moved(noise, self.policy.device)
         measured = self._learning.step(self._critic_loss, self._actor_loss, data, now)
         return merge_metrics(measured), {}
 

@@ -17,7 +17,7 @@ from agents.qr_dqn import quantile_huber
 from agents.replay import minibatches
 from agents.sac import sac_actor_loss
 from agents.soft_learning import SoftLearning, check
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, moved, require, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss
@@ -67,9 +67,9 @@ class TQC:
         self._parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        data = {key: value.to(self.policy.device) for key, value in batch.items()}
+        data = to_device(batch, self.policy.device)
         noise = torch.randn(2, len(data["reward"]), self.policy.head.size, generator=self._rng)
-        data["noise"], data["next_noise"] = noise.to(self.policy.device)
+        data["noise"], data["next_noise"] = moved(noise, self.policy.device)
         measured: list[Metrics] = []
         for rows in minibatches(data, self._minibatch_size):
             measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)

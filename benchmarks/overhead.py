@@ -2,7 +2,8 @@
 
 Both train the same model on the same batches in one process, update by update in turn, so that whatever else the
 machine does meets both alike. Every bare update happens inside the stream's `next`; its time is taken off `fit`'s.
-`python -m benchmarks.overhead MODEL SEED FOLDER` is one run.
+`python -m benchmarks.overhead MODEL SEED FOLDER [cuda]` is one run. On a GPU each waits for its own updates, so that
+what the loop adds is not hidden behind the device's work.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ LEARNING_RATE = 3e-4
 MAX_GRAD_NORM = 1.0
 CLASSES = 10
 VOCABULARY = 1024
+CPU = torch.device("cpu")
 WARM_UP_UPDATES = 3
 
 
@@ -45,6 +47,8 @@ class Task:
     updates: int
     log_every_updates: int
     checkpoint_every_updates: int
+    times_on_gpu: int = 1
+    """As many updates more, and as many less often logged and saved, so that a run takes as long as on the CPU."""
 
 
 class Transformer(nn.Module):
@@ -60,8 +64,8 @@ class Transformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         length = tokens.shape[1]
-        mask = nn.Transformer.generate_square_subsequent_mask(length)
-        features = self.tokens(tokens) + self.places(torch.arange(length))
+        mask = nn.Transformer.generate_square_subsequent_mask(length, tokens.device)
+        features = self.tokens(tokens) + self.places(torch.arange(length, device=tokens.device))
         logits: Tensor = self.head(self.body(features, mask=mask, is_causal=True))
         return logits
 
@@ -88,6 +92,7 @@ TASKS = {
         updates=60,
         log_every_updates=10,
         checkpoint_every_updates=60,
+        times_on_gpu=20,
     ),
 }
 
@@ -132,20 +137,27 @@ class Bare:
 class InTurn:
     """A stream of batches; before it hands one over, the bare loop has learned from it on a clock of its own."""
 
-    def __init__(self, task: Task, bare: Bare, seed: int) -> None:
-        self._task, self._bare = task, bare
+    def __init__(self, task: Task, bare: Bare, seed: int, device: torch.device) -> None:
+        self._task, self._bare, self._device = task, bare, device
         self._rng = torch.Generator().manual_seed(seed)
         self.bare_seconds = 0.0
         self.batch_seconds = 0.0
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
+        self._wait()
         began = time.perf_counter()
-        batch = self._task.make_batch(self._rng)
+        batch = {key: value.to(self._device) for key, value in self._task.make_batch(self._rng).items()}
+        self._wait()
         made = time.perf_counter()
         self._bare.update(batch)
+        self._wait()
         self.batch_seconds += made - began
         self.bare_seconds += time.perf_counter() - made
         return batch, now.advance(samples=len(batch["target"])), {}
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
 
     def learned(self, feedback: Batch) -> None:
         """Nothing comes back."""
@@ -157,14 +169,18 @@ class InTurn:
         self._rng.set_state(state["rng"])
 
 
-def run(task: Task, seed: int, folder: Path) -> dict[str, Measurement]:
+def run(task: Task, seed: int, folder: Path, device: torch.device = CPU) -> dict[str, Measurement]:
     """Trains both ways; seconds are without those of making the batches, which both sides share."""
+    times = task.times_on_gpu if device.type == "cuda" else 1
+    updates, log_every, save_every = (
+        times * count for count in (task.updates, task.log_every_updates, task.checkpoint_every_updates)
+    )
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    model = task.make_model()
+    model = task.make_model().to(device)
     bare = Bare(copy.deepcopy(model))
-    until = Budget(task.updates, "updates")
-    algorithm, stream = Supervised(model, until), InTurn(task, bare, seed)
+    until = Budget(updates, "updates")
+    algorithm, stream = Supervised(model, until), InTurn(task, bare, seed, device)
     for _ in range(WARM_UP_UPDATES):
         batch, _, _ = stream.next(Counters())
         algorithm.update(batch, Counters())
@@ -172,20 +188,20 @@ def run(task: Task, seed: int, folder: Path) -> dict[str, Measurement]:
 
     log = Logger(
         folder,
-        every=Every(task.log_every_updates, "updates"),
+        every=Every(log_every, "updates"),
         until=until,
         tracker=None,
         console=None,
         clock=Progress([]),
     )
     parts: dict[str, Stateful] = {"agent": algorithm, "batches": stream, "log": log}
-    checkpoint = Checkpoint(folder / "checkpoints", parts, every=Every(task.checkpoint_every_updates, "updates"))
+    checkpoint = Checkpoint(folder / "checkpoints", parts, every=Every(save_every, "updates"))
     began_at, began = time.time(), time.perf_counter()
     fit(algorithm, stream, until=until, log=log, checkpoint=checkpoint)
     seconds = time.perf_counter() - began - stream.bare_seconds - stream.batch_seconds
     log.close()
     return {
-        side: Measurement(task.updates, spent, 0, 0.0, began_at, None)
+        side: Measurement(updates, spent, 0, 0.0, began_at, None)
         for side, spent in (("ours", seconds), ("peer", stream.bare_seconds))
     }
 
@@ -196,5 +212,5 @@ def _losses(model: nn.Module, batch: Batch) -> Tensor:
 
 
 if __name__ == "__main__":
-    measured = run(TASKS[sys.argv[1]], int(sys.argv[2]), Path(sys.argv[3]))
+    measured = run(TASKS[sys.argv[1]], int(sys.argv[2]), Path(sys.argv[3]), torch.device(*sys.argv[4:] or ["cpu"]))
     write_json(Path(sys.argv[3]) / FILE, {side: asdict(values) for side, values in measured.items()})

@@ -15,7 +15,7 @@ from pretraining import data_run
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.predictor import Predictor, PredictorConfig
 from pretraining.supervised import measure
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.dataset import Dataset
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
@@ -51,7 +51,7 @@ class CORAL:
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until, whole_batch=True)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        batch = {key: value.to(self.model.temperature.device) for key, value in batch.items()}
+        batch = to_device(batch, self.model.temperature.device)
         return self._optimizer.step(self._loss, batch, now), {}
 
     def _loss(self, batch: Batch) -> Loss:

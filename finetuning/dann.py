@@ -19,7 +19,7 @@ from pretraining import data_run
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.predictor import Predictor, PredictorConfig
 from pretraining.supervised import measure
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.dataset import Dataset
 from training.metrics import Mean, Metrics
 from training.networks import MLP, NetworkConfig
@@ -63,7 +63,7 @@ class DANN:
         self._parts: Parts = {"discriminator": self._discriminator, "optimizer": self._optimizer}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        batch = {key: value.to(self.model.temperature.device) for key, value in batch.items()}
+        batch = to_device(batch, self.model.temperature.device)
         spent = self._until.fraction(now)
         reversal = self._config.reversal * (2 / (1 + math.exp(-STEEPNESS * spent)) - 1)
         batch["share"] = shares(batch["is_source"])

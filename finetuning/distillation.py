@@ -18,7 +18,7 @@ from pretraining.augmentation import AugmentationConfig, augment_images
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.predictor import Predictor, PredictorConfig
 from pretraining.supervised import measure
-from training.core import Batch, Budget, Counters, State, UserError, require
+from training.core import Batch, Budget, Counters, State, UserError, require, to_device
 from training.initialization import linear
 from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer
@@ -77,7 +77,7 @@ class Distillation:
         self._parts: Parts = {"projection": self._projection, "optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        batch = {key: value.to(self.model.temperature.device) for key, value in batch.items()}
+        batch = to_device(batch, self.model.temperature.device)
         batch = augment_images(batch, self.model.inputs, self._config.augmentation, self._rng)
         with torch.no_grad():
             batch["taught_features"] = self._teacher.features(batch)

@@ -20,7 +20,7 @@ from agents.bc import samples
 from agents.offline import OfflineConfig
 from agents.parts import Parts, load_parts, save_parts
 from envs.episodes import Episodes
-from training.core import Batch, Budget, Counters, State, Stream, UserError, require
+from training.core import Batch, Budget, Counters, State, Stream, UserError, require, to_device
 from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -59,7 +59,7 @@ class PolicyDistillation:
         self._parts: Parts = {"optimizer": self._optimizer}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        batch = {key: value.to(self.policy.device) for key, value in batch.items()}
+        batch = to_device(batch, self.policy.device)
         with torch.no_grad():
             batch["taught"] = said(self._teacher, batch)
         return self._optimizer.step(self._loss, batch, now), {}

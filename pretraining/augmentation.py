@@ -13,7 +13,7 @@ from gymnasium import Space
 from torch import Generator, Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from training.core import Batch, require
+from training.core import Batch, moved, require
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def augment(images: Tensor, config: AugmentationConfig, rng: Generator) -> Tenso
     channels_first = (images if images.dim() == 4 else images.unsqueeze(-1)).movedim(-1, 1).float() / 255.0
 
     def drawn(most: float, *shape: int) -> Tensor:
-        return most * (2.0 * torch.rand(rows, *shape, generator=rng) - 1.0).to(device)
+        return moved(most * (2.0 * torch.rand(rows, *shape, generator=rng) - 1.0), device)
 
     angle, scale, shear = (
         drawn(math.radians(config.rotate_degrees)),
@@ -72,9 +72,9 @@ def augment(images: Tensor, config: AugmentationConfig, rng: Generator) -> Tenso
     changed = F.grid_sample(channels_first, grid, align_corners=False)
     changed = changed * (1.0 + drawn(config.brightness, 1, 1, 1))
     if config.noise:
-        changed = changed + config.noise * torch.randn(changed.shape, generator=rng).to(device)
+        changed = changed + config.noise * moved(torch.randn(changed.shape, generator=rng), device)
     if config.erase:
-        changed = changed * _keeps(rows, height, width, config.erase, rng).to(device)
+        changed = changed * moved(_keeps(rows, height, width, config.erase, rng), device)
     bytes_ = (changed.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).movedim(1, -1)
     return bytes_ if images.dim() == 4 else bytes_.squeeze(-1)
 

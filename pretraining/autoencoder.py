@@ -17,7 +17,7 @@ from pretraining.augmentation import AugmentationConfig, augment_images
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.flat_inputs import explained, flat, flat_size
 from pretraining.model import Model
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Mean, Metrics
 from training.networks import MLP, Encoder, NetworkConfig
 from training.optimizer import Loss, Optimizer
@@ -107,7 +107,7 @@ class Autoencoding:
         self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        batch = {key: value.to(self._device) for key, value in batch.items()}
+        batch = to_device(batch, self._device)
         batch = augment_images(batch, self.model.inputs, self._config.augmentation, self._rng)
         return self._optimizer.step(self._loss, batch, now), {}
 
@@ -119,7 +119,7 @@ class Autoencoding:
         found = []
         with self._optimizer.averaged():
             for batch in batches:
-                seen = {key: value.to(self._device) for key, value in batch.items()}
+                seen = to_device(batch, self._device)
                 found.append((self.model.original(seen).cpu(), self.model(seen).cpu()))
         return {"r2": explained(*(torch.cat(rows) for rows in zip(*found, strict=True)))}
 

@@ -21,7 +21,7 @@ from pretraining import data_run
 from pretraining.augmentation import AugmentationConfig, augment_images
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.model import Model
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, moved, require
 from training.dataset import Dataset
 from training.metrics import Mean, Metrics
 from training.networks import MLP, Encoder, NetworkConfig
@@ -112,7 +112,7 @@ class Contrastive:
         second = {key: batch.get(LATER + key, batch[key]) for key in inputs}
         views = [augment_images(view, inputs, self._config.augmentation, rng) for view in (first, second)]
         device = next(self.model.parameters()).device
-        return {key: torch.cat([view[key] for view in views]).to(device) for key in inputs}
+        return {key: moved(torch.cat([view[key] for view in views]), device) for key in inputs}
 
     def _loss(self, batch: Batch) -> Loss:
         return nt_xent(self.model(batch), self._config.temperature)

@@ -24,7 +24,7 @@ from pretraining.autoencoder import Autoencoder, AutoencoderConfig
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.sources import missing_told
 from pretraining.whole_data import cluster_measures
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.dataset import Dataset
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
@@ -145,7 +145,7 @@ class DeepClustering:
         return {"confidence": float(found.max(1).values.mean())} | cluster_measures(found.argmax(1), truth)
 
     def _here(self, batch: Batch) -> Batch:
-        return {key: value.to(self._device) for key, value in batch.items()}
+        return to_device(batch, self._device)
 
     def state_dict(self) -> State:
         return {"model": self.model.save(), "target": self._target, **states_of(self._parts)}

@@ -19,7 +19,7 @@ from pretraining import data_run
 from pretraining.augmentation import AugmentationConfig, augment_images
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.model import Model
-from training.core import Batch, Budget, Counters, State, UserError, require
+from training.core import Batch, Budget, Counters, State, UserError, moved, require
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -107,7 +107,7 @@ class Masked:
         hides = max(1, round(self._config.hidden_fraction * length))
         order = torch.rand(len(batch["input"]), length, generator=rng).argsort(1)
         device = self.model.hidden_token.device
-        return {"input": batch["input"].to(device), "hidden": (order < hides).to(device)}
+        return {"input": moved(batch["input"], device), "hidden": moved(order < hides, device)}
 
     def _loss(self, batch: Batch) -> Loss:
         return masked_loss(self.model(batch), self.model.encoder.tokens(batch["input"]), batch["hidden"])

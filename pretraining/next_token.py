@@ -24,7 +24,7 @@ from pretraining.kneser_ney import KneserNey
 from pretraining.language_model import LanguageModel, LanguageModelConfig
 from training.anchor import Anchor
 from training.checkpoint import CheckpointConfig
-from training.core import Batch, Budget, Counters, Every, State, require
+from training.core import Batch, Budget, Counters, Every, State, moved, require
 from training.execution import choose_device, choose_precision
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
@@ -78,7 +78,7 @@ class NextToken:
         self._device = next(iter(parameters.values())).device
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        return self._optimizer.step(self._loss, {"tokens": batch["tokens"].to(self._device)}, now), {}
+        return self._optimizer.step(self._loss, {"tokens": moved(batch["tokens"], self._device)}, now), {}
 
     def _loss(self, batch: Batch) -> Loss:
         loss = next_token_loss(self.model, batch)
@@ -90,7 +90,7 @@ class NextToken:
         loss, right, count = 0.0, 0, 0
         with self._optimizer.averaged():
             for batch in batches:
-                tokens = batch["tokens"].to(self._device).long()
+                tokens = moved(batch["tokens"], self._device).long()
                 logits = self.model(tokens[:, :-1])
                 loss += float(cross_entropy(logits, tokens))
                 right += int((logits.argmax(-1) == tokens[:, 1:]).sum())

@@ -24,7 +24,7 @@ from pretraining.predictor import Predictor, PredictorConfig
 from pretraining.sources import missing_told
 from training.anchor import Anchor
 from training.calibration import best_temperature, calibration_error
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -69,7 +69,7 @@ class Supervised:
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         device = self.model.temperature.device
-        batch = {key: value.to(device) for key, value in batch.items()}
+        batch = to_device(batch, device)
         batch = augment_images(batch, self.model.inputs, self._config.augmentation, self._rng)
         return self._optimizer.step(self._loss, batch, now), {}
 
@@ -97,7 +97,7 @@ def measure(model: Predictor, batches: Iterable[Batch], part: Part) -> dict[str,
     """What all samples of a split measure; the validation split chooses the temperature."""
     outputs, targets = [], []
     for batch in batches:
-        seen = {key: value.to(model.temperature.device) for key, value in batch.items()}
+        seen = to_device(batch, model.temperature.device)
         outputs.append((model(seen) if model.classes else model.predict(seen)).float().cpu())
         targets.append(batch["target"])
     said, target = torch.cat(outputs), torch.cat(targets)

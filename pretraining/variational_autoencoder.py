@@ -20,7 +20,7 @@ from pretraining import data_run
 from pretraining.autoencoder import Autoencoder, AutoencoderConfig
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.flat_inputs import explained
-from training.core import Batch, Budget, Counters, State, require
+from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -96,7 +96,7 @@ class Variational:
     def _with_noise(self, batch: Batch, rng: Generator) -> Batch:
         rows = len(next(iter(batch.values())))
         noise = torch.randn(rows, self.model.config.code, generator=rng)
-        return {key: value.to(self.model.input_log_std.device) for key, value in {**batch, "noise": noise}.items()}
+        return to_device({**batch, "noise": noise}, self.model.input_log_std.device)
 
     def _loss(self, batch: Batch) -> Loss:
         return elbo_loss(*self._terms(batch), self._config.kl_weight)

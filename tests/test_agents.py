@@ -29,9 +29,9 @@ from envs.config import EnvConfig
 from envs.making import make_vec
 from tests.test_off_policy import AGENTS as OFF_POLICY
 from training.core import Budget, Counters, UserError
-from training.metrics import Mean, Sum
+from training.metrics import Mean, Metrics, Sum
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
+from training.optimizer_config import OptimizerConfig, with_compile
 from training.schedules import Schedule
 from training.seeding import generator
 
@@ -123,21 +123,30 @@ class Training:
     """A run without folder: the same loop as `fit`, step by step."""
 
     def __init__(
-        self, name: str, env: EnvConfig, policy: ActorCriticConfig = SMALL, *, num_envs: int = 8, **changes: Any
+        self,
+        name: str,
+        env: EnvConfig,
+        policy: ActorCriticConfig = SMALL,
+        *,
+        num_envs: int = 8,
+        compiled: bool = False,
+        device: str = "cpu",
+        **changes: Any,
     ) -> None:
         algorithm, config, env_steps = AGENTS[name]
-        config = replace(config, **changes)
+        config = with_compile(replace(config, **changes), compiled)
         self.until = Budget(env_steps)
         collector = make_collector(env, num_envs)
-        self.policy = make_policy(algorithm, collector, policy)
+        self.policy = make_policy(algorithm, collector, policy).to(device)
         self.agent = algorithm(self.policy, config, until=self.until, seed=1)
         self.rollouts = Rollouts(collector, self.policy, config.horizon)
         self.now = Counters()
 
-    def update(self) -> None:
+    def update(self) -> Metrics:
         batch, after, _ = self.rollouts.next(self.now)
-        self.agent.update(batch, self.now)
+        metrics, _ = self.agent.update(batch, self.now)
         self.now = after.advance(updates=1)
+        return metrics
 
     def run(self) -> None:
         while not self.until.reached(self.now):

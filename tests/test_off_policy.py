@@ -77,6 +77,7 @@ class Training:
         num_envs: int = 4,
         env_steps: int = 6_000,
         compiled: bool = False,
+        device: str = "cpu",
         **changes: Any,
     ) -> None:
         algorithm, config, policy, replay = AGENTS[name]
@@ -85,7 +86,7 @@ class Training:
         self.collector = LocalCollector(lambda index: Group(make_vec(env, num_envs, seed=3), seed=1, index=index))
         spaces = self.collector.observation_space, self.collector.action_space
         kind = QNetwork if isinstance(policy, QNetworkConfig) else Actor
-        self.policy = kind(*spaces, policy, generator(1, "weights"))
+        self.policy = kind(*spaces, policy, generator(1, "weights")).to(device)
         self.agent = algorithm(self.policy, config, until=self.until, seed=1, minibatch_size=replay.minibatch_size)
         self.replay = Replay(self.collector, self.policy, replay, gamma=config.gamma, until=self.until, seed=1)
         self.now = Counters()

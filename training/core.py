@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # workers that step environments import this file and need no torch
-    from torch import Tensor
+    from torch import Tensor, device
 
     from training.metrics import Metrics
 
@@ -31,6 +31,19 @@ Batch: TypeAlias = "dict[str, Tensor]"
 | `state/<name>` | [N, ...] | [B, ...] | what a policy with a memory remembered before row 0 / before each sequence |
 | `final_state/<name>` | [K, ...] | | what it remembered when it would have seen each of the K final observations |
 """
+
+
+def to_device(batch: Batch, device: device) -> Batch:
+    """The batch on the device, see `moved`."""
+    return {key: moved(value, device) for key, value in batch.items()}
+
+
+def moved(tensor: Tensor, device: device) -> Tensor:
+    """The tensor on the device; when that is a GPU, the CPU does not wait for what it is computing."""
+    if device.type == tensor.device.type or device.type == "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
 
 State: TypeAlias = dict[str, Any]
 """What a part must save: nested dicts and lists of tensors, NumPy arrays, numbers, strings, booleans and None."""

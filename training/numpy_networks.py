@@ -1,7 +1,7 @@
 """Networks as NumPy functions on views of their weights: for acting, one step of a few environments at a time.
 
 There the bookkeeping of torch takes several times as long as the arithmetic of a small network. Results differ from the
-module's in the last bits.
+module's in the last bits. The weights of a module on a GPU are copied once: a step there would cost more than that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from training.memory import Memory
 from training.networks import MLP, Dueling, Encoder, Flat, NoisyLinear, Normalizer, OneHot
@@ -27,30 +27,31 @@ MOST_MULTIPLICATIONS = 2**18
 def as_numpy(module: nn.Module, rows: int) -> Function | None:
     """The module as it is now, for inputs [rows, ...]; None where torch computes it better or NumPy cannot.
 
-    Changes of its weights in place are seen. An activation may overwrite its input, which the layer before it made.
+    On the CPU changes of its weights in place are seen. An activation may overwrite its input, which the layer before
+    it made.
     """
     if type(module) is nn.Linear:
         if rows * module.weight.numel() > MOST_MULTIPLICATIONS:
             return None
-        return partial(_linear, module.weight.detach().numpy().T, module.bias.detach().numpy())
+        return partial(_linear, _array(module.weight).T, _array(module.bias))
     if isinstance(module, NoisyLinear):
         weight, bias = module.noisy_weights()  # with the noise that it has now: later changes are not seen
         fits = rows * weight.numel() <= MOST_MULTIPLICATIONS
-        return partial(_linear, weight.detach().numpy().T, bias.detach().numpy()) if fits else None
+        return partial(_linear, _array(weight).T, _array(bias)) if fits else None
     if isinstance(module, Dueling):
         value, advantage = as_numpy(module.value, rows), as_numpy(module.advantage, rows)
         if value is None or advantage is None:
             return None
         return partial(_dueling, value, advantage, (module.actions, module.atoms))
     if type(module) is nn.LayerNorm:
-        return partial(_layer_norm, module.weight.detach().numpy(), module.bias.detach().numpy(), module.eps)
+        return partial(_layer_norm, _array(module.weight), _array(module.bias), module.eps)
     if isinstance(module, MLP):
         layers = [as_numpy(layer, rows) for layer in module]
         return partial(_in_turn, [layer for layer in layers if layer]) if all(layers) else None
     if isinstance(module, Flat):
         return partial(_flat, module.shape)
     if isinstance(module, OneHot):
-        return partial(_one_hot, module.offsets.numpy(), module.out_features)
+        return partial(_one_hot, _array(module.offsets), module.out_features)
     return _ACTIVATIONS.get(type(module))
 
 
@@ -66,7 +67,7 @@ def normalizer_as_numpy(normalizer: nn.Module) -> Function:
     assert isinstance(normalizer, Normalizer)
     if normalizer.count == 0:
         return partial(np.asarray, dtype=np.float32)
-    return partial(_normalized, normalizer.mean.numpy().copy(), 1 / np.sqrt(normalizer.variance.numpy() + 1e-8))
+    return partial(_normalized, _array(normalizer.mean).copy(), 1 / np.sqrt(_array(normalizer.variance) + 1e-8))
 
 
 def memory_as_numpy(memory: Memory, rows: int) -> Callable[[Array, Array, Array], Array] | None:
@@ -78,10 +79,15 @@ def memory_as_numpy(memory: Memory, rows: int) -> Callable[[Array, Array, Array]
     if rows * max(weight.numel() for weight in cell.parameters()) > MOST_MULTIPLICATIONS:
         return None
     step = _lstm if isinstance(cell, nn.LSTM) else _gru
-    weights = {key: weight.detach().numpy() for key, weight in cell.named_parameters()}
+    weights = {key: _array(weight) for key, weight in cell.named_parameters()}
     of_input = partial(_linear, weights["weight_ih_l0"].T, weights["bias_ih_l0"])
     of_hidden = partial(_linear, weights["weight_hh_l0"].T, weights["bias_hh_l0"])
     return partial(_remember, step, of_input, of_hidden)
+
+
+def _array(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().cpu().numpy()
+    return array
 
 
 _ACTIVATIONS: dict[type[nn.Module], Function] = {
