@@ -26,18 +26,20 @@ CHANGES = AugmentationConfig(shift_pixels=1.0, rotate_degrees=10.0, scale=0.1, s
 
 @dataclass(frozen=True, kw_only=True)
 class Config(DeepClusteringRunConfig):
-    """An autoencoder with a code of ten, then the clusters of its code."""
+    """An autoencoder that restores images from changed ones, with a code of ten; then the clusters of its code."""
 
     split: SplitConfig = SplitConfig("stratified", validation=0.1, test=0.4)
     epochs: int | None = 150
-    model: AutoencoderConfig = AutoencoderConfig(network=NetworkConfig(hidden=(256, 128), activation="relu"), code=10)
+    model: AutoencoderConfig = AutoencoderConfig(
+        network=NetworkConfig(hidden=(128,), activation="relu", cnn="residual"), code=10
+    )
     algorithm: DeepClusteringConfig = DeepClusteringConfig(
         target_every=70, reconstruction_weight=0.0, augmentation=CHANGES
     )
     pretraining: AutoencoderRunConfig = field(
         default_factory=lambda: AutoencoderRunConfig(
             epochs=250,
-            algorithm=AutoencodingConfig(CHANGES, OptimizerConfig("adam", learning_rate=2e-3)),
+            algorithm=AutoencodingConfig(CHANGES, OptimizerConfig("adam", learning_rate=2e-3), restores=True),
         )
     )
 

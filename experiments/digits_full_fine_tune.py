@@ -25,9 +25,8 @@ from training.splits import Splits, split
 
 @dataclass(frozen=True, kw_only=True)
 class Config(digits_cnn.Config):
-    """`digits_cnn` for fewer epochs, then the same network and augmentation on a few digits that are turned."""
+    """`digits_cnn`, then the same network and augmentation on a few digits that are turned."""
 
-    epochs: int | None = 15
     degrees: float = 30.0
     """How far they are turned."""
     images_each: int = 3

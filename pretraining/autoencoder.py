@@ -90,8 +90,11 @@ class AutoencodingConfig:
     """How an autoencoder learns."""
 
     augmentation: AugmentationConfig = AugmentationConfig()
-    """Of images; what is reconstructed is the changed image."""
+    """Of images."""
     optimizer: OptimizerConfig = OptimizerConfig("adamw", learning_rate=1e-3)
+    restores: bool = False
+    """What is reconstructed is the image as it was, not the changed one, so that the code need not say how it was
+    changed: a denoising autoencoder (Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294)."""
 
 
 class Autoencoding:
@@ -108,11 +111,14 @@ class Autoencoding:
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = to_device(batch, self._device)
+        if self._config.restores:
+            batch = {**batch, "original": self.model.original(batch)}
         batch = augment_images(batch, self.model.inputs, self._config.augmentation, self._rng)
         return self._optimizer.step(self._loss, batch, now), {}
 
     def _loss(self, batch: Batch) -> Loss:
-        return reconstruction_loss(self.model(batch), self.model.original(batch))
+        original = batch["original"] if self._config.restores else self.model.original(batch)
+        return reconstruction_loss(self.model(batch), original)
 
     @torch.no_grad()
     def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:

@@ -12,6 +12,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from pretraining import autoencoder, deep_clustering, variational_autoencoder, whole_data
+from pretraining.augmentation import AugmentationConfig, augment_images
 from pretraining.autoencoder import (
     Autoencoder,
     AutoencoderConfig,
@@ -196,6 +197,19 @@ def test_accumulated_micro_batches_are_the_big_batch(as_image: bool) -> None:
         found.append(model.state_dict())
     for key, value in found[0].items():
         torch.testing.assert_close(found[1][key], value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("restores", [True, False])
+def test_a_changed_image_is_reconstructed_as_it_is_or_as_it_was(restores: bool) -> None:
+    digits = sklearn_dataset("digits")
+    batch, changes = digits.gather(torch.arange(30)), AugmentationConfig(shift_pixels=2.0)
+    model = Autoencoder(digits.inputs, None, SHAPE, generator(1, "weights"))
+    learner = Autoencoding(model, AutoencodingConfig(changes, restores=restores), until=Budget(10, "epochs"), seed=1)
+    changed = augment_images(batch, model.inputs, changes, generator(1, "augmentation"))
+    with torch.no_grad():
+        errors = (model(changed) - model.original(batch if restores else changed)).square().sum(1)
+    metrics, _ = learner.update(batch, Counters())
+    assert metrics["optimizer/loss"].value == pytest.approx(float(errors.mean()), rel=1e-5)
 
 
 def test_what_is_explained_is_the_r_squared_of_all_columns() -> None:
