@@ -37,6 +37,7 @@ EXPERIMENTS = {
     "digits_clustering",
     "digits_cnn",
     "digits_contrastive",
+    "digits_deep_clustering",
     "digits_distillation",
     "digits_domain_adaptation",
     "digits_full_fine_tune",
