@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_images
+from pretraining.augmentation import AugmentationConfig, augment_inputs
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.predictor import Predictor, PredictorConfig
 from pretraining.supervised import measure
@@ -78,7 +78,7 @@ class Distillation:
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = to_device(batch, self.model.temperature.device)
-        batch = augment_images(batch, self.model.inputs, self._config.augmentation, self._rng)
+        batch = augment_inputs(batch, self.model.inputs, self._config.augmentation, self._rng)
         with torch.no_grad():
             batch["taught_features"] = self._teacher.features(batch)
             batch["taught_logits"] = self._teacher.head(batch["taught_features"])

@@ -1,15 +1,15 @@
-"""Random changes of images that leave what they show as it is."""
+"""Random changes of images that leave what they show as it is, and of sequences that leave what they are about."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import Space
+from gymnasium import Space, spaces
 from torch import Generator, Tensor
 from torch.nn import functional as F  # noqa: N812
 
@@ -18,7 +18,10 @@ from training.core import Batch, moved, require
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """How much an image [H, W] or [H, W, C] is changed at most; each amount is drawn evenly, 0 changes nothing."""
+    """How much an image [H, W] or [H, W, C] is changed at most; each amount is drawn evenly, 0 changes nothing.
+
+    The last of them is of sequences of tokens.
+    """
 
     shift_pixels: float = 0.0
     rotate_degrees: float = 0.0
@@ -32,17 +35,20 @@ class AugmentationConfig:
     """The standard deviation of what is added to each pixel, where white is 1."""
     erase: float = 0.0
     """The fraction of the image's sides that a black square takes, at a random place."""
+    hide_tokens: float = 0.0
+    """The chance of each token [L] to be replaced by token 0 (word dropout: Iyyer et al. 2015,
+    https://aclanthology.org/P15-1162, section 3.2)."""
 
     def __post_init__(self) -> None:
-        for name in ("shift_pixels", "rotate_degrees", "scale", "shear", "brightness", "noise", "erase"):
+        for name in ("shift_pixels", "rotate_degrees", "scale", "shear", "brightness", "noise", "erase", "hide_tokens"):
             value = getattr(self, name)
-            below = 1.0 if name in ("scale", "brightness", "erase") else math.inf
+            below = 1.0 if name in ("scale", "brightness", "erase", "hide_tokens") else math.inf
             require(0.0 <= value < below, name, value, f"a number of at least 0, below {below:g}")
 
     @property
     def changes(self) -> bool:
-        """Whether there is anything to do."""
-        return self != AugmentationConfig()
+        """Whether there is anything to do with images."""
+        return replace(self, hide_tokens=0.0) != AugmentationConfig()
 
 
 def augment(images: Tensor, config: AugmentationConfig, rng: Generator) -> Tensor:
@@ -79,10 +85,16 @@ def augment(images: Tensor, config: AugmentationConfig, rng: Generator) -> Tenso
     return bytes_ if images.dim() == 4 else bytes_.squeeze(-1)
 
 
-def augment_images(batch: Batch, inputs: Mapping[str, Space[Any]], config: AugmentationConfig, rng: Generator) -> Batch:
-    """The batch with those of its inputs changed that are images."""
-    images = [key for key, space in inputs.items() if space.dtype == np.uint8]
-    return batch | {key: augment(batch[key], config, rng) for key in images}
+def augment_inputs(batch: Batch, inputs: Mapping[str, Space[Any]], config: AugmentationConfig, rng: Generator) -> Batch:
+    """The batch with those of its inputs changed that are images or sequences of tokens."""
+    changed = dict(batch)
+    for key, space in inputs.items():
+        if space.dtype == np.uint8:
+            changed[key] = augment(batch[key], config, rng)
+        elif isinstance(space, spaces.MultiDiscrete) and config.hide_tokens:
+            hidden = torch.rand(batch[key].shape, generator=rng) < config.hide_tokens
+            changed[key] = batch[key].masked_fill(moved(hidden, batch[key].device), 0)
+    return changed
 
 
 def _keeps(rows: int, height: int, width: int, fraction: float, rng: Generator) -> Tensor:

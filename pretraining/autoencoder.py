@@ -13,7 +13,7 @@ from gymnasium import Space
 from torch import Generator, Tensor
 
 from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_images
+from pretraining.augmentation import AugmentationConfig, augment_inputs
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.flat_inputs import explained, flat, flat_size
 from pretraining.model import Model
@@ -113,7 +113,7 @@ class Autoencoding:
         batch = to_device(batch, self._device)
         if self._config.restores:
             batch = {**batch, "original": self.model.original(batch)}
-        batch = augment_images(batch, self.model.inputs, self._config.augmentation, self._rng)
+        batch = augment_inputs(batch, self.model.inputs, self._config.augmentation, self._rng)
         return self._optimizer.step(self._loss, batch, now), {}
 
     def _loss(self, batch: Batch) -> Loss:

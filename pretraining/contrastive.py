@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_images
+from pretraining.augmentation import AugmentationConfig, augment_inputs
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.model import Model
 from training.core import Batch, Budget, Counters, State, moved, require
@@ -110,7 +110,7 @@ class Contrastive:
         inputs = self.model.inputs
         first = {key: batch[key] for key in inputs}
         second = {key: batch.get(LATER + key, batch[key]) for key in inputs}
-        views = [augment_images(view, inputs, self._config.augmentation, rng) for view in (first, second)]
+        views = [augment_inputs(view, inputs, self._config.augmentation, rng) for view in (first, second)]
         device = next(self.model.parameters()).device
         return {key: moved(torch.cat([view[key] for view in views]), device) for key in inputs}
 

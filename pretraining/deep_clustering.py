@@ -19,7 +19,7 @@ from gymnasium import Space
 from torch import Generator, Tensor, nn
 
 from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_images
+from pretraining.augmentation import AugmentationConfig, augment_inputs
 from pretraining.autoencoder import Autoencoder, AutoencoderConfig
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.sources import missing_told
@@ -113,7 +113,7 @@ class DeepClustering:
         if now.updates % self._config.target_every == 0:
             self._target = self._targets()
         batch = self._here({**batch, "assignment": self._target[batch["row"]]})
-        batch = augment_images(batch, self.model.inputs, self._config.augmentation, self._rng)
+        batch = augment_inputs(batch, self.model.inputs, self._config.augmentation, self._rng)
         return self._optimizer.step(self._loss, batch, now), {}
 
     @torch.no_grad()

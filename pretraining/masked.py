@@ -16,7 +16,7 @@ from gymnasium import Space
 from torch import Generator, Tensor, nn
 
 from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_images
+from pretraining.augmentation import AugmentationConfig, augment_inputs
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.model import Model
 from training.core import Batch, Budget, Counters, State, UserError, moved, require
@@ -99,7 +99,7 @@ class Masked:
         self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        seen = augment_images({"input": batch["input"]}, self.model.inputs, self._config.augmentation, self._rng)
+        seen = augment_inputs({"input": batch["input"]}, self.model.inputs, self._config.augmentation, self._rng)
         return self._optimizer.step(self._loss, self._with_hidden(seen, self._rng), now), {}
 
     def _with_hidden(self, batch: Batch, rng: Generator) -> Batch:

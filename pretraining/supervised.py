@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_images
+from pretraining.augmentation import AugmentationConfig, augment_inputs
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.predictor import Predictor, PredictorConfig
 from pretraining.sources import missing_told
@@ -42,7 +42,7 @@ class SupervisedConfig:
     label_smoothing: float = 0.0
     """Of classes: the part of the target that all of them share."""
     augmentation: AugmentationConfig = AugmentationConfig()
-    """Of images, anew each time they are learned from."""
+    """Of images and tokens, anew each time they are learned from."""
     optimizer: OptimizerConfig = OptimizerConfig("adamw", learning_rate=1e-3)
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class Supervised:
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         device = self.model.temperature.device
         batch = to_device(batch, device)
-        batch = augment_images(batch, self.model.inputs, self._config.augmentation, self._rng)
+        batch = augment_inputs(batch, self.model.inputs, self._config.augmentation, self._rng)
         return self._optimizer.step(self._loss, batch, now), {}
 
     def _loss(self, batch: Batch) -> Loss:

@@ -12,7 +12,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from pretraining import autoencoder, deep_clustering, variational_autoencoder, whole_data
-from pretraining.augmentation import AugmentationConfig, augment_images
+from pretraining.augmentation import AugmentationConfig, augment_inputs
 from pretraining.autoencoder import (
     Autoencoder,
     AutoencoderConfig,
@@ -205,7 +205,7 @@ def test_a_changed_image_is_reconstructed_as_it_is_or_as_it_was(restores: bool) 
     batch, changes = digits.gather(torch.arange(30)), AugmentationConfig(shift_pixels=2.0)
     model = Autoencoder(digits.inputs, None, SHAPE, generator(1, "weights"))
     learner = Autoencoding(model, AutoencodingConfig(changes, restores=restores), until=Budget(10, "epochs"), seed=1)
-    changed = augment_images(batch, model.inputs, changes, generator(1, "augmentation"))
+    changed = augment_inputs(batch, model.inputs, changes, generator(1, "augmentation"))
     with torch.no_grad():
         errors = (model(changed) - model.original(batch if restores else changed)).square().sum(1)
     metrics, _ = learner.update(batch, Counters())

@@ -11,7 +11,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from pretraining.augmentation import AugmentationConfig, augment
+from pretraining.augmentation import AugmentationConfig, augment, augment_inputs
 from pretraining.linear import compared, logistic_regression, ridge
 from pretraining.model import load_model, load_weights, model_of
 from pretraining.predictor import Predictor, PredictorConfig
@@ -258,6 +258,18 @@ def test_images_change_within_their_bounds_and_by_the_generator_alone() -> None:
     rows = (moved * torch.arange(9).view(1, 9, 1)).sum((1, 2)) / moved.sum((1, 2))
     assert 1.9 < float((rows - 4).abs().max()) <= 2.02
     assert abs(float(rows.mean()) - 4) < 0.1
+
+
+def test_tokens_are_hidden_by_chance_and_images_beside_them_are_not_changed() -> None:
+    inputs = {"words": spaces.MultiDiscrete([9] * 50), "image": spaces.Box(0, 255, (4, 4), np.uint8)}
+    batch = {"words": torch.full((100, 50), 7), "image": torch.full((100, 4, 4), 200, dtype=torch.uint8)}
+    changed = augment_inputs(batch, inputs, AugmentationConfig(hide_tokens=0.3), generator(1))
+    assert set(changed["words"].unique().tolist()) == {0, 7}
+    assert float((changed["words"] == 0).float().mean()) == pytest.approx(0.3, abs=0.03)
+    assert torch.equal(changed["image"], batch["image"])
+    assert torch.equal(batch["words"], torch.full((100, 50), 7))
+    with pytest.raises(UserError, match=r"hide_tokens = 1.0: it takes a number of at least 0, below 1"):
+        AugmentationConfig(hide_tokens=1.0)
 
 
 def test_categories_and_numbers_make_one_input() -> None:
