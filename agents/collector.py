@@ -15,7 +15,7 @@ from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vector import Arrays, Step, VectorEnv
 from training import learners
-from training.core import Batch, State, Stateful
+from training.core import Batch, State, Stateful, require
 from training.metrics import Mean, Metrics, Sum
 from training.seeding import derived_seed, generator
 
@@ -166,6 +166,7 @@ class LocalCollector:
         return {"groups": [group.state_dict() for group in self._groups]}
 
     def load_state_dict(self, state: State) -> None:
+        _require_groups(len(self._groups), state)
         for group, saved in zip(self._groups, state["groups"], strict=True):
             group.load_state_dict(saved)
 
@@ -181,6 +182,7 @@ class SharedCollector:
     """
 
     def __init__(self, make_group: Callable[[int], Group], groups: int) -> None:
+        self._groups = groups
         own = learners.mine(range(groups))
         self._own = LocalCollector(lambda index: make_group(own[index]), len(own))
         self.num_envs = self._own.num_envs * learners.count()
@@ -198,11 +200,17 @@ class SharedCollector:
         return {"groups": learners.all_of(self._own.state_dict()["groups"])}
 
     def load_state_dict(self, state: State) -> None:
+        _require_groups(self._groups, state)
         self._own.load_state_dict({"groups": learners.mine(state["groups"])})
         self.inexact = [reason for reasons in learners.gathered(self._own.inexact) for reason in reasons]
 
     def close(self) -> None:
         self._own.close()
+
+
+def _require_groups(groups: int, state: State) -> None:
+    saved = len(state["groups"])
+    require(saved == groups, "groups", groups, f"{saved}, of which the saved state is")
 
 
 def take_turns(tasks: Sequence[Generator[None, None, T]]) -> list[T]:

@@ -142,7 +142,9 @@ def nt_xent(projections: Tensor, temperature: float) -> Loss:
     """
     views = len(projections)
     itself = torch.eye(views, dtype=torch.bool, device=projections.device)
-    likeness = (projections @ projections.T / temperature).masked_fill(itself, -torch.inf)
+    with torch.autocast(projections.device.type, enabled=False):  # in bf16 close ones would be equally alike
+        rows = projections.float()
+        likeness = (rows @ rows.T / temperature).masked_fill(itself, -torch.inf)
     other = torch.arange(views, device=projections.device).roll(views // 2)
     losses = F.cross_entropy(likeness, other, reduction="none")
     right = (likeness.detach().argmax(1) == other).float().mean()

@@ -283,6 +283,13 @@ def test_a_loaded_episode_that_must_start_again_is_counted_from_its_start() -> N
     assert len(second.inexact) == 2
 
 
+def test_a_state_of_another_number_of_groups_is_refused() -> None:
+    env = EnvConfig("CartPole-v1")
+    saved = make_collector(env, 4, groups=2).state_dict()
+    with pytest.raises(UserError, match="groups = 1: it takes 2, of which the saved state is"):
+        make_collector(env, 4, groups=1).load_state_dict(saved)
+
+
 def make_published(env: EnvConfig) -> LocalCollector:
     collector = make_collector(env, 2)
     policy = ActorCritic(collector.observation_space, collector.action_space, SMALL, generator(1))

@@ -368,6 +368,15 @@ def test_a_finished_run_is_extended_as_its_child(capsys: pytest.CaptureFixture[s
     assert steps == [10, 20, 30, 40, 50, 60]
 
 
+def test_one_stage_of_a_run_is_not_extended(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train counting --tracker none --run-dir here") == 0
+    settings = json.loads(Path("here", "config.json").read_text())
+    Path("here", "config.json").write_text(json.dumps(settings | {"stage": "02-here"}))
+    assert command("resume here --env-steps 60") == 2
+    assert "here is a stage of the run" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
 def test_an_extension_that_is_killed_while_it_is_made_is_no_run(tmp_path: Path) -> None:
     """Resuming it would start from scratch otherwise: what it begins with comes first, `config.json` last."""
     assert command("train counting --tracker none --run-dir here") == 0

@@ -79,6 +79,13 @@ def test_contrastive_features_say_more_than_those_of_an_untrained_network(tmp_pa
     assert accuracy[0] > accuracy[1] + 0.02
 
 
+def test_likeness_is_not_rounded_by_a_half_precision() -> None:
+    rows = torch.nn.functional.normalize(torch.randn(16, 8, generator=generator(3)), dim=1)
+    expected = nt_xent(rows, 0.1).sum
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(nt_xent(rows, 0.1).sum, expected)
+
+
 def test_pairs_in_time_stay_in_their_trajectory(tmp_path: Path) -> None:
     """The place on a circle is in the features when what follows is to be recognized."""
     group = np.repeat(np.arange(8), 50)

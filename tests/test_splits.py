@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from pretraining.sources import of_arrays
 from training.core import UserError
 from training.dataset import Dataset, numbers
 from training.splits import SplitConfig, Splits, check_classes, check_leaks, split, without_duplicates
@@ -80,6 +81,9 @@ def test_a_planted_duplicate_is_found_or_left_out_of_the_earlier_split() -> None
     dropped = split(data, SplitConfig(leaks="drop"), seed=1)
     assert [len(part) for part in dropped] == [len(clean.train) - 1, len(clean.validation), len(clean.test)]
     assert len(without_duplicates(dropped).train) == len(dropped.train)
+    same = of_arrays(np.ones((30, 2)), np.arange(30) % 2, "made up")
+    with pytest.raises(UserError, match="every sample of the train split of made up is in a later split too"):
+        split(same, SplitConfig(leaks="drop"), seed=1)
 
 
 def test_a_class_that_training_never_sees_is_told() -> None:

@@ -26,7 +26,7 @@ from training.ray_learners import Work, launch
 from training.ray_session import WorkersFailedError
 from training.report_plots import draw_rates
 from training.run import Run
-from training.run_folder import find_checkpoint, read_settings
+from training.run_folder import find_checkpoint, read_settings, require_no_stage
 
 BUDGETS: tuple[Unit, ...] = ("env_steps", "epochs")
 """The fields of an experiment's config that may be its budget."""
@@ -102,6 +102,7 @@ def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
     config = read_config(folder, settings, module)
     options, changed = parse_options(argv, ResumeOptions(), config)
     if argv:
+        require_no_stage(folder, settings)
         _require_more(folder, changed)
         _on_learners(changed, partial(_begin_child, folder, settings, module.__name__, changed, options))
         return

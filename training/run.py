@@ -29,7 +29,15 @@ from training.interruption import Interrupted
 from training.logger import Logger
 from training.progress import Progress
 from training.provenance import changes, describe_environment, source_hash
-from training.run_folder import Lock, make_folder, read_environment, read_result, read_settings, remove_unused
+from training.run_folder import (
+    Lock,
+    make_folder,
+    read_environment,
+    read_result,
+    read_settings,
+    remove_unused,
+    require_no_stage,
+)
 from training.tracker import Mode, Tracker
 
 Status = Literal["completed", "interrupted", "failed"]
@@ -130,8 +138,7 @@ class Run:
         Raises UserError when the folder is not a run or another process holds it.
         """
         settings = read_settings(folder)
-        if "stage" in settings:
-            raise UserError(f"{folder} is a stage of the run {folder.parent}: resume that")
+        require_no_stage(folder, settings)
         changed = changes(read_environment(folder), describe_environment())
         if source_hash(settings["experiment"]) != settings["source_hash"]:
             changed["source"] = "the source code changed"

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -98,6 +98,12 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """The contents of a run's `config.json`; raises UserError when the folder is not a run."""
     keys = ("experiment", "id", "seed", "tracker", "parent", "config", "config_hash", "source_hash")
     return _read(folder, "config.json", keys)
+
+
+def require_no_stage(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raises UserError for the folder of one stage, which does not go on without the others."""
+    if "stage" in settings:
+        raise UserError(f"{folder} is a stage of the run {folder.parent}: resume that")
 
 
 def read_environment(folder: Path) -> dict[str, Any]:

@@ -58,6 +58,12 @@ def split(data: Dataset, config: SplitConfig, *, seed: int) -> Splits:
     splits = Splits(*(data.select(np.sort(rows)) for rows in parts))
     if config.leaks == "drop":
         splits = without_duplicates(splits)
+        for name, part in zip(Splits._fields, splits, strict=True):
+            if not len(part):
+                raise UserError(
+                    f"split.leaks = 'drop': every sample of the {name} split of {data.source} is in a later split too; "
+                    "it takes a dataset with more that differ"
+                )
     check_leaks(splits)
     check_classes(splits)
     return splits
