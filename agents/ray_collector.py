@@ -179,7 +179,9 @@ class RayCollector:
     def state_dict(self) -> State:
         """A worker that has not begun yet, or that fails to answer, begins its next life when the run is resumed."""
         asked = {place.actor.save.remote(): place for place in self._places if self._has_begun(place)}
-        saved = {asked[reference].index: groups for reference, groups in self._answers(asked, self._timeout_s).items()}
+        parts = 2 * bool(self._max_lag)  # of a rollout, which a worker may have to make before it answers
+        answers = self._answers(asked, (1 + parts) * self._timeout_s)
+        saved = {asked[reference].index: groups for reference, groups in answers.items()}
         return {"workers": [{"life": place.life, "groups": saved.get(place.index)} for place in self._places]}
 
     def load_state_dict(self, state: State) -> None:
@@ -265,14 +267,15 @@ class RayCollector:
             return {}
         least, most = least or len(asked), most or len(asked)
         ready, late = ray.wait(list(asked), num_returns=least, timeout=timeout_s)
+        failed: set[int] = set()
         if len(ready) < least:
             hanging = {asked[reference].index: asked[reference] for reference in late}
+            failed |= hanging.keys()
             for place in hanging.values():
                 self._lose(place, f"it hangs: no answer within {timeout_s:g} s")
         elif least < most:
             ready += ray.wait(late, num_returns=most - least, timeout=0)[0]
         answers: dict[Any, Any] = {}
-        failed: set[int] = set()
         for reference in ready:
             place = asked[reference]
             try:

@@ -40,6 +40,8 @@ class RewardScale:
         for t, (gained, ended) in enumerate(zip(reward, done, strict=True)):
             returns[t] = self._returns = self._returns * self._gamma + gained
             self._returns = self._returns.masked_fill(ended, 0.0)
+        if valid is not None:  # an environment without a valid row was lost, and begins anew
+            self._returns = self._returns.masked_fill(~valid.any(0), 0.0)
         self._moments.update(returns if valid is None else returns[valid])
         return (reward / self.std).clamp(-CLIP, CLIP)
 

@@ -1,4 +1,4 @@
-"""A small GPT adapts to one package: adapters of 4 % of the parameters come within a point of training all of them."""
+"""A small GPT adapts to one package: adapters of 4 % of the parameters gain most of what training all of them gains."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class Config(gpt_stdlib.Config):
     adapters: AdaptConfig = field(default_factory=lambda: _adaptation(1e-2, LoRAConfig(rank=4, alpha=8.0)))
 
 
-# In percentage points of the next tokens of files that neither has seen.
+# In percentage points of the next tokens of files that neither has seen. The first is what adapters of larger models
+# reach; here they stay three points behind.
 CLAIMS = (
     Claim("comparison/points_below_full", "<=", 1.0),
     Claim("comparison/trained_fraction", "<=", 0.05),

@@ -285,6 +285,27 @@ def test_a_run_of_two_learners_on_ray_is_one_run_and_goes_on_after_a_kill(tmp_pa
     assert (killed / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
 
 
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_learners_that_are_interrupted_save_and_go_on(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    longer = [{"8192": "500000"}.get(word, word) for word in SHORT]
+    train = _command("train", "ppo_cartpole", *longer, "--run-dir", str(run))
+    process = subprocess.Popen(train, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until = time.monotonic() + 300
+    while not list(run.glob("checkpoints/*/manifest.json")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGINT, told
+    assert f"interrupted; continue with: python -m experiments resume {run}" in told
+    result = json.loads((run / "result.json").read_text())
+    assert (result["status"], result["exact"]) == ("interrupted", True)
+    last = max(run.glob("checkpoints/*/manifest.json"))
+    assert json.loads(last.read_text())["counters"] == result["counters"], "it saved when it was asked to end"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -54,6 +54,16 @@ def test_it_does_not_learn_from_what_is_not_valid() -> None:
     assert one.std == other.std
 
 
+def test_an_environment_that_was_lost_begins_anew() -> None:
+    lost, other = RewardScale(2, gamma=0.9), RewardScale(2, gamma=0.9)
+    reward, done, valid = torch.ones(3, 2), torch.zeros(3, 2, dtype=torch.bool), torch.ones(3, 2, dtype=torch.bool)
+    for scale in (lost, other):
+        scale(reward, done)
+    lost(reward * torch.tensor([1.0, 0.0]), done, valid & torch.tensor([True, False]))
+    other(reward, done)
+    assert lost.state_dict()["returns"].tolist() == [float(other.state_dict()["returns"][0]), 0.0]
+
+
 def test_an_outlier_is_clipped() -> None:
     reward = torch.zeros(200, 3)
     reward[7, 1] = 1e9

@@ -19,10 +19,19 @@ class Interrupted(Exception):  # noqa: N818 - it is no error
         super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
         self.signal_number = signal_number
 
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[int]]:
+        return Interrupted, (self.signal_number,)  # as a learner's process hands it on
+
 
 def requested() -> int | None:
     """The number of the signal that asked the run to end, None while there is none."""
     return _requested
+
+
+def request(number: int) -> None:
+    """Asks the run to end, as a signal of this number does that another process got."""
+    global _requested
+    _requested = _requested or number
 
 
 def check() -> None:

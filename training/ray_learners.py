@@ -10,14 +10,20 @@ import os
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
 
-from training import learners
+from training import interruption, learners
+from training.files import read_json, write_json
 from training.ray_session import connected
 
+POLL_S = 0.2
+SIGNAL = "signal"
+"""The file that holds the number of the signal that asked the run to end."""
 Work = Callable[[Path | None], None]
 """What each learner does, with a folder of its own that is thrown away; the first one is given none."""
 
@@ -49,12 +55,23 @@ def launch(work: Work, count: int, *, address: str | None, gpu: bool) -> None:
                 run_config=RunConfig(storage_path=storage),
             )
             try:
-                trainer.fit()
+                _fit(trainer, Path(storage, SIGNAL))
             except WorkerGroupError as error:
                 first = dict(error.worker_failures)
                 raise first.get(0, next(iter(first.values()))) from None
             except TrainingFailedError as error:
                 raise RuntimeError(f"Ray Train: {error}") from error
+
+
+def _fit(trainer: Any, signal_file: Path) -> None:
+    """`trainer.fit()`; a signal that asks this process to end is written to the file, for the learners to end by."""
+    # In a thread, as Ray's own handler would throw the run away.
+    with interruption.catch(), ThreadPoolExecutor(1) as pool:
+        fitted = pool.submit(trainer.fit)
+        while not wait([fitted], timeout=POLL_S).done:
+            if number := interruption.requested():
+                write_json(signal_file, {"number": number})
+        fitted.result()
 
 
 @contextmanager
@@ -65,7 +82,7 @@ def _shown(file: Path, stream: TextIO) -> Iterator[None]:
 
     def show() -> None:
         with file.open(encoding="utf-8") as written:
-            while not ended.wait(0.2):
+            while not ended.wait(POLL_S):
                 stream.write(written.read())
                 stream.flush()
             stream.write(written.read())
@@ -85,6 +102,7 @@ def _learner(config: dict[str, Any]) -> None:
     work: Work = config["work"]
     names = ("out", "err") if learners.leads() else ("nowhere", "nowhere")
     storage = Path(config["storage"])
+    threading.Thread(target=_heed, args=(storage / SIGNAL,), daemon=True).start()
     with (
         tempfile.TemporaryDirectory(prefix="learner-") as scratch,
         (storage / names[0]).open("a", buffering=1) as out,
@@ -93,3 +111,10 @@ def _learner(config: dict[str, Any]) -> None:
         redirect_stderr(err),
     ):
         work(None if learners.leads() else Path(scratch, "run"))
+
+
+def _heed(signal_file: Path) -> None:
+    """Asks the run to end when the process that launched it is asked to."""
+    while not signal_file.exists():
+        time.sleep(POLL_S)
+    interruption.request(read_json(signal_file)["number"])
