@@ -21,7 +21,7 @@ from agents.offline import OfflineConfig
 from agents.parts import Parts, load_parts, save_parts
 from envs.episodes import Episodes
 from training.core import Batch, Budget, Counters, State, Stream, require, to_device
-from training.metrics import Mean, Metrics
+from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
 from training.run import Run
@@ -105,8 +105,7 @@ def decision_transformer_loss(policy: DecisionTransformerPolicy, batch: Batch) -
     """The negative log-likelihood of every valid action of sequences [B, K, ...]."""
     valid = batch["valid"].float()
     total: Tensor = (policy.log_prob(batch) * valid).sum()
-    count = valid.sum()
-    return Loss(-total, count, {"policy/log_prob": Mean(total.detach() / count)})
+    return Loss(-total, valid.sum(), {})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,6 +122,21 @@ def make_policy(env: EnvConfig, config: DecisionTransformerPolicyConfig = SMALL)
     return policy
 
 
+def test_in_parts_of_unequal_length_it_measures_the_same() -> None:
+    """Sequences that end with their episode have fewer actions than the others."""
+    episodes, _ = record_random(COUNTING, 30)
+    batch, _, _ = windows(episodes, 8).next(Counters())
+    batch = {key: value[batch["valid"].sum(1).argsort()] for key, value in batch.items()}
+    assert batch["valid"][:4].sum() < batch["valid"][4:].sum()
+    measured = []
+    for parts in (1, 2):
+        config = DecisionTransformerConfig(optimizer=OptimizerConfig(micro_batches=parts))
+        agent = DecisionTransformer(make_policy(COUNTING), config, until=Budget(10, "updates"))
+        metrics, _ = agent.update(batch, Counters())
+        measured.append({key: float(metric.value) for key, metric in metrics.items()})
+    assert measured[0] == pytest.approx(measured[1], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "env",
     [
