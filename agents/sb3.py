@@ -286,7 +286,7 @@ class Learning:
         self._target = 0
         self._go, self._waits = Semaphore(0), Semaphore(0)
         self._error: BaseException | None = None
-        self._closed = False
+        self._closed = self._ended = False
         self.inexact: list[str] = []
         self._thread = Thread(target=self._learn, args=(until.count,), name="stable-baselines3", daemon=True)
         self._thread.start()
@@ -313,6 +313,7 @@ class Learning:
             "memory": _plain(getattr(model, "_last_lstm_states", None)),
             "replay": _filled(buffer) if (buffer := _replay(model)) is not None else {},
             "noise": [_arrays_of(part) for part in _noises(model)],
+            "ended": self._ended,
             "random": {
                 "torch": torch.get_rng_state(),
                 "cuda": torch.cuda.get_rng_state(model.device) if model.device.type == "cuda" else None,
@@ -348,6 +349,9 @@ class Learning:
         np.random.set_state(drawn["numpy"])
         random.setstate(drawn["python"])
         model.action_space.np_random.bit_generator.state = drawn["actions"]
+        if state["ended"] and model.use_sde:
+            # This model waits where a rollout has begun, and drew its matrices; the one that ended never came there.
+            getattr(model, "actor", model.policy).reset_noise(self._vec.num_envs)
 
     def close(self) -> None:
         """Ends the thread; the model is left where it is."""
@@ -362,6 +366,7 @@ class Learning:
             pass
         except BaseException as error:  # it is raised again where `next` waits
             self._error = error
+        self._ended = True
         self._waits.release()
 
     def _pause(self) -> None:

@@ -93,11 +93,11 @@ def make_envs(name: str, num_envs: int) -> tuple[VectorEnv, SB3VecEnv]:
 class Training:
     """A model, its stream and its agent, without a run folder."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, env_steps: int = ENV_STEPS) -> None:
         _, config = MODELS[name]
         vec, envs = make_envs(name, num_envs_of(name))
         self.model = make_model(config, envs, seed=5)
-        self.stream = Learning(self.model, vec, 50, Budget(ENV_STEPS))
+        self.stream = Learning(self.model, vec, 50, Budget(env_steps))
         self.agent = SB3Agent(self.model, config)
         self.now = Counters()
 
@@ -117,6 +117,26 @@ def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor])
     assert first.keys() == second.keys()
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
+
+
+@pytest.mark.parametrize("name", ["PPO-gsde", "A2C", "SAC-gsde", "SAC"])
+def test_a_run_that_is_extended_is_the_longer_run(name: str, tmp_path: Path) -> None:
+    """Where no schedule depends on the budget. The shorter one ends before the next rollout begins."""
+    whole = Training(name)
+    whole.learn(ENV_STEPS)
+    part = Training(name, ENV_STEPS // 2)
+    part.learn(ENV_STEPS // 2)
+    write_state(tmp_path, "part", part.state())
+    state = load_state(tmp_path, "part")
+    rest = Training(name)
+    rest.agent.load_state_dict(state["agent"])
+    rest.stream.load_state_dict(state["stream"])
+    rest.now = part.now
+    rest.learn(ENV_STEPS)
+    assert rest.now == whole.now
+    assert_same(rest.weights(), whole.weights())
+    for training in (whole, part, rest):
+        training.stream.close()
 
 
 def num_envs_of(name: str) -> int:
