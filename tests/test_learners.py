@@ -108,6 +108,22 @@ def test_a_gradient_is_divided_and_added_up_again(count: int) -> None:
             assert torch.equal(own_weights[name], of_learners[0][1][name]), "the same bits in every learner"
 
 
+def _of_nothing() -> Any:
+    rank = dist.get_rank()
+    of_one = torch.tensor([2.0, 3.0]) if rank == 0 else torch.full((2,), torch.nan)
+    # The second learner has no share; of the second metric, it would be the first that has measured nothing.
+    metrics: Metrics = {"spread": Mean(of_one[0], 4.0), "odd": Mean(torch.nan, 0.0) if rank == 0 else Mean(5.0)}
+    without = learners.summed([of_one], of_one.sum(), 2.0, metrics, 1.0 - rank)
+    of_all = learners.summed([torch.ones(2)], torch.ones(()), 2.0, {"odd": metrics["odd"]}, 1.0)
+    return (without[0][0].tolist(), *map(float, without[1:3]), float(without[3]["spread"].value), of_all[3])
+
+
+def test_what_a_learner_without_a_share_computes_is_not_added_even_if_it_is_not_finite() -> None:
+    for *numbers_of_first, of_all in in_learners(2, _of_nothing):
+        assert numbers_of_first == [[2.0, 3.0], 5.0, 2.0, 2.0]
+        assert float(of_all["odd"].value) == 5.0
+
+
 def _ppo() -> Any:
     make = partial(make_group, EnvConfig("CartPole-v1"), 4, seed=3)
     collector: Any = SharedCollector if learners.count() > 1 else LocalCollector

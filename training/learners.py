@@ -96,8 +96,11 @@ def summed(
     weights = torch.tensor([metric.weight for metric in own.values()], device=device)
     means = torch.stack([torch.as_tensor(m.value, device=device).float() for m in own.values()] or [total])
     numbers = [torch.stack([total.float(), torch.as_tensor(samples, device=device).float()]), weights]
-    parts = [*(value.reshape(-1) for value in values), *numbers, means[: len(weights)] * weights]
-    message = torch.cat([part.float() for part in parts]) * weight
+    # What is over nothing may be nan, which times 0 is not 0.
+    sums = torch.where(weights > 0, means[: len(weights)] * weights, 0.0)
+    parts = [*(value.reshape(-1) for value in values), *numbers, sums]
+    message = torch.cat([part.float() for part in parts])
+    message = message * weight if weight else torch.zeros_like(message)
     dist.all_reduce(message)
     *flat, both, all_weights, sums = message.split([part.numel() for part in parts])
     mean: Metrics = dict(zip(own, map(Mean, (sums / all_weights).unbind(), all_weights.tolist()), strict=True))
