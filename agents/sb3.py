@@ -351,7 +351,8 @@ class Learning:
         model.action_space.np_random.bit_generator.state = drawn["actions"]
         if state["ended"] and model.use_sde:
             # This model waits where a rollout has begun, and drew its matrices; the one that ended never came there.
-            getattr(model, "actor", model.policy).reset_noise(self._vec.num_envs)
+            acting: Any = getattr(model, "actor", model.policy)
+            acting.reset_noise(self._vec.num_envs)
 
     def close(self) -> None:
         """Ends the thread; the model is left where it is."""
