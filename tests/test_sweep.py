@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -87,14 +88,13 @@ def trial(package: Path, name: str, *, budget: int = 40, pause_s: float = 0.0, *
 
 def test_a_trial_is_a_run_that_reports_its_evaluations(package: Path) -> None:
     one = trial(package, "one")
-    reports = [one.train() for _ in range(3)]
+    reports = [one.train() for _ in range(2)]
     one.stop()
     assert [(report["env_steps"], report["score"]) for report in reports] == [
         (20, pytest.approx(0.1)),
         (40, pytest.approx(0.2)),
-        (40, pytest.approx(0.2)),
     ]
-    assert [report["done"] for report in reports] == [False, False, True]
+    assert [report["done"] for report in reports] == [False, True], "where the budget is spent there is only the end"
     run = package / "trials" / "one"
     assert reports[-1]["finished"] == str(run)
     assert (result_of(run)["status"], result_of(run)["seed"]) == ("completed", 7)
@@ -212,13 +212,14 @@ def test_a_sweep_writes_a_variant_that_beats_the_default(
 def test_a_population_finds_a_schedule(package: Path, local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
     asked = "sweep hill --scheduler pbt --space agent.optimizer.learning_rate --samples 4 --evaluations 4"
     assert main(shlex.split(f"{asked} --finalists 1 --seeds 2 --run-dir sweep"), PACKAGE) == 0
+    told = capsys.readouterr().err
+    assert "failed" not in told
+    heights = [float(height) for height in re.findall(r"trial \d of 4: evaluation/height ([\d.]+): ", told)]
+    assert len(heights) == 4
     optimizer = importlib.import_module(f"{PACKAGE}.hill_tuned").Config().agent.optimizer
-    runs = [run for run in Path("sweep/trials").iterdir() if (run / "result.json").exists() and "@" not in run.name]
-    finished = {run: result_of(run) for run in runs if result_of(run)["status"] == "completed"}
-    assert len(finished) == 4
-    best = max(finished, key=lambda run: finished[run]["metrics"]["evaluation/height"])
     verified = result_of(Path("sweep/verify/seed-1"))["metrics"]["evaluation/height"]
-    assert verified == pytest.approx(finished[best]["metrics"]["evaluation/height"])
+    assert verified == pytest.approx(max(heights), rel=1e-4)
+    runs = [run for run in Path("sweep/trials").iterdir() if (run / "result.json").exists()]
     parents = [json.loads((run / "config.json").read_text())["parent"] for run in runs]
     assert [parent for parent in parents if parent is not None]
     assert optimizer.schedule.kind in ("constant", "steps")

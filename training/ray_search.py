@@ -90,7 +90,10 @@ class Found:
 
 
 class Trial(tune.Trainable):
-    """One trial as Tune sees it; `step` returns at the next evaluation of its run."""
+    """One trial as Tune sees it; `step` returns at the next evaluation of its run, and in the end when that is over.
+
+    Where the budget is spent there is only the end, lest it be made to go on from another that has spent it too.
+    """
 
     def setup(self, config: Mapping[str, Any]) -> None:
         self._trials: Trials = config["trials"]
@@ -109,7 +112,11 @@ class Trial(tune.Trainable):
             row = self._next_row()
             if row is not None:
                 self._reported = int(row["updates"])
-                return {"score": row[self._trials.metric], self._trials.unit: int(row[self._trials.unit])}
+                count = int(row[self._trials.unit])
+                if count < self._trials.budget:
+                    return {"score": row[self._trials.metric], self._trials.unit: count}
+                deadline = time.monotonic() + self._trials.timeout_s  # for its last evaluation
+                continue
             if ended is not None:
                 return self._result(ended)
             if time.monotonic() > deadline:
