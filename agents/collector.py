@@ -210,7 +210,7 @@ class SharedCollector:
 
 def _require_groups(groups: int, state: State) -> None:
     saved = len(state["groups"])
-    require(saved == groups, "groups", groups, f"{saved}, of which the saved state is")
+    require(saved == groups, "groups", groups, f"{saved}, as in the saved state")
 
 
 def take_turns(tasks: Sequence[Generator[None, None, T]]) -> list[T]:

@@ -171,7 +171,9 @@ class RayCollector:
         """The parts that come first, of those that are waited for."""
         asked = {reference: self._asked[reference] for reference in waiting}
         places = {reference: part.place for reference, part in asked.items()}
-        answers = self._answers(places, self._timeout_s, least, most)
+        # A worker makes its parts one after the other.
+        parts = max(Counter(place.index for place in places.values()).values()) if least == len(places) else 1
+        answers = self._answers(places, parts * self._timeout_s, least, most)
         for reference in answers:
             self._asked.pop(reference, None)
         return [(asked[reference], answer) for reference, answer in answers.items()]
@@ -179,9 +181,9 @@ class RayCollector:
     def state_dict(self) -> State:
         """A worker that has not begun yet, or that fails to answer, begins its next life when the run is resumed."""
         asked = {place.actor.save.remote(): place for place in self._places if self._has_begun(place)}
-        parts = 2 * bool(self._max_lag)  # of a rollout, which a worker may have to make before it answers
-        answers = self._answers(asked, (1 + parts) * self._timeout_s)
-        saved = {asked[reference].index: groups for reference, groups in answers.items()}
+        parts = Counter(part.place.index for part in self._asked.values())  # which come first, one after the other
+        timeout_s = (1 + max(parts.values(), default=0)) * self._timeout_s
+        saved = {asked[reference].index: groups for reference, groups in self._answers(asked, timeout_s).items()}
         return {"workers": [{"life": place.life, "groups": saved.get(place.index)} for place in self._places]}
 
     def load_state_dict(self, state: State) -> None:
@@ -267,23 +269,19 @@ class RayCollector:
             return {}
         least, most = least or len(asked), most or len(asked)
         ready, late = ray.wait(list(asked), num_returns=least, timeout=timeout_s)
-        failed: set[int] = set()
+        failed: dict[Place, str] = {}  # each once, however many of its answers are missing
         if len(ready) < least:
-            hanging = {asked[reference].index: asked[reference] for reference in late}
-            failed |= hanging.keys()
-            for place in hanging.values():
-                self._lose(place, f"it hangs: no answer within {timeout_s:g} s")
+            failed = {asked[reference]: f"it hangs: no answer within {timeout_s:g} s" for reference in late}
         elif least < most:
             ready += ray.wait(late, num_returns=most - least, timeout=0)[0]
         answers: dict[Any, Any] = {}
         for reference in ready:
-            place = asked[reference]
             try:
                 answers[reference] = ray.get(reference, timeout=timeout_s)
             except RayError as error:
-                if place.index not in failed:  # of several answers, one is enough
-                    failed.add(place.index)
-                    self._lose(place, _why(error))
+                failed.setdefault(asked[reference], _why(error))
+        for place, why in failed.items():
+            self._lose(place, why)
         return answers
 
     def _lose(self, place: Place, why: str) -> None:

@@ -200,7 +200,9 @@ class RND:
         error = self._novelty.error(self._novelty.normalized(reached))
         valid = batch.get("valid", torch.ones_like(error, dtype=torch.bool))
         error = error * valid
-        reward = self._reward_scale(error.cpu(), torch.zeros_like(valid).cpu(), valid.cpu()).to(error)
+        # The return goes on over the ends of episodes, but not from environments that were lost to those after them.
+        begins = (~valid).all(0).expand_as(valid)
+        reward = self._reward_scale(error.cpu(), begins.cpu(), valid.cpu()).to(error)
         metrics: Metrics = {
             "exploration/prediction_error": Mean(error.mean()),
             "exploration/intrinsic_reward_mean": Mean(reward.mean()),

@@ -39,8 +39,8 @@ class Rollouts:
         self._collector.publish(self._policy, version=now.updates)
         batch, metrics = self._collector.collect(self._horizon)
         if self._reward_scale is not None:
-            done = batch["terminated"] | batch["truncated"]
-            batch["reward"] = self._reward_scale(batch["reward"], done, batch.get("valid"))
+            is_first = batch["is_first"][: self._horizon]
+            batch["reward"] = self._reward_scale(batch["reward"], is_first, batch.get("valid"))
             metrics["rollout/discounted_return_std"] = Last(self._reward_scale.std)
         env_steps = int(batch["valid"].sum()) if "valid" in batch else batch["reward"].numel()
         return batch, now.advance(env_steps=env_steps, samples=env_steps), metrics

@@ -349,7 +349,7 @@ class Learning:
         np.random.set_state(drawn["numpy"])
         random.setstate(drawn["python"])
         model.action_space.np_random.bit_generator.state = drawn["actions"]
-        if state["ended"] and model.use_sde:
+        if state.get("ended") and model.use_sde:
             # This model waits where a rollout has begun, and drew its matrices; the one that ended never came there.
             acting: Any = getattr(model, "actor", model.policy)
             acting.reset_noise(self._vec.num_envs)

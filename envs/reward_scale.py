@@ -30,18 +30,15 @@ class RewardScale:
         """What rewards are divided by."""
         return float((self._moments.variance + 1e-8).sqrt())
 
-    def __call__(self, reward: Tensor, done: Tensor, valid: Tensor | None = None) -> Tensor:
+    def __call__(self, reward: Tensor, is_first: Tensor, valid: Tensor | None = None) -> Tensor:
         """Learns from a rollout and scales it.
 
-        reward [T, N], done [T, N] (terminated or truncated), valid [T, N] (False rows are not learned from; None: all
-        are) -> scaled rewards [T, N] in [-10, 10].
+        reward [T, N], is_first [T, N] (the return begins again: also where an environment was lost on the way), valid
+        [T, N] (False rows are not learned from; None: all are) -> scaled rewards [T, N] in [-10, 10].
         """
         returns = torch.empty(reward.shape, dtype=torch.float64)
-        for t, (gained, ended) in enumerate(zip(reward, done, strict=True)):
-            returns[t] = self._returns = self._returns * self._gamma + gained
-            self._returns = self._returns.masked_fill(ended, 0.0)
-        if valid is not None:  # an environment without a valid row was lost, and begins anew
-            self._returns = self._returns.masked_fill(~valid.any(0), 0.0)
+        for t, (gained, begins) in enumerate(zip(reward, is_first, strict=True)):
+            returns[t] = self._returns = self._returns.masked_fill(begins, 0.0) * self._gamma + gained
         self._moments.update(returns if valid is None else returns[valid])
         return (reward / self.std).clamp(-CLIP, CLIP)
 

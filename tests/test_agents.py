@@ -286,7 +286,7 @@ def test_a_loaded_episode_that_must_start_again_is_counted_from_its_start() -> N
 def test_a_state_of_another_number_of_groups_is_refused() -> None:
     env = EnvConfig("CartPole-v1")
     saved = make_collector(env, 4, groups=2).state_dict()
-    with pytest.raises(UserError, match="groups = 1: it takes 2, of which the saved state is"):
+    with pytest.raises(UserError, match="groups = 1: it takes 2, as in the saved state"):
         make_collector(env, 4, groups=1).load_state_dict(saved)
 
 

@@ -159,6 +159,22 @@ def test_two_learners_of_ppo_step_their_groups_and_learn_what_one_does() -> None
             assert torch.equal(own_weights[name], of_learners[0][2][name])
 
 
+def _other_groups() -> str:
+    make = partial(make_group, EnvConfig("CartPole-v1"), 1, seed=3)
+    saved, own = (SharedCollector(lambda index: make(index=index), groups) for groups in (4, 2))
+    try:
+        own.load_state_dict(saved.state_dict())
+    except UserError as error:
+        return str(error)
+    return "taken"
+
+
+def test_the_state_of_other_groups_is_one_line() -> None:
+    told = "groups = 2: it takes 4, as in the saved state"
+    assert _other_groups() == told
+    assert in_learners(2, _other_groups) == [told, told]
+
+
 UNTIL = Budget(100, "updates")
 PLAIN = OptimizerConfig("sgd", learning_rate=0.1)
 
@@ -281,6 +297,9 @@ SHORT = [
 ]
 
 
+LONG = "--learners 2 --env-steps 200000 --threads 1 --tracker none --checkpoint.every.count 1000000"
+
+
 @pytest.mark.full
 @pytest.mark.timeout(900)
 def test_a_run_of_two_learners_on_ray_is_one_run_and_goes_on_after_a_kill(tmp_path: Path) -> None:
@@ -303,23 +322,27 @@ def test_a_run_of_two_learners_on_ray_is_one_run_and_goes_on_after_a_kill(tmp_pa
 
 @pytest.mark.full
 @pytest.mark.timeout(900)
-def test_learners_that_are_interrupted_save_and_go_on(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    longer = [{"8192": "500000"}.get(word, word) for word in SHORT]
-    train = _command("train", "ppo_cartpole", *longer, "--run-dir", str(run))
-    process = subprocess.Popen(train, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_two_learners_with_a_checkpoint(number: signal.Signals, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = _command("train", "ppo_cartpole", *LONG.split(), "--run-dir", str(folder))
+    with (tmp_path / "told").open("w") as told:
+        process = subprocess.Popen(words, cwd=ROOT, start_new_session=True, stderr=told)
     until = time.monotonic() + 300
-    while not list(run.glob("checkpoints/*/manifest.json")):
+    while not (folder / "metrics.jsonl").exists() or not (folder / "metrics.jsonl").read_text():
+        assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, told = process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGINT, told
-    assert f"interrupted; continue with: python -m experiments resume {run}" in told
-    result = json.loads((run / "result.json").read_text())
-    assert (result["status"], result["exact"]) == ("interrupted", True)
-    last = max(run.glob("checkpoints/*/manifest.json"))
-    assert json.loads(last.read_text())["counters"] == result["counters"], "it saved when it was asked to end"
+    if number == signal.SIGINT:  # as a terminal does: every process gets it
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    assert process.wait(120) == 128 + number
+    assert f"interrupted; continue with: python -m experiments resume {folder}" in (tmp_path / "told").read_text()
+    result = json.loads((folder / "result.json").read_text())
+    assert result["status"] == "interrupted"
+    assert 0 < result["counters"]["env_steps"] < 200_000
+    assert (folder / result["checkpoint"] / "manifest.json").exists(), "the only one, as they are seldom"
 
 
 @pytest.mark.parametrize(

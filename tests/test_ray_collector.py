@@ -252,6 +252,19 @@ def test_with_a_lag_nobody_waits_and_nothing_gets_too_old(
 
 
 @pytest.mark.full
+def test_with_a_lag_a_state_waits_for_all_that_is_being_made(
+    collectors: Callable[..., RayCollector], tmp_path: Path
+) -> None:
+    env = EnvConfig("tests.toy_envs:SlowInOnePlace-v0", kwargs={"file": str(tmp_path / "slow")})
+    collector = collectors(env, max_policy_lag=5, timeout_s=3.0)
+    collector.publish(make_policy(collector), 0)
+    collector.collect(40)  # the slow one has two parts to make, each of 2.4 s
+    state = collector.state_dict()
+    assert [worker["life"] for worker in state["workers"]] == [0, 0]
+    assert all(worker["groups"] for worker in state["workers"])
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["dies", "hangs"])
 def test_with_a_lag_the_others_do_the_work_of_a_lost_worker(
     how: str, collectors: Callable[..., RayCollector], tmp_path: Path

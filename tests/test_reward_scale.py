@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 
 from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.collector import Group, LocalCollector
+from agents.collector import Group, LocalCollector, make_group
 from agents.rollouts import Rollouts
 from envs.config import EnvConfig
 from envs.making import make_vec
@@ -17,6 +19,7 @@ from training.seeding import generator
 
 
 def random_rollout(seed: int, horizon: int, num_envs: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rewards, and where an episode begins."""
     rng = torch.Generator().manual_seed(seed)
     reward = 3 + 2 * torch.randn(horizon, num_envs, generator=rng, dtype=torch.float64)
     return reward, torch.rand(horizon, num_envs, generator=rng) < 0.1
@@ -27,13 +30,13 @@ def test_it_is_that_of_stable_baselines3_over_the_same_rewards() -> None:
 
     oracle, returns, scale = RunningMeanStd(epsilon=1e-12), np.zeros(4), RewardScale(4, gamma=0.9)
     for seed in range(5):
-        reward, done = random_rollout(seed, 32, 4)
+        reward, first = random_rollout(seed, 32, 4)
         for t in range(32):
+            returns[first[t].numpy()] = 0
             returns = returns * 0.9 + reward[t].numpy()
             oracle.update(returns)
-            returns[done[t].numpy()] = 0
         expected = np.clip(reward.numpy() / np.sqrt(oracle.var + 1e-8), -10, 10)
-        np.testing.assert_allclose(scale(reward, done).numpy(), expected, rtol=1e-9)
+        np.testing.assert_allclose(scale(reward, first).numpy(), expected, rtol=1e-9)
 
 
 def test_it_continues_from_its_state() -> None:
@@ -45,40 +48,29 @@ def test_it_continues_from_its_state() -> None:
 
 
 def test_it_does_not_learn_from_what_is_not_valid() -> None:
-    reward, done = random_rollout(1, 16, 3)
+    reward, first = random_rollout(1, 16, 3)
     valid = torch.arange(48).reshape(16, 3) % 3 > 0
     poisoned = torch.where(valid, reward, 1e6)
     one, other = RewardScale(3, gamma=0.0), RewardScale(3, gamma=0.0)
-    one(reward, done, valid)
-    other(poisoned, done, valid)
+    one(reward, first, valid)
+    other(poisoned, first, valid)
     assert one.std == other.std
-
-
-def test_an_environment_that_was_lost_begins_anew() -> None:
-    lost, other = RewardScale(2, gamma=0.9), RewardScale(2, gamma=0.9)
-    reward, done, valid = torch.ones(3, 2), torch.zeros(3, 2, dtype=torch.bool), torch.ones(3, 2, dtype=torch.bool)
-    for scale in (lost, other):
-        scale(reward, done)
-    lost(reward * torch.tensor([1.0, 0.0]), done, valid & torch.tensor([True, False]))
-    other(reward, done)
-    assert lost.state_dict()["returns"].tolist() == [float(other.state_dict()["returns"][0]), 0.0]
 
 
 def test_an_outlier_is_clipped() -> None:
     reward = torch.zeros(200, 3)
     reward[7, 1] = 1e9
-    assert RewardScale(3, gamma=0.99)(reward, reward > 0).max() == 10
+    assert RewardScale(3, gamma=0.99)(reward, (reward > 0).roll(1, 0)).max() == 10
 
 
 def test_its_state_is_all_that_it_has_learned() -> None:
     scale, returns, running = RewardScale(3, gamma=0.9), [], np.zeros(3)
     for seed in (1, 2):
-        reward, done = random_rollout(seed, 16, 3)
-        scale(reward, done)
+        reward, first = random_rollout(seed, 16, 3)
+        scale(reward, first)
         for t in range(16):
-            running = running * 0.9 + reward[t].numpy()
+            running = np.where(first[t].numpy(), 0, running) * 0.9 + reward[t].numpy()
             returns.append(running)
-            running = np.where(done[t].numpy(), 0, running)
     moments = scale.state_dict()["moments"]
     assert moments["count"] == 2 * 16 * 3
     np.testing.assert_allclose(moments["mean"], np.mean(returns))
@@ -125,3 +117,23 @@ def test_rollouts_are_scaled_by_returns_that_end_with_their_episode(env: EnvConf
         np.testing.assert_allclose(scaled["reward"].numpy(), reward / std, rtol=1e-5)
         assert metrics.pop("rollout/discounted_return_std").value == pytest.approx(std)
         assert metrics == raw_metrics, "the episodes' statistics are those of the environment"
+
+
+def test_an_environment_that_begins_anew_has_no_return_yet() -> None:
+    """It was in mid-episode when it was lost; what comes next in its place is another episode."""
+    walk = EnvConfig("tests.toy_envs:RandomWalk-v0")
+
+    def stream() -> Rollouts:
+        collector = LocalCollector(lambda index: make_group(walk, 2, seed=1, index=index))
+        policy = ActorCritic(collector.observation_space, collector.action_space, ActorCriticConfig(), generator(1))
+        return Rollouts(collector, policy, 4, RewardScale(2, gamma=0.9))
+
+    disturbed, whole = stream(), stream()
+    begun = deepcopy(disturbed.state_dict()["collector"])
+    batch, _, _ = disturbed.next(Counters())
+    assert not (batch["terminated"] | batch["truncated"])[-1].any()
+    disturbed.load_state_dict(disturbed.state_dict() | {"collector": begun})
+    for rollouts in (disturbed, whole):
+        rollouts.next(Counters())
+    returns = [rollouts.state_dict()["reward_scale"]["returns"] for rollouts in (disturbed, whole)]
+    torch.testing.assert_close(*returns)

@@ -244,6 +244,15 @@ def test_the_first_env_steps_only_teach_what_observations_look_like() -> None:
     assert not torch.equal(agent.state_dict()["intrinsic_critic"]["4.weight"], before["intrinsic_critic"]["4.weight"])
 
 
+def test_an_environment_in_the_place_of_a_lost_one_has_no_intrinsic_return_yet() -> None:
+    agent, batch = make_agent()
+    agent.update(batch, Counters())
+    assert (agent.state_dict()["reward_scale"]["returns"] != 0).all()
+    batch["valid"] = torch.tensor([True, False]).expand(16, 2)
+    agent.update(batch, Counters(updates=1))
+    assert (agent.state_dict()["reward_scale"]["returns"] != 0).tolist() == [True, False]
+
+
 def test_reset_transitions_of_a_next_step_env_are_left_out() -> None:
     results = []
     for poisons in (False, True):

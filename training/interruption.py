@@ -16,11 +16,11 @@ class Interrupted(Exception):  # noqa: N818 - it is no error
     """The run saved its state and ended because of a signal; the exit code is 128 + `signal_number`."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
+        super().__init__(signal_number)  # what it is made from again in another process
         self.signal_number = signal_number
 
-    def __reduce__(self) -> tuple[type[Interrupted], tuple[int]]:
-        return Interrupted, (self.signal_number,)  # as a learner's process hands it on
+    def __str__(self) -> str:
+        return f"interrupted by {signal.Signals(self.signal_number).name}"
 
 
 def requested() -> int | None:
@@ -28,10 +28,10 @@ def requested() -> int | None:
     return _requested
 
 
-def request(number: int) -> None:
-    """Asks the run to end, as a signal of this number does that another process got."""
+def request(number: int | None) -> None:
+    """Asks the run to end as that signal would, which another process got; None takes it back."""
     global _requested
-    _requested = _requested or number
+    _requested = number
 
 
 def check() -> None:

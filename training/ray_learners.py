@@ -1,6 +1,8 @@
 """Several learners as processes of Ray Train: `training/learners.py` says what they do.
 
-The first one's run is the run. The others train in folders of their own, which nobody keeps.
+The first one's run is the run. The others train in folders of their own, which nobody keeps. Ctrl-C and termination
+are caught where the command runs, as no signal reaches the threads that Ray Train runs the learners in, and told to
+them by a file.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ import os
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -22,8 +23,6 @@ from training.files import read_json, write_json
 from training.ray_session import connected
 
 POLL_S = 0.2
-SIGNAL = "signal"
-"""The file that holds the number of the signal that asked the run to end."""
 Work = Callable[[Path | None], None]
 """What each learner does, with a folder of its own that is thrown away; the first one is given none."""
 
@@ -33,7 +32,7 @@ def launch(work: Work, count: int, *, address: str | None, gpu: bool) -> None:
 
     What the first of them raises is raised here. Raises RuntimeError where another one fails or Ray does.
     """
-    with connected(address, cpus=count):
+    with interruption.catch(), connected(address, cpus=count):
         from ray.train import RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
         from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -55,7 +54,7 @@ def launch(work: Work, count: int, *, address: str | None, gpu: bool) -> None:
                 run_config=RunConfig(storage_path=storage),
             )
             try:
-                _fit(trainer, Path(storage, SIGNAL))
+                _fit(trainer.fit, Path(storage, "signal.json"))
             except WorkerGroupError as error:
                 first = dict(error.worker_failures)
                 raise first.get(0, next(iter(first.values()))) from None
@@ -63,15 +62,14 @@ def launch(work: Work, count: int, *, address: str | None, gpu: bool) -> None:
                 raise RuntimeError(f"Ray Train: {error}") from error
 
 
-def _fit(trainer: Any, signal_file: Path) -> None:
-    """`trainer.fit()`; a signal that asks this process to end is written to the file, for the learners to end by."""
-    # In a thread, as Ray's own handler would throw the run away.
-    with interruption.catch(), ThreadPoolExecutor(1) as pool:
-        fitted = pool.submit(trainer.fit)
-        while not wait([fitted], timeout=POLL_S).done:
-            if number := interruption.requested():
-                write_json(signal_file, {"number": number})
-        fitted.result()
+def _fit(fit: Callable[[], object], told: Path) -> None:
+    """Lets the trainer work in a thread, where it leaves the handlers of signals alone, and writes down a signal."""
+    with ThreadPoolExecutor(1) as thread:
+        working = thread.submit(fit)
+        while not wait([working], POLL_S).done:
+            if interruption.requested() and not told.exists():
+                write_json(told, {"signal": interruption.requested()})
+    working.result()
 
 
 @contextmanager
@@ -102,19 +100,37 @@ def _learner(config: dict[str, Any]) -> None:
     work: Work = config["work"]
     names = ("out", "err") if learners.leads() else ("nowhere", "nowhere")
     storage = Path(config["storage"])
-    threading.Thread(target=_heed, args=(storage / SIGNAL,), daemon=True).start()
     with (
         tempfile.TemporaryDirectory(prefix="learner-") as scratch,
         (storage / names[0]).open("a", buffering=1) as out,
         (storage / names[1]).open("a", buffering=1) as err,
         redirect_stdout(out),
         redirect_stderr(err),
+        _told(storage / "signal.json"),
     ):
-        work(None if learners.leads() else Path(scratch, "run"))
+        try:
+            work(None if learners.leads() else Path(scratch, "run"))
+        except interruption.Interrupted:
+            if learners.leads():  # an error of another ends all of them, and the first one may still be writing
+                raise
 
 
-def _heed(signal_file: Path) -> None:
-    """Asks the run to end when the process that launched it is asked to."""
-    while not signal_file.exists():
-        time.sleep(POLL_S)
-    interruption.request(read_json(signal_file)["number"])
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Inside, a signal that is written down is one that asked this process to end."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(POLL_S):
+            if told := read_json(file):
+                interruption.request(told["signal"])
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        interruption.request(None)
