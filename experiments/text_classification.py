@@ -18,7 +18,7 @@ from pretraining.text import labelled_snippets
 from training.claims import Claim
 from training.dataset import Dataset
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
+from training.optimizer_config import OptimizerConfig, Rule
 from training.run import Run
 from training.schedules import Schedule
 from training.splits import SplitConfig, Splits, split
@@ -30,27 +30,43 @@ WORDS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Config(SupervisedRunConfig):
-    """One block of attention over hashed words. A file is on one side of the split, and so is a text that two share."""
+    """One block of attention over hashed words and pairs of them, beside their mean and maximum.
+
+    A file is on one side of the split, and so is a text that two share. Attention learns so few texts by heart, so it
+    learns slowly.
+    """
 
     files: int = 400
     """Of each library, evenly spread over its sorted files."""
     split: SplitConfig = SplitConfig("grouped", leaks="drop")
-    epochs: int | None = 14
-    patience: int | None = 4
+    epochs: int | None = 8
+    patience: int | None = 3
     model: PredictorConfig = PredictorConfig(
         network=NetworkConfig(hidden=(), activation="relu"),
-        transformer=TransformerConfig(width=64, layers=1, heads=4, causal=False),
+        transformer=TransformerConfig(width=64, layers=1, heads=4, causal=False, position="rotary"),
+        shortcut=True,
     )
     algorithm: SupervisedConfig = SupervisedConfig(
-        augmentation=AugmentationConfig(hide_tokens=0.6),
-        optimizer=OptimizerConfig("adamw", learning_rate=2e-3, schedule=Schedule("linear"), weight_decay=0.05),
+        augmentation=AugmentationConfig(hide_tokens=0.5),
+        optimizer=OptimizerConfig(
+            "adamw",
+            learning_rate=5e-3,
+            schedule=Schedule("linear"),
+            weight_decay=0.01,
+            ema_decay=0.99,
+            rules=(
+                Rule("encoder.transformer.*", learning_rate=1e-4),
+                Rule("encoder.position", learning_rate=1e-4),
+                Rule("*"),
+            ),
+        ),
     )
 
 
-# So few texts are the ground of TF-IDF, which is ahead; without hidden words it is so by 0.12 instead of 0.08.
+# TF-IDF is ahead: few texts are its ground. Alone, without pairs and shortcut, attention is 0.07 behind it.
 CLAIMS = (
-    Claim("test/accuracy", ">=", 0.65, at="best"),
-    Claim("over_tf_idf/accuracy", ">=", 0.0, margin=-0.1, at="best"),
+    Claim("test/accuracy", ">=", 0.7, at="best"),
+    Claim("over_tf_idf/accuracy", ">=", 0.0, margin=-0.05, at="best"),
 )
 
 
@@ -70,7 +86,7 @@ def tf_idf(splits: Splits) -> dict[str, float]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     def texts(part: Dataset) -> list[str]:
-        return [" ".join(map(str, row)) for row in part.array("input")]
+        return [" ".join(map(str, row)) for row in part.array("input")[:, :, 0]]
 
     words = {"tokenizer": str.split, "token_pattern": None, "ngram_range": (1, 2)}
     vectorizer = TfidfVectorizer(**words, min_df=2, sublinear_tf=True)
@@ -84,7 +100,7 @@ def tf_idf(splits: Splits) -> dict[str, float]:
 def train(config: Config, run: Run) -> None:
     """`supervised.train` makes the network; `training.fit` is the loop."""
     files = {library: python_files(library, config.files) for library in ("stdlib", *LIBRARIES)}
-    data = labelled_snippets(files, words=WORDS, per_file=8, buckets=8192, source="installed Python files")
+    data = labelled_snippets(files, words=WORDS, per_file=8, buckets=32_768, source="installed Python files")
     splits = split(data, config.split, seed=config.seed)
     linear = tf_idf(splits)
     supervised.train(config, run, splits, measure=lambda _, found: compared(found, linear, "tf_idf"))

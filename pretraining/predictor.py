@@ -30,10 +30,13 @@ class PredictorConfig:
     """Encodes the one input, an image or a sequence, instead of what `network` says of images."""
     patch: int = 2
     """Pixels of a side of the transformer's patches."""
+    shortcut: bool = False
+    """Of a transformer: its head also gets the mean and the maximum of the embedded tokens."""
     preprocessing: PreprocessingConfig = PreprocessingConfig()
 
     def __post_init__(self) -> None:
         require(self.patch >= 1, "patch", self.patch, "at least 1")
+        require(not self.shortcut or self.transformer is not None, "shortcut", self.shortcut, "a transformer")
 
 
 class Predictor(Model):
@@ -59,7 +62,9 @@ class Predictor(Model):
         if config.transformer is None:
             self.encoder = Encoder(inputs, config.network, rng)
         elif list(inputs) == ["input"]:
-            self.encoder = SequenceEncoder(inputs["input"], config.transformer, rng, patch=config.patch)
+            self.encoder = SequenceEncoder(
+                inputs["input"], config.transformer, rng, patch=config.patch, shortcut=config.shortcut
+            )
         else:
             raise UserError(f"transformer: it takes one input, here there are {', '.join(inputs)}")
         outputs = self.classes or int(np.prod(self.shape))

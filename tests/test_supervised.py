@@ -26,6 +26,7 @@ from pretraining.supervised import (
     number_measures,
     train,
 )
+from pretraining.text import with_pairs
 from training.calibration import best_temperature, calibration_error
 from training.core import Budget, Counters, UserError
 from training.dataset import Dataset
@@ -120,6 +121,29 @@ def test_accumulated_micro_batches_are_the_big_batch(transformer: TransformerCon
     assert found[0][1] == pytest.approx(found[1][1], abs=1e-6)
     for key, value in found[0][0].items():
         torch.testing.assert_close(found[1][0][key], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_shortcut_shows_the_head_what_the_transformer_reads() -> None:
+    words = {"input": spaces.MultiDiscrete(np.full((4, 2), 9))}
+    shape = PredictorConfig(SMALL, TransformerConfig(width=8, layers=1, heads=2, causal=False), shortcut=True)
+    model = Predictor(words, spaces.Discrete(3), shape, generator(1, "weights"))
+    batch = {"input": torch.randint(9, (5, 4, 2), generator=generator(1, "words"))}
+    vectors = model.encoder.embed(batch["input"]).flatten(1, 2)  # two vectors a place
+    features = model.features(batch)
+    assert features.shape == (5, 24)
+    torch.testing.assert_close(features[:, 8:], torch.cat([vectors.mean(1), vectors.amax(1)], 1))
+    added = model.encoder.embed.weight[batch["input"]].sum(2) + model.encoder.position
+    torch.testing.assert_close(model.encoder.embedded(batch["input"]), added)
+    with pytest.raises(UserError, match="shortcut = True: it takes a transformer"):
+        PredictorConfig(SMALL, shortcut=True)
+
+
+def test_pairs_of_words_are_hashed_beside_the_words() -> None:
+    found = with_pairs(np.array([3, 5, 3, 5, 7]), 1000)
+    assert found[:, 0].tolist() == [3, 5, 3, 5, 7]
+    assert found[0, 1] == 0
+    assert found[1, 1] == found[3, 1]  # 3 before 5, twice
+    assert len({*found[1:, 1].tolist()}) == 3  # in order: 5 before 3 is another
 
 
 def test_a_compiled_update_is_the_update() -> None:

@@ -17,16 +17,22 @@ from training.transformer import STD, Transformer, TransformerConfig, normal_emb
 class SequenceEncoder(nn.Module):
     """[B, *shape] -> features [B, width]: the mean of the transformer's outputs.
 
+    With `shortcut` [B, 3 width]: beside them the mean and the maximum of the embedded tokens. Much is said by a word
+    that is there, wherever it is (Joulin et al. 2017, https://arxiv.org/abs/1607.01759, section 2).
+
     Tokens are patches of `patch` x `patch` pixels of a uint8 image [H, W] or [H, W, C] (Dosovitskiy et al. 2021,
-    https://arxiv.org/abs/2010.11929, equation 1), the numbers of a MultiDiscrete [L], or the rows of a Box [L, C]; each
-    gets a learned vector for its position. Raises UserError for another space, or an image that patches do not tile.
+    https://arxiv.org/abs/2010.11929, equation 1), the numbers of a MultiDiscrete [L], or [L, K] (the sum of
+    K vectors), or the rows of a Box [L, C]; each gets a learned vector for its position. Raises UserError for another
+    space, or an image that patches do not tile.
     """
 
-    def __init__(self, space: Space[Any], config: TransformerConfig, rng: Generator, *, patch: int = 2) -> None:
+    def __init__(
+        self, space: Space[Any], config: TransformerConfig, rng: Generator, *, patch: int = 2, shortcut: bool = False
+    ) -> None:
         super().__init__()
-        self.patch, self.out_features = patch, config.width
+        self.patch, self.shortcut, self.out_features = patch, shortcut, config.width * (3 if shortcut else 1)
         self.embed: nn.Module
-        if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
+        if isinstance(space, spaces.MultiDiscrete) and len(space.shape) in (1, 2):
             self.kind, self.length, self.token_size = "tokens", len(space.nvec), int(space.nvec.max())
             self.embed = normal_embedding(self.token_size, config.width, rng)
         elif isinstance(space, spaces.Box) and len(space.shape) in (2, 3):
@@ -55,9 +61,13 @@ class SequenceEncoder(nn.Module):
 
     def embedded(self, values: Tensor) -> Tensor:
         """The tokens with their positions [B, L, width], before the transformer."""
-        embedded: Tensor = self.embed(self.tokens(values)) + self.position
-        return embedded
+        return self._placed(self.embed(self.tokens(values)))
+
+    def _placed(self, vectors: Tensor) -> Tensor:
+        return (vectors.sum(2) if vectors.dim() == 4 else vectors) + self.position
 
     def forward(self, values: Tensor) -> Tensor:
-        features: Tensor = self.transformer(self.embedded(values)).mean(1)
-        return features
+        vectors = self.embed(self.tokens(values))
+        features: Tensor = self.transformer(self._placed(vectors)).mean(1)
+        seen = vectors.flatten(1, -2)
+        return torch.cat([features, seen.mean(1), seen.amax(1)], 1) if self.shortcut else features
