@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from tests.test_optimizer import data, network, optimizer_for, squared_error
-from training.core import Batch, Counters, UserError
+from training.core import Batch, Budget, Counters, UserError
+from training.large_products import available
 from training.metrics import Mean
+from training.networks import EnsembleMLP, NetworkConfig
 from training.non_finite import NonFinite
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig, Rule, all_can_compile, with_compile
@@ -150,3 +152,36 @@ def test_all_optimizers_of_an_algorithm_are_compiled_together() -> None:
     assert (config.policy_optimizer.compile, config.baseline_optimizer.compile) == (True, True)
     assert all_can_compile(ReinforceConfig())
     assert not all_can_compile(A2CConfig())
+
+
+@pytest.mark.skipif(not available(), reason="this processor has no oneDNN")
+def test_large_products_are_the_same_through_onednn() -> None:
+    """Of single layers, with and without bias, and of the members of an ensemble: forwards and backwards."""
+
+    def model() -> nn.Module:
+        weights = torch.Generator().manual_seed(1)
+        ensemble = EnsembleMLP(256, NetworkConfig(hidden=(256,)), weights, members=2, outputs=256)
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            return nn.Sequential(nn.Linear(256, 256), nn.Tanh(), nn.Linear(256, 256, bias=False), ensemble)
+
+    def loss_of(network: nn.Module) -> Any:
+        def loss(batch: Batch) -> Loss:
+            return Loss(network(batch["x"]).square().sum(), batch["x"].shape[0], {})
+
+        return loss
+
+    batch = {"x": torch.randn(256, 256, generator=torch.Generator().manual_seed(2))}
+    optimizers = []
+    for compile_ in (False, True):
+        network = model()
+        config = OptimizerConfig(learning_rate=1e-3, eps=0.1, compile=compile_)  # no gradient near 0 is blown up
+        optimizer, loss = Optimizer(dict(network.named_parameters()), config, until=Budget(10)), loss_of(network)
+        optimizer.step(loss, batch, Counters())
+        with torch.profiler.profile() as profile:
+            optimizer.step(loss, batch, Counters(updates=1))
+        assert ("mkldnn::_linear_pointwise" in {event.key for event in profile.key_averages()}) == compile_
+        optimizers.append(optimizer)
+    eager, compiled = (parameters(optimizer) for optimizer in optimizers)
+    for key, value in eager.items():
+        torch.testing.assert_close(compiled[key], value, rtol=1e-4, atol=1e-5)

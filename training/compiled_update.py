@@ -121,6 +121,10 @@ class CompiledUpdate:
                 )
             # On a GPU the whole update is replayed as one CUDA graph.
             options: dict[str, Any] = {"guard_filter_fn": _guards_of_values, "triton.cudagraphs": self._on_gpu}
+            from training import large_products  # with the compiler, which takes long to import
+
+            if not self._on_gpu and large_products.available():
+                options["post_grad_custom_post_pass"] = large_products.LargeProducts()
             method = MethodType(_copied(CompiledUpdate._update), self)
             compiled = self._compiled[loss_fn, prepare] = torch.compile(method, fullgraph=True, options=options)
         return compiled
