@@ -19,7 +19,7 @@ from envs.episodes import Episodes
 from envs.single import make_env
 from training.checkpoint import CheckpointConfig
 from training.core import Algorithm, Budget, Every, Stream, Unit, UserError, require
-from training.execution import choose_device
+from training.execution import choose_device, multiplications_of
 from training.run import Run
 from training.run_config import choose_execution
 
@@ -69,10 +69,11 @@ def train(
     _require_same(config, run, dataset)
     behaviour_return = float(dataset.returns.mean())
     episodes = select(dataset)
-    policy = make_policy(*spaces).to(choose_device(run, config.device))
+    policy, minibatch_size = make_policy(*spaces), config.agent.minibatch_size
+    size = multiplications_of(policy, minibatch_size)
+    policy = policy.to(choose_device(run, config.device, multiplications=size))
     if len(policy.normalizers):
         policy.update_normalizers(episodes.samples())  # once: the data never change
-    minibatch_size = config.agent.minibatch_size
     gradient_steps = config.epochs * -(-episodes.steps // minibatch_size)
     agent_config = choose_execution(config, run, policy, gradient_steps, minibatch_size)
     learned = replace(episodes, action=policy.learned_action(episodes.action))

@@ -41,7 +41,7 @@ from envs.sb3_vec_env import SB3VecEnv, observations_for_sb3
 from envs.single import INSTALL
 from envs.vector import Arrays, VectorEnv
 from training.core import Batch, Budget, Counters, State, UserError, require
-from training.execution import choose_device, choose_threads
+from training.execution import choose_device, choose_threads, multiplications_of
 from training.metrics import Last, Metrics
 from training.run import Run
 from training.seeding import derived_seed
@@ -108,9 +108,8 @@ def train(config: SB3RunConfig, run: Run) -> None:
         model = make_model(
             config.agent, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=config.seed, device=device
         )
-        weights = sum(parameter.numel() for parameter in model.policy.parameters())
         samples = getattr(model, "batch_size", None) or getattr(model, "n_steps", 1) * config.num_envs
-        choose_threads(run, config.threads, multiplications=samples * weights)
+        choose_threads(run, config.threads, multiplications=multiplications_of(model.policy, samples))
         stream = stack.enter_context(closing(Learning(model, vec, config.iteration_env_steps, until)))
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
         agent = SB3Agent(model, config.agent)

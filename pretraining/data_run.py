@@ -12,7 +12,7 @@ from torch import nn
 from training.checkpoint import Checkpoint, CheckpointConfig, DamagedError, read_state
 from training.core import Algorithm, Batch, Budget, Counters, Every, Stream, Unit, UserError, require
 from training.dataset import Dataset
-from training.execution import choose_device
+from training.execution import choose_device, multiplications_of
 from training.metrics import Last, Metrics
 from training.run import Run
 from training.run_config import RunConfig, choose_execution, fit_run
@@ -141,10 +141,12 @@ def train(
         UserError: the data are others than those that the run began with.
     """
     _require_same(run, splits)
-    network = network.to(choose_device(run, config.device))
     until, rows = config.until, len(splits.train)
+    samples_per_step = min(rows, config.minibatch_size)
+    size = multiplications_of(network, samples_per_step)
+    network = network.to(choose_device(run, config.device, multiplications=size))
     gradient_steps = config.steps or until.count * -(-rows // config.minibatch_size)
-    own = choose_execution(config, run, network, gradient_steps, min(rows, config.minibatch_size))
+    own = choose_execution(config, run, network, gradient_steps, samples_per_step)
     # A schedule that counts updates moves inside of an epoch too.
     algorithm = make_algorithm(network, own, Budget(gradient_steps, "updates"))
     stream = (

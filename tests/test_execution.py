@@ -13,7 +13,7 @@ import torch
 
 from experiments.__main__ import main
 from training.core import Counters, UserError
-from training.execution import choose_compile, choose_device, choose_threads
+from training.execution import choose_compile, choose_device, choose_threads, multiplications_of
 from training.run import Run
 
 
@@ -105,6 +105,20 @@ def test_a_gpu_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert choose_device(make_run(tmp_path), "auto") == torch.device("cpu")
     with pytest.raises(UserError, match="device = 'cuda': torch sees no GPU here"):
         choose_device(make_run(tmp_path), "cuda")
+
+
+def test_a_small_network_stays_beside_a_gpu_unless_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    small = multiplications_of(torch.nn.Linear(64, 64), samples=256)
+    assert small == 256 * 65 * 64
+    with make_run(tmp_path) as run:
+        assert choose_device(run, "auto", multiplications=small) == torch.device("cpu")
+        assert choose_device(run, "auto") == torch.device("cpu")  # as it was chosen
+    assert choose_device(make_run(tmp_path), "cuda", multiplications=small) == torch.device("cuda")
+    assert choose_device(make_run(tmp_path), "auto", multiplications=16 * small) == torch.device("cuda")
+    assert choose_device(make_run(tmp_path), "auto") == torch.device("cuda")
 
 
 @pytest.mark.parametrize(

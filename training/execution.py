@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import nn
 
+from training import learners
 from training.core import State, UserError
 from training.run import Run
 
-ALL_THREADS_FROM_MULTIPLICATIONS = 2**24
-"""In one forward pass of a gradient step; below, threads wait for each other longer than they compute."""
+LARGE_FROM_MULTIPLICATIONS = 2**24
+"""In one forward pass of a gradient step; below, threads and GPU kernels wait longer than they compute."""
 COMPILE_FROM_GRADIENT_STEPS = 40_000
 """The rule does not ask whether the compiler's cache knows the function already: then the same command would give other
 bits on another day."""
@@ -40,10 +42,29 @@ class OnDevice:
             self.inexact = ["resumed on a GPU, whose kernels need not give the same bits twice"]
 
 
-def choose_device(run: Run, asked: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """`auto` takes a GPU where there is one. Raises UserError when there is none and one is asked for."""
+def multiplications_of(network: nn.Module, samples: int) -> int:
+    """Of one forward pass: samples times parameters, which is too few where weights are shared between places."""
+    return samples * sum(parameter.numel() for parameter in network.parameters())
+
+
+def choose_device(
+    run: Run, asked: Literal["auto", "cpu", "cuda"], *, multiplications: int = LARGE_FROM_MULTIPLICATIONS
+) -> torch.device:
+    """`auto` takes a GPU where there is one, for large networks: small ones are faster on the CPU.
+
+    Several learners each take one whatever the size, as that is what they talk to each other through.
+
+    Args:
+        run: where it is recorded.
+        asked: which one, or "auto".
+        multiplications: of one forward pass of a gradient step; without it the network is taken to be large.
+
+    Raises:
+        UserError: a GPU is asked for and there is none.
+    """
     available = torch.cuda.is_available()
-    name = run.choose("device", lambda: ("cuda" if available else "cpu") if asked == "auto" else asked)
+    pays = multiplications >= LARGE_FROM_MULTIPLICATIONS or learners.count() > 1
+    name = run.choose("device", lambda: ("cuda" if available and pays else "cpu") if asked == "auto" else asked)
     if name == "cuda" and not available:
         raise UserError("device = 'cuda': torch sees no GPU here; it takes 'cpu' or 'auto'")
     return torch.device(name)
@@ -55,11 +76,11 @@ def choose_threads(run: Run, asked: int | Literal["auto"], *, multiplications: i
     Args:
         run: where it is recorded.
         asked: how many, or "auto".
-        multiplications: of one forward pass: samples of a gradient step times parameters.
+        multiplications: of one forward pass of a gradient step.
     """
     limit = os.environ.get("OMP_NUM_THREADS", "")
     most = int(limit) if limit.isdecimal() and int(limit) else os.cpu_count() or 1
-    by_size = most if multiplications >= ALL_THREADS_FROM_MULTIPLICATIONS else 1
+    by_size = most if multiplications >= LARGE_FROM_MULTIPLICATIONS else 1
     threads = run.choose("threads", lambda: by_size if asked == "auto" else asked)
     torch.set_num_threads(threads)
     return threads

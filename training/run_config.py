@@ -13,7 +13,7 @@ from torch import nn
 
 from training.checkpoint import Checkpoint, CheckpointConfig
 from training.core import Algorithm, Budget, Counters, Every, Stream, Unit, require
-from training.execution import OnDevice, choose_compile, choose_device, choose_threads
+from training.execution import OnDevice, choose_compile, choose_device, choose_threads, multiplications_of
 from training.fit import Evaluate, fit, never
 from training.optimizer_config import all_can_compile, optimizers_of, with_compile
 from training.run import Run
@@ -72,8 +72,7 @@ def choose_execution(
 ) -> Any:
     """Chooses threads and whether to compile; returns the algorithm's config with that choice in its optimizers."""
     own = config.algorithm_config
-    weights = sum(parameter.numel() for parameter in network.parameters())
-    threads = choose_threads(run, config.threads, multiplications=samples_per_step * weights)
+    threads = choose_threads(run, config.threads, multiplications=multiplications_of(network, samples_per_step))
     device = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
     possible = device.type == "cpu" and all_can_compile(own) and config.learners == 1
     compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
