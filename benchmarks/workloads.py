@@ -127,6 +127,8 @@ DQN = OffPolicySettings(
 
 # So short a run at CleanRL's rates ends anywhere from 170 to 500, on every side; a policy that learned nothing gets 22.
 LEARNED = 150.0
+# DQN's greedy policy swings from one update to the next between about 90 and 500, on both sides.
+DQN_LEARNED = 50.0
 # A pendulum that hangs or spins gets about -1,200.
 SWINGS = -700.0
 
@@ -270,7 +272,7 @@ WORKLOADS = (
     _off_policy(replace(SAC, threads=2), floor=2.5, aim=4.0, least_return=SWINGS),
     _off_policy(TD3, floor=1.8, aim=2.2, least_return=SWINGS),
     _off_policy(replace(TD3, threads=2), floor=2.5, aim=4.0, least_return=SWINGS),
-    _off_policy(DQN, floor=2.5, aim=3.5, least_return=LEARNED),
+    _off_policy(DQN, floor=2.5, aim=3.5, least_return=DQN_LEARNED),
     _over_other(
         "cartpole_rllib", "PPO CartPole in process, 8 envs x 128", "RLlib", "ray_rllib", "ray", floor=5.0, aim=10.0
     ),
