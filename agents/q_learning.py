@@ -109,7 +109,8 @@ class QLearning:
             self.policy.draw_noise(self._rng)
             self.target.draw_noise(self._rng)
             measured.append(self._optimizer.step(loss_fn, data, now, rows))
-            errors.append(self._error.clone())
+            if index is not None:
+                errors.append(self._error.clone())
             self._gradient_steps += 1
             if self._gradient_steps % self._config.target_gradient_steps == 0:
                 copy_weights(self.target, self.policy)
