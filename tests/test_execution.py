@@ -110,15 +110,15 @@ def test_a_gpu_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_small_network_stays_beside_a_gpu_unless_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    runs = [make_run(tmp_path) for _ in range(4)]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     small = multiplications_of(torch.nn.Linear(64, 64), samples=256)
     assert small == 256 * 65 * 64
-    with make_run(tmp_path) as run:
-        assert choose_device(run, "auto", multiplications=small) == torch.device("cpu")
-        assert choose_device(run, "auto") == torch.device("cpu")  # as it was chosen
-    assert choose_device(make_run(tmp_path), "cuda", multiplications=small) == torch.device("cuda")
-    assert choose_device(make_run(tmp_path), "auto", multiplications=16 * small) == torch.device("cuda")
-    assert choose_device(make_run(tmp_path), "auto") == torch.device("cuda")
+    assert choose_device(runs[0], "auto", multiplications=small) == torch.device("cpu")
+    assert choose_device(runs[0], "auto") == torch.device("cpu")  # as it was chosen
+    assert choose_device(runs[1], "cuda", multiplications=small) == torch.device("cuda")
+    assert choose_device(runs[2], "auto", multiplications=16 * small) == torch.device("cuda")
+    assert choose_device(runs[3], "auto") == torch.device("cuda")
 
 
 @pytest.mark.parametrize(
