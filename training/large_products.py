@@ -1,8 +1,7 @@
 """Large matrix products of a compiled update through oneDNN.
 
-Torch's own go through MKL, which takes processors of other makers than Intel for older ones than they are: on an AMD
-EPYC with AVX-512 oneDNN needs half the time for 256 x 256 times 256 x 256. Small products stay where they are, as each
-call of oneDNN's costs some microseconds more.
+Torch's own go through MKL, which does not use the AVX-512 of processors that are not Intel's; oneDNN does. Small
+products stay where they are, as calling oneDNN costs more.
 """
 
 from __future__ import annotations
@@ -88,10 +87,13 @@ class LargeProducts(CustomGraphPass):
 
 
 def _is_large(left: Tensor, right: Tensor) -> bool:
-    sides = (left.shape[-2], left.shape[-1], right.shape[-1])
-    if left.dtype != torch.float32 or not all(isinstance(side, int) for side in sides):
-        return False  # another precision, or a size that changes from call to call
-    return min(sides) >= LEAST_SIZE and math.prod(sides) >= LEAST_MULTIPLICATIONS
+    sides = [_size(side) for side in (left.shape[-2], left.shape[-1], right.shape[-1])]
+    return left.dtype == torch.float32 and min(sides) >= LEAST_SIZE and math.prod(sides) >= LEAST_MULTIPLICATIONS
+
+
+def _size(side: int | torch.SymInt) -> int:
+    """A size; of one that may change from call to call, what it is in the first."""
+    return side if isinstance(side, int) else side.node.hint or 0
 
 
 def _call(graph: fx.Graph, operation: Any, *arguments: Any) -> fx.Node:
