@@ -19,7 +19,6 @@ from envs.episodes import Episodes
 from envs.single import make_env
 from training.checkpoint import CheckpointConfig
 from training.core import Algorithm, Budget, Every, Stream, Unit, UserError, require
-from training.execution import choose_device, multiplications_of
 from training.run import Run
 from training.run_config import choose_execution
 
@@ -70,12 +69,10 @@ def train(
     behaviour_return = float(dataset.returns.mean())
     episodes = select(dataset)
     policy, minibatch_size = make_policy(*spaces), config.agent.minibatch_size
-    size = multiplications_of(policy, minibatch_size)
-    policy = policy.to(choose_device(run, config.device, multiplications=size))
-    if len(policy.normalizers):
-        policy.update_normalizers(episodes.samples())  # once: the data never change
     gradient_steps = config.epochs * -(-episodes.steps // minibatch_size)
     agent_config = choose_execution(config, run, policy, gradient_steps, minibatch_size)
+    if len(policy.normalizers):
+        policy.update_normalizers(episodes.samples())  # once: the data never change
     learned = replace(episodes, action=policy.learned_action(episodes.action))
     agent, stream = make_parts(learned, policy, agent_config, until)
     told = f"{len(episodes):,} of {len(dataset):,} episodes, {episodes.steps:,} env steps"

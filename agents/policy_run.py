@@ -15,7 +15,6 @@ from envs.config import EnvConfig
 from training import learners
 from training.checkpoint import DamagedError
 from training.core import Algorithm, Budget, Stream, Unit, require
-from training.execution import choose_device, multiplications_of
 from training.run import Run
 from training.run_config import RunConfig, choose_execution, fit_run
 
@@ -134,8 +133,6 @@ def train(
     with ExitStack() as stack:
         collector = stack.enter_context(closing(make_collector(config)))
         policy = make_policy(collector)
-        size = multiplications_of(policy, samples_per_step)
-        policy = policy.to(choose_device(run, config.device, multiplications=size))
         agent_config = choose_execution(config, run, policy, gradient_steps, samples_per_step)
         agent, stream = make_parts(collector, policy, agent_config, until)
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))

@@ -127,7 +127,7 @@ DQN = OffPolicySettings(
 
 # So short a run at CleanRL's rates ends anywhere from 170 to 500, on every side; a policy that learned nothing gets 22.
 LEARNED = 150.0
-# DQN's greedy policy swings from one update to the next between about 90 and 500, on both sides.
+# DQN's greedy policy swings from one update to the next, on both sides, and may end anywhere from about 90 to 500.
 DQN_LEARNED = 50.0
 # A pendulum that hangs or spins gets about -1,200; after so short a run one of five may still swing up only sometimes.
 SWINGS = -1000.0

@@ -12,7 +12,6 @@ from torch import nn
 from training.checkpoint import Checkpoint, CheckpointConfig, DamagedError, read_state
 from training.core import Algorithm, Batch, Budget, Counters, Every, Stream, Unit, UserError, require
 from training.dataset import Dataset
-from training.execution import choose_device, multiplications_of
 from training.metrics import Last, Metrics
 from training.run import Run
 from training.run_config import RunConfig, choose_execution, fit_run
@@ -143,8 +142,6 @@ def train(
     _require_same(run, splits)
     until, rows = config.until, len(splits.train)
     samples_per_step = min(rows, config.minibatch_size)
-    size = multiplications_of(network, samples_per_step)
-    network = network.to(choose_device(run, config.device, multiplications=size))
     gradient_steps = config.steps or until.count * -(-rows // config.minibatch_size)
     own = choose_execution(config, run, network, gradient_steps, samples_per_step)
     # A schedule that counts updates moves inside of an epoch too.

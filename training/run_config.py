@@ -70,9 +70,14 @@ class RunConfig:
 def choose_execution(
     config: RunConfig, run: Run, network: nn.Module, gradient_steps: int, samples_per_step: int
 ) -> Any:
-    """Chooses threads and whether to compile; returns the algorithm's config with that choice in its optimizers."""
+    """Moves the network to the chosen device, and chooses threads and whether to compile.
+
+    Returns the algorithm's config with that last choice in its optimizers.
+    """
     own = config.algorithm_config
-    threads = choose_threads(run, config.threads, multiplications=multiplications_of(network, samples_per_step))
+    size = multiplications_of(network, samples_per_step)
+    network.to(choose_device(run, config.device, multiplications=size))
+    threads = choose_threads(run, config.threads, multiplications=size)
     device = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
     possible = device.type == "cpu" and all_can_compile(own) and config.learners == 1
     compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
