@@ -163,15 +163,24 @@ def wait_for(condition: Any, limit_s: float = 120.0) -> None:
         time.sleep(0.1)
 
 
+def python(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, as a user's: Ray asks for its token only where it has not been imported without one."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Two nodes on this machine, as `make cluster` starts them."""
-    state = tmp_path_factory.mktemp("cluster") / "cluster.json"
-    started = ray_cluster.start(2, state=state)
+    cwd = tmp_path_factory.mktemp("cluster")
+    up = python("-m", "training.ray_cluster", "up", "--nodes", "2", cwd=cwd)
+    assert up.returncode == 0, up.stderr
+    started = json.loads((cwd / ray_cluster.STATE).read_text())
     yield started
-    assert ray_cluster.stop(state=state) == 2
+    assert python("-m", "training.ray_cluster", "down", cwd=cwd).stdout == "ended 2 nodes\n"
     for node in started["nodes"]:
-        os.waitpid(node["pid"], 0)  # a child of this process stays as a zombie until then
         with pytest.raises(ProcessLookupError):
             os.killpg(node["pid"], 0)
 
@@ -182,26 +191,32 @@ SHORT = "--env-steps 4096 --evaluation.final-episodes 10"
 @pytest.mark.full
 @pytest.mark.timeout(900)
 def test_a_submitted_run_comes_back_finished_and_other_versions_are_refused(
-    cluster: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    cluster: dict[str, Any], tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    asked = f"submit ppo_cartpole --address {cluster['dashboard']} {SHORT} --run-dir here"
-    assert main(shlex.split(asked)) == 0
-    printed = capfd.readouterr()
-    assert "evaluation/return_mean" in printed.out  # the job's log
-    result = json.loads(Path("here/result.json").read_text())
+    experiments = ("-m", "experiments")
+    asked = shlex.split(f"submit ppo_cartpole --address {cluster['dashboard']} {SHORT} --run-dir here")
+    submitted = python(*experiments, *asked, cwd=tmp_path)
+    assert submitted.returncode == 0, submitted.stderr
+    assert "evaluation/return_mean" in submitted.stdout  # the job's log
+    result = json.loads((tmp_path / "here" / "result.json").read_text())
     assert (result["status"], result["exact"], result["counters"]["env_steps"]) == ("completed", True, 4096)
-    assert main(shlex.split(f"train ppo_cartpole {SHORT} --tracker none --run-dir direct")) == 0
-    assert Path("here/metrics.jsonl").read_bytes() == Path("direct/metrics.jsonl").read_bytes()
+    direct = shlex.split(f"train ppo_cartpole {SHORT} --tracker none --run-dir direct")
+    assert python(*experiments, *direct, cwd=tmp_path).returncode == 0
+    metrics = [(tmp_path / run / "metrics.jsonl").read_bytes() for run in ("here", "direct")]
+    assert metrics[0] == metrics[1]
     token = Path.home() / ".ray" / "auth_token"
-    assert token.read_text().strip() not in printed.out + printed.err
+    assert token.read_text().strip() not in submitted.stdout + submitted.stderr
 
-    assert main(shlex.split(f"{asked} --seed 2")) == 2
-    assert "is of a job with other options" in capfd.readouterr().err
-    monkeypatch.setattr("training.ray_submit.versions", lambda: {"python": "2.7.18", "packages": {}})
-    assert main(shlex.split(asked.replace("here", "there"))) == 2
-    assert "error: the cluster has other versions: python 2.7.18 here" in capfd.readouterr().err
-    assert not Path("there.job.json").exists()
+    other_options = python(*experiments, *asked, "--seed", "2", cwd=tmp_path)
+    assert (other_options.returncode, "is of a job with other options" in other_options.stderr) == (2, True)
+    with_other_versions = (
+        "import sys, training.ray_submit as submit; from experiments.__main__ import main; "
+        "submit.versions = lambda: {'python': '2.7.18', 'packages': {}}; sys.exit(main(sys.argv[1:]))"
+    )
+    refused = python("-c", with_other_versions, *asked[:-1], "there", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "error: the cluster has other versions: python 2.7.18 here" in refused.stderr
+    assert not (tmp_path / "there.job.json").exists()
 
 
 @pytest.mark.full
@@ -215,7 +230,7 @@ def test_a_job_is_followed_again_after_its_watcher_is_gone(cluster: dict[str, An
     watcher.send_signal(signal.SIGKILL)
     watcher.wait()
     job = json.loads((tmp_path / "here.job.json").read_text())["id"]
-    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    again = python(*command[1:], cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert f"job {job}; follow it again with" in again.stderr
     assert json.loads((tmp_path / "here" / "result.json").read_text())["status"] == "completed"
