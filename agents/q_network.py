@@ -99,7 +99,7 @@ class QNetwork(NetworkPolicy):
             if allowed is not None:
                 values = np.where(allowed, values, -np.inf)
             action = values.argmax(-1)
-            if epsilon > 0.0:
+            if epsilon > 0.0 and (noise["chance"] < epsilon).any():
                 logits = np.zeros_like(values) if allowed is None else np.where(allowed, np.float32(0), -np.inf)
                 anything = self._random.sample(logits, noise["choice"])
                 action = np.where(noise["chance"] < epsilon, anything, action)
@@ -118,6 +118,8 @@ class QNetwork(NetworkPolicy):
 
     def _values_in_numpy(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """`values` of [N, actions * atoms]."""
+        if self.config.distribution == "mean":
+            return outputs  # of one atom, over which a mean takes longer than a layer
         outputs = outputs.reshape(len(outputs), self.actions, -1)
         if self.config.distribution == "categorical":
             weights = np.exp(outputs - outputs.max(-1, keepdims=True))
