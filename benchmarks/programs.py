@@ -70,9 +70,7 @@ class Peer:
         return self.settings.threads
 
     def require(self) -> None:
-        if find_spec(self.library) is None:
-            command = '.venv/bin/python -m pip install -c constraints.txt -e ".[bench]"'
-            raise UserError(f"the peer {self.module} needs {self.library}; install it: {command}")
+        _require(self.library, self.module)
 
     def command(self, folder: Path, seed: int) -> list[str]:
         settings = replace(self.settings, seed=seed)
@@ -84,17 +82,25 @@ class Peer:
 
 @dataclass(frozen=True)
 class Both:
-    """A module that measures both sides in one process: `benchmarks.overhead`, `benchmarks.ray_costs`."""
+    """A module that measures both sides in one process: `benchmarks.overhead`, `.trainers`, `.ray_costs`."""
 
     module: str
     kind: str
     threads: int = 1
+    library: str = "torch"
+    """Without which it does not run."""
 
     def require(self) -> None:
-        """It needs what every run needs."""
+        _require(self.library, self.kind)
 
     def command(self, folder: Path, seed: int) -> list[str]:
         return [sys.executable, "-m", f"benchmarks.{self.module}", self.kind, str(seed), str(folder)]
 
     def read(self, folder: Path) -> dict[str, Measurement]:
         return read_measurements(folder)
+
+
+def _require(library: str, peer: str) -> None:
+    if find_spec(library) is None:
+        command = '.venv/bin/python -m pip install -c constraints.txt -e ".[bench]"'
+        raise UserError(f"the peer {peer} needs {library}; install it: {command}")

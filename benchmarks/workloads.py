@@ -218,8 +218,19 @@ def _loop_itself(model: str, title: str, *, floor: float, aim: float) -> Workloa
     )
 
 
+def _over_trainer(trainer: str, library: str, model: str, title: str, *, floor: float, aim: float) -> Workload:
+    """Over another library's loop, with the models of the rows about our loop itself."""
+    kind = f"{trainer.lower().replace(' ', '_')}_{model}"
+    program = Both("trainers", kind, library=library)
+    return Workload(
+        name=f"trainer_{kind}", title=title, programs=(program,), peer=f"{trainer}'s Trainer", floor=floor, aim=aim
+    )
+
+
 OF_CLEANRL = "PPO CartPole, 8 envs x 128, CleanRL's settings"
 OF_RL_ZOO = "PPO CartPole, 8 envs x 32, RL Zoo's settings"
+OF_MLP = "a tiny perceptron"
+OF_TRANSFORMER = "a transformer of 10 million parameters"
 OF_WIDE = "PPO CartPole, 64 envs x 16 over 8 envs x 128"
 
 WORKLOADS = (
@@ -301,6 +312,10 @@ WORKLOADS = (
     ),
     _ray_cost("broadcast", "10 MB of weights to 8 Ray workers, each of which takes a step", "a copy sent to each"),
     _ray_cost("fragment", "128 steps of 8 CartPoles on a Ray worker, there and back", "in process"),
-    _loop_itself("mlp", "a tiny perceptron", floor=1 / 1.10, aim=1 / 1.05),
-    _loop_itself("transformer", "a transformer of 10 million parameters", floor=1 / 1.03, aim=1 / 1.01),
+    _loop_itself("mlp", OF_MLP, floor=1 / 1.10, aim=1 / 1.05),
+    _loop_itself("transformer", OF_TRANSFORMER, floor=1 / 1.03, aim=1 / 1.01),
+    _over_trainer("Lightning", "lightning", "mlp", f"Supervised: {OF_MLP}", floor=2.0, aim=2.5),
+    _over_trainer("Lightning", "lightning", "transformer", f"Supervised: {OF_TRANSFORMER}", floor=1.0, aim=1.02),
+    _over_trainer("Hugging Face", "transformers", "mlp", f"Supervised: {OF_MLP}", floor=2.0, aim=2.5),
+    _over_trainer("Hugging Face", "transformers", "transformer", f"Supervised: {OF_TRANSFORMER}", floor=1.0, aim=1.02),
 )

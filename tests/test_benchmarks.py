@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import shlex
@@ -16,7 +17,7 @@ import pytest
 import torch
 from stable_baselines3.common.env_util import make_vec_env
 
-from benchmarks import overhead
+from benchmarks import overhead, trainers
 from benchmarks.__main__ import main
 from benchmarks.measurement import Measurement, read_run
 from benchmarks.pairs import holds, judged, report, run_pair
@@ -326,6 +327,20 @@ def test_both_loops_of_the_overhead_learn_the_same(tmp_path: Path, monkeypatch: 
     assert measured["peer"].seconds > 0
     first, second = (torch.nn.utils.parameters_to_vector(model.parameters()) for model in models)
     torch.testing.assert_close(first, second)
+
+
+@pytest.mark.parametrize(("peer", "library"), [("hugging_face", "transformers"), ("lightning", "lightning")])
+def test_another_trainer_learns_the_same(peer: str, library: str, tmp_path: Path) -> None:
+    pytest.importorskip(library)
+    task = replace(overhead.TASKS["mlp"], updates=20, log_every_updates=5, checkpoint_every_updates=10)
+    models = [task.make_model()]
+    models.append(copy.deepcopy(models[0]))
+    for train, model, name in zip((trainers.ours, trainers.PEERS[peer]), models, ("ours", "peer"), strict=True):
+        (tmp_path / name).mkdir()
+        assert train(task, model, trainers.Ready(task, seed=1), tmp_path / name) > 0
+    assert len(list((tmp_path / "peer").rglob("*.ckpt" if peer == "lightning" else "model.safetensors"))) >= 2
+    first, second = (torch.nn.utils.parameters_to_vector(model.parameters()) for model in models)
+    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-6)
 
 
 def test_the_transformer_of_the_overhead_has_ten_million_parameters() -> None:
