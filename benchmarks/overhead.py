@@ -100,9 +100,9 @@ TASKS = {
 class Supervised:
     """The smallest algorithm: one gradient step on the batch."""
 
-    def __init__(self, model: nn.Module, until: Budget) -> None:
+    def __init__(self, model: nn.Module, until: Budget, *, compiled: bool = False) -> None:
         self._model = model
-        config = OptimizerConfig(learning_rate=LEARNING_RATE, max_grad_norm=MAX_GRAD_NORM)
+        config = OptimizerConfig(learning_rate=LEARNING_RATE, max_grad_norm=MAX_GRAD_NORM, compile=compiled)
         self._optimizer = Optimizer(dict(model.named_parameters()), config, until=until)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:

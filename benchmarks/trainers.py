@@ -1,8 +1,9 @@
 """The one loop beside other libraries' trainers on the models and settings of `benchmarks.overhead`, in one process.
 
-`python -m benchmarks.trainers TRAINER_MODEL SEED FOLDER` is one run, such as `lightning_mlp`. Each side gets the same
-batches ready-made, Adam's fused kernel, the same clipping, and writes its log and its checkpoints; its clock runs from
-the end of its warm-up to after the last checkpoint. Who begins changes with the seed.
+`python -m benchmarks.trainers TRAINER_MODEL SEED FOLDER` is one run, such as `lightning_mlp`; with `_compiled` at its
+end each side compiles what it can: ours the whole update, the others the model. Each side gets the same batches
+ready-made, Adam's fused kernel, the same clipping, and writes its log and its checkpoints; its clock runs from the end
+of its warm-up to after the last checkpoint. Who begins changes with the seed.
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ class Stream:
         """It has no place to go back to."""
 
 
-def ours(task: Task, model: nn.Module, ready: Ready, folder: Path) -> float:
+def ours(task: Task, model: nn.Module, ready: Ready, folder: Path, *, compiled: bool = False) -> float:
     """The seconds of `fit`, as an experiment calls it."""
     until = Budget(task.updates, "updates")
-    algorithm, stream = Supervised(model, until), Stream(ready)
+    algorithm, stream = Supervised(model, until, compiled=compiled), Stream(ready)
     for _ in range(WARM_UP_UPDATES):
         algorithm.update(stream.next(Counters())[0], Counters())
     every = Every(task.log_every_updates, "updates")
@@ -88,7 +89,7 @@ def ours(task: Task, model: nn.Module, ready: Ready, folder: Path) -> float:
     return seconds
 
 
-def lightning(task: Task, model: nn.Module, ready: Ready, folder: Path) -> float:
+def lightning(task: Task, model: nn.Module, ready: Ready, folder: Path, *, compiled: bool = False) -> float:
     """Lightning's Trainer (https://lightning.ai/docs/pytorch/stable/common/trainer.html)."""
     from lightning.pytorch import Callback, LightningModule, Trainer
     from lightning.pytorch.callbacks import ModelCheckpoint
@@ -97,7 +98,7 @@ def lightning(task: Task, model: nn.Module, ready: Ready, folder: Path) -> float
     class Module(LightningModule):
         def __init__(self) -> None:
             super().__init__()
-            self.model = model
+            self.model: Callable[[Tensor], Tensor] = torch.compile(model) if compiled else model
 
         def training_step(self, batch: Batch, _: int) -> Tensor:
             loss = _loss(self.model, batch["input"], batch["target"])
@@ -131,7 +132,7 @@ def lightning(task: Task, model: nn.Module, ready: Ready, folder: Path) -> float
     return time.perf_counter() - watch.began
 
 
-def hugging_face(task: Task, model: nn.Module, ready: Ready, folder: Path) -> float:
+def hugging_face(task: Task, model: nn.Module, ready: Ready, folder: Path, *, compiled: bool = False) -> float:
     """Hugging Face's Trainer (https://huggingface.co/docs/transformers/main_classes/trainer)."""
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -167,6 +168,7 @@ def hugging_face(task: Task, model: nn.Module, ready: Ready, folder: Path) -> fl
         report_to=[],
         use_cpu=True,
         disable_tqdm=True,
+        torch_compile=compiled,
         remove_unused_columns=False,
     )
     trainer = WithReadyBatches(WithLoss(), arguments, train_dataset=ready, callbacks=[watch])
@@ -174,17 +176,17 @@ def hugging_face(task: Task, model: nn.Module, ready: Ready, folder: Path) -> fl
     return time.perf_counter() - watch.began
 
 
-def _loss(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
+def _loss(model: Callable[[Tensor], Tensor], inputs: Tensor, target: Tensor) -> Tensor:
     return cross_entropy(model(inputs).flatten(0, -2), target.flatten())
 
 
-PEERS: dict[str, Callable[[Task, nn.Module, Ready, Path], float]] = {
+PEERS: dict[str, Callable[..., float]] = {
     "lightning": lightning,
     "hugging_face": hugging_face,
 }
 
 
-def run(task: Task, peer: str, seed: int, folder: Path) -> dict[str, Measurement]:
+def run(task: Task, peer: str, seed: int, folder: Path, *, compiled: bool = False) -> dict[str, Measurement]:
     """Trains the same model with ours and with the peer."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
@@ -194,13 +196,14 @@ def run(task: Task, peer: str, seed: int, folder: Path) -> dict[str, Measurement
     for side in sorted(sides, reverse=bool(seed % 2)):
         (folder / side).mkdir(parents=True)
         began_at = time.time()
-        seconds = sides[side](task, copy.deepcopy(model), ready, folder / side)
+        seconds = sides[side](task, copy.deepcopy(model), ready, folder / side, compiled=compiled)
         measured[side] = Measurement(task.updates, seconds, 0, 0.0, began_at, None)
     return measured
 
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore")
-    trainer_name, _, model_name = sys.argv[1].rpartition("_")
-    values = run(TASKS[model_name], trainer_name, int(sys.argv[2]), Path(sys.argv[3]))
+    kind = sys.argv[1].removesuffix("_compiled")
+    trainer_name, _, model_name = kind.rpartition("_")
+    values = run(TASKS[model_name], trainer_name, int(sys.argv[2]), Path(sys.argv[3]), compiled=kind != sys.argv[1])
     write_json(Path(sys.argv[3]) / FILE, {side: asdict(measurement) for side, measurement in values.items()})

@@ -218,9 +218,12 @@ def _loop_itself(model: str, title: str, *, floor: float, aim: float) -> Workloa
     )
 
 
-def _over_trainer(trainer: str, library: str, model: str, title: str, *, floor: float, aim: float) -> Workload:
+def _over_trainer(
+    trainer: str, library: str, model: str, title: str, *, compiled: bool = False, floor: float, aim: float
+) -> Workload:
     """Over another library's loop, with the models of the rows about our loop itself."""
-    kind = f"{trainer.lower().replace(' ', '_')}_{model}"
+    kind = f"{trainer.lower().replace(' ', '_')}_{model}" + ("_compiled" if compiled else "")
+    title = f"{title}, compiled" if compiled else title
     program = Both("trainers", kind, library=library)
     return Workload(
         name=f"trainer_{kind}", title=title, programs=(program,), peer=f"{trainer}'s Trainer", floor=floor, aim=aim
@@ -315,7 +318,9 @@ WORKLOADS = (
     _loop_itself("mlp", OF_MLP, floor=1 / 1.10, aim=1 / 1.05),
     _loop_itself("transformer", OF_TRANSFORMER, floor=1 / 1.03, aim=1 / 1.01),
     _over_trainer("Lightning", "lightning", "mlp", f"Supervised: {OF_MLP}", floor=2.0, aim=2.5),
+    _over_trainer("Lightning", "lightning", "mlp", f"Supervised: {OF_MLP}", compiled=True, floor=2.0, aim=2.5),
     _over_trainer("Lightning", "lightning", "transformer", f"Supervised: {OF_TRANSFORMER}", floor=1.0, aim=1.02),
     _over_trainer("Hugging Face", "transformers", "mlp", f"Supervised: {OF_MLP}", floor=2.0, aim=2.5),
+    _over_trainer("Hugging Face", "transformers", "mlp", f"Supervised: {OF_MLP}", compiled=True, floor=2.0, aim=2.5),
     _over_trainer("Hugging Face", "transformers", "transformer", f"Supervised: {OF_TRANSFORMER}", floor=1.0, aim=1.02),
 )
