@@ -207,6 +207,36 @@ def test_a_sweep_writes_a_variant_that_beats_the_default(
     assert "is a sweep with another samples" in capsys.readouterr().err
 
 
+SHORT_CARTPOLE = '''"""`ppo_cartpole` with so few env steps that better values show."""
+
+from dataclasses import dataclass
+
+from experiments import ppo_cartpole
+from experiments.ppo_cartpole import SPACE, train
+
+CLAIMS = ppo_cartpole.CLAIMS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ppo_cartpole.Config):
+    env_steps: int = 10_000
+'''
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_a_sweep_of_ppo_on_cartpole_beats_the_default(
+    package: Path, local_ray: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(PACKAGE, "short_cartpole.py").write_text(SHORT_CARTPOLE)
+    importlib.invalidate_caches()
+    line = "sweep short_cartpole --samples 20 --scheduler none --seeds 8 --jobs 2 --compile false --run-dir sweep"
+    assert main(shlex.split(line), PACKAGE) == 0
+    assert "claim: evaluation/return_mean >= short_cartpole: holds" in capsys.readouterr().out
+    (claim,) = json.loads(Path("sweep/verify/verdict.json").read_text())["claims"]
+    assert claim["bound"] > 0  # of the paired difference over the eight seeds
+
+
 @pytest.mark.full
 @pytest.mark.timeout(1800)
 def test_a_population_finds_a_schedule(package: Path, local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
