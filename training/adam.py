@@ -32,9 +32,10 @@ class AdamGroup:
                 moments = {"exp_avg": torch.zeros_like(leaf), "exp_avg_sq": torch.zeros_like(leaf)}
                 optimizer.state[leaf] = {"step": torch.zeros((), device=leaf.device), **moments}
         states = [optimizer.state[leaf] for leaf in self._parameters]
-        self._steps, self._means, self._squares = (
-            [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")
-        )
+        self._means, self._squares = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq"))
+        self._step: Tensor = states[0]["step"]
+        for state in states:
+            state["step"] = self._step  # all are updated together, so that one count is enough
         self._decoupled = isinstance(optimizer, torch.optim.AdamW)
         self._rate = torch.zeros((), dtype=torch.float64, device=self._leaves[0].device)
         self._rate_read: float | None = None
@@ -42,14 +43,14 @@ class AdamGroup:
     def step(self, gradients: Sequence[Tensor], skip: Tensor | None) -> None:
         """Updates the parameters; not where `skip` [] is above 0."""
         options = self._options
-        torch._foreach_add_(self._steps, 1.0)
+        self._step.add_(1.0)
         (torch._fused_adamw_ if self._decoupled else torch._fused_adam_)(
             self._leaves,
             [gradients[position] for position in self._positions],
             self._means,
             self._squares,
             [],
-            self._steps,
+            [self._step] * len(self._leaves),
             lr=options["lr"],
             beta1=options["betas"][0],
             beta2=options["betas"][1],
@@ -60,7 +61,7 @@ class AdamGroup:
             found_inf=skip,
         )
         if skip is not None:
-            torch._foreach_sub_(self._steps, [skip] * len(self._steps))
+            self._step.sub_(skip)
 
     def read_rate(self) -> None:
         """For `step_written_out`: another rate must not need another compilation, so that it is a tensor there."""
@@ -72,7 +73,7 @@ class AdamGroup:
         """Updates the parameters where `good` [] is True, in operations that the compiler joins with others."""
         beta1, beta2 = self._options["betas"]
         eps, decay = self._options["eps"], self._options["weight_decay"]
-        step = self._steps[0].double() + 1
+        step = self._step.double() + 1
         rate = (self._rate / (1 - _power(beta1, step))).float()
         correction = (1 - _power(beta2, step)).sqrt().float()
         own = [gradients[position] for position in self._positions]
@@ -88,8 +89,7 @@ class AdamGroup:
             mean.copy_(torch.where(good, new_mean, mean))
             square.copy_(torch.where(good, new_square, square))
             leaf.copy_(torch.where(good, new_leaf, leaf))
-        for made in self._steps:
-            made.add_(good)
+        self._step.add_(good)
 
 
 def _power(base: float, exponent: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -183,7 +184,7 @@ class Optimizer:
             return self._refuse(now, gradient.loss, norms)
         self._set_learning_rates(now)
         if config.max_grad_norm is not None:
-            torch._foreach_mul_(values, (config.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
+            _clip(values, measured[1], config.max_grad_norm)
         for group in self._adam_groups:
             group.step(values, None if self._deferred is None else self._deferred.bad)
         if self._other_optimizers:
@@ -307,6 +308,17 @@ class Optimizer:
             torch._foreach_copy_(self._averages, [averages[key] for key in self.trainable])
         if self._scaler is not None:
             self._scaler.load_state_dict(state["loss_scale"])
+
+
+def _clip(values: list[Tensor], norm: Number, largest: float) -> None:
+    """Scales the gradient, whose norm this is, down to the largest one."""
+    if isinstance(norm, Tensor):
+        torch._foreach_mul_(values, (largest / (norm + 1e-6)).clamp(max=1.0))
+        return
+    # To the bit what tensors give, for which a number divided by one is its reciprocal times the number.
+    scale = np.float32(1.0) / (np.float32(norm) + np.float32(1e-6)) * np.float32(largest)
+    if scale < 1:
+        torch._foreach_mul_(values, float(scale))
 
 
 def split_batch(batch: Batch, parts: int, setting: str) -> list[Batch]:
