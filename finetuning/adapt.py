@@ -16,20 +16,20 @@ from finetuning.hugging_face import HuggingFaceModel
 from finetuning.lora import LoRAConfig
 from finetuning.rules import LORA_RULES
 from pretraining import language_model, next_token
-from pretraining.corpus import TokenizedCorpus, tokenize_corpus
 from pretraining.language_model import LanguageModel, load_weights
-from pretraining.next_token import NextToken, NextTokenRunConfig
+from pretraining.next_token import NextToken, RowsRunConfig
 from training.checkpoint import read_state
 from training.config import config_from_tree, config_to_tree
 from training.core import require
 from training.run import Run
 from training.run_folder import find_checkpoint
 from training.seeding import generator
+from training.splits import Splits
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptConfig(NextTokenRunConfig):
-    """From what to learn, and how. Of `model` only the context is used: the shape is that of the pretrained one."""
+class AdaptConfig(RowsRunConfig):
+    """How it goes on to learn."""
 
     lora: LoRAConfig | None = None
     """Train adapters alone; None: what the optimizer's rules say."""
@@ -49,17 +49,25 @@ def train(
     config: AdaptConfig,
     run: Run,
     model: LanguageModel | HuggingFaceModel,
+    rows: Splits,
     *,
-    measure: Callable[[NextToken, TokenizedCorpus], Mapping[str, float]] | None = None,
+    measure: Callable[[NextToken], Mapping[str, float]] | None = None,
 ) -> None:
-    """One run, with the tokenizer of the model, which it changes. `measure` says what else the result holds."""
-    corpus = tokenize_corpus(config.corpus, run.folder / "tokens", config.seed, model.tokenizer.size, model.tokenizer)
+    """One run, which changes the model.
+
+    Args:
+        config: of this run.
+        run: its folder.
+        model: with its tokenizer.
+        rows: of its tokens, such as a corpus gives them (`TokenizedCorpus.rows`).
+        measure: what else the result holds.
+    """
     own = config.algorithm
     if config.lora is not None:
         add_adapters(model, config.lora, config.seed)
         own = replace(own, optimizer=replace(own.optimizer, rules=LORA_RULES))
     config = replace(config, lora=None, algorithm=own)
-    next_token.train_model(config, run, model, corpus, anchor=config.anchor, measure=measure)
+    next_token.train_on_rows(config, run, model, rows, anchor=config.anchor, measure=measure)
 
 
 def add_adapters(model: LanguageModel | HuggingFaceModel, config: LoRAConfig, seed: int) -> None:

@@ -5,10 +5,11 @@ A packed array holds one document after the other, with the end token before the
 
 from __future__ import annotations
 
+import itertools
 import os
 import sysconfig
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,26 @@ def tokenize_corpus(
     tokenizer = Tokenizer(saved.read_text(encoding="utf-8"), end)
     arrays = {name: read_packed(path) for name, path in paths.items()}
     return TokenizedCorpus(tokenizer, arrays, config.folder or "Python's standard library")
+
+
+def rewritten(corpus: TokenizedCorpus, rewrite: Callable[[str], str], folder: Path) -> TokenizedCorpus:
+    """The corpus with every document changed, in the split in which it was; put in `folder` the first time."""
+    tokenizer = corpus.tokenizer
+    folder.mkdir(exist_ok=True)
+    arrays = {}
+    for name, tokens in corpus.splits.items():
+        path = folder / f"{name}.int32"
+        if not path.exists():
+            texts = (rewrite(tokenizer.decode(document.tolist())) for document in _documents(tokens, tokenizer.end))
+            pack(texts, tokenizer, path)
+        arrays[name] = read_packed(path)
+    return replace(corpus, splits=arrays)
+
+
+def _documents(tokens: Tokens, end: int) -> list[Tokens]:
+    """Those of a packed array, without the end tokens."""
+    (ends,) = np.nonzero(tokens == end)
+    return [tokens[first + 1 : last] for first, last in itertools.pairwise(ends)]
 
 
 def sequences(tokens: Tokens, context: int) -> Tokens:

@@ -32,6 +32,7 @@ from training.optimizer_config import OptimizerConfig
 from training.run import Run
 from training.schedules import Schedule
 from training.seeding import generator
+from training.splits import Splits
 
 
 class NextTokenModel(Protocol):
@@ -124,11 +125,9 @@ def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NextTokenRunConfig(DataRunConfig):
-    """What to read, with what model. `minibatch_size` counts rows of `model.context` tokens."""
+class RowsRunConfig(DataRunConfig):
+    """How a language model learns. `minibatch_size` counts rows of tokens."""
 
-    corpus: CorpusConfig = CorpusConfig()
-    model: LanguageModelConfig = LanguageModelConfig()
     algorithm: NextTokenConfig = NextTokenConfig()
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """Of the forward pass in training; auto: bf16 where the device has it."""
@@ -136,6 +135,14 @@ class NextTokenRunConfig(DataRunConfig):
     evaluation: HeldOutConfig = HeldOutConfig(every=Every(200, "updates"), minibatch_size=32)
     log_every: Every = Every(20, "updates")
     checkpoint: CheckpointConfig = CheckpointConfig(every=Every(200, "updates"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextTokenRunConfig(RowsRunConfig):
+    """What to read, with what model; a row has `model.context` tokens."""
+
+    corpus: CorpusConfig = CorpusConfig()
+    model: LanguageModelConfig = LanguageModelConfig()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,17 +162,18 @@ def train(
     shape = config.model
     corpus = tokenize_corpus(config.corpus, run.folder / "tokens", config.seed, shape.vocabulary)
     model = LanguageModel(shape, corpus.tokenizer, generator(config.seed, "weights"))
-    train_model(config, run, model, corpus, measure=measure)
+    more = None if measure is None else lambda learner: measure(learner, corpus)
+    train_on_rows(config, run, model, corpus.rows(shape.context), measure=more)
 
 
-def train_model(
-    config: NextTokenRunConfig,
+def train_on_rows(
+    config: RowsRunConfig,
     run: Run,
     model: Any,
-    corpus: TokenizedCorpus,
+    rows: Splits,
     *,
     anchor: float = 0.0,
-    measure: Callable[[NextToken, TokenizedCorpus], Mapping[str, float]] | None = None,
+    measure: Callable[[NextToken], Mapping[str, float]] | None = None,
 ) -> None:
     """The same with a `NextTokenModel` that is there already, held where it is by an anchor of this weight."""
     precision = choose_precision(run, config.precision, choose_device(run, config.device))
@@ -176,8 +184,8 @@ def train_model(
         held = Anchor(dict(model.named_parameters()), anchor) if anchor else None
         return NextToken(model, own, until=until, anchor=held)
 
-    more = None if measure is None else lambda algorithm, _: measure(algorithm, corpus)
-    data_run.train(config, run, corpus.rows(config.model.context), model, make_algorithm, measure=more)
+    more = None if measure is None else lambda learner, _: measure(learner)
+    data_run.train(config, run, rows, model, make_algorithm, measure=more)
 
 
 def kneser_ney_loss(corpus: TokenizedCorpus, context: int) -> float:

@@ -13,7 +13,7 @@ from finetuning import adapt, hugging_face
 from finetuning.adapt import AdaptConfig, load_adapted
 from finetuning.hugging_face import HuggingFaceModel, export, load_pretrained
 from finetuning.lora import LoRAConfig
-from pretraining.corpus import END, CorpusConfig, Tokenizer
+from pretraining.corpus import END, CorpusConfig, Tokenizer, tokenize_corpus
 from pretraining.language_model import LanguageModel, LanguageModelConfig, load_language_model
 from pretraining.next_token import NextTokenConfig
 from tests.language_models import gpt2, llama
@@ -21,6 +21,7 @@ from training.core import Every, UserError
 from training.optimizer_config import OptimizerConfig, Rule
 from training.run import Run
 from training.seeding import generator
+from training.splits import Splits
 from training.transformer import TransformerConfig
 
 TEXTS = [f"def double_{index}(value):\n    return value * {index}\n" for index in range(40)]
@@ -37,14 +38,8 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> AdaptConfig:
-    source = tmp_path / "source"
-    source.mkdir()
-    for index, text in enumerate(TEXTS):
-        (source / f"{index:02d}.py").write_text(text * 2)
+def config() -> AdaptConfig:
     return AdaptConfig(
-        corpus=CorpusConfig(str(source), held_out=0.1),
-        model=SHAPE,
         epochs=None,
         steps=20,
         minibatch_size=8,
@@ -66,13 +61,24 @@ def checkpoint(tokenizer: Tokenizer, tmp_path: Path) -> Path:
     return folder
 
 
+def rows(model: Any, folder: Path) -> Splits:
+    """Those of another corpus."""
+    source = folder / "source"
+    source.mkdir(exist_ok=True)
+    for index, text in enumerate(TEXTS):
+        (source / f"{index:02d}.py").write_text(text * 2)
+    tokenizer = model.tokenizer
+    corpus = tokenize_corpus(CorpusConfig(str(source), held_out=0.1), folder / "tokens", 1, tokenizer.size, tokenizer)
+    return corpus.rows(SHAPE.context)
+
+
 def learn(config: AdaptConfig, model: Any, folder: Path) -> tuple[float, float]:
     """The loss before and after."""
     with Run.create("gpt_lora", config, folder=folder, tracker="none") as run:
         first = replace(config, steps=1, algorithm=NextTokenConfig(OptimizerConfig(learning_rate=1e-9)))
         with Run.create("gpt_lora", first, folder=folder.with_name("before"), tracker="none") as before:
-            adapt.train(replace(first, lora=None), before, adapt_copy(model))
-        adapt.train(config, run, model)
+            adapt.train(replace(first, lora=None), before, adapt_copy(model), rows(model, folder.parent))
+        adapt.train(config, run, model, rows(model, folder.parent))
     return before.result["metrics"]["test/loss_nats"], run.result["metrics"]["test/loss_nats"]
 
 
@@ -130,7 +136,7 @@ def test_an_anchor_holds_the_pretrained_weights(config: AdaptConfig, tokenizer: 
     for weight in (0.0, 0.1, 10.0):
         model = LanguageModel(SHAPE, tokenizer, generator(1))
         with Run.create("gpt_lora", config, folder=tmp_path / str(weight), tracker="none") as run:
-            adapt.train(replace(config, anchor=weight), run, model)
+            adapt.train(replace(config, anchor=weight), run, model, rows(model, tmp_path))
         distances.append(sum(float((value - begin[key]).square().sum()) for key, value in model.state_dict().items()))
     assert distances == sorted(distances, reverse=True)
     assert distances[2] < distances[0] / 10

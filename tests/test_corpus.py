@@ -16,6 +16,7 @@ from pretraining.corpus import (
     CorpusConfig,
     Tokenizer,
     find_files,
+    rewritten,
     sequences,
     split_files,
     tokenize_corpus,
@@ -94,6 +95,16 @@ def test_a_run_goes_on_with_the_tokens_that_it_began_with(folder: Path, tmp_path
     for name in Splits._fields:
         np.testing.assert_array_equal(began.splits[name], again.splits[name])
     assert began.tokenizer.to_json() == again.tokenizer.to_json()
+
+
+def test_a_rewritten_corpus_has_the_same_documents_in_the_same_split(folder: Path, tmp_path: Path) -> None:
+    corpus = tokenize_corpus(CorpusConfig(str(folder), held_out=0.1), tmp_path / "data", seed=1, vocabulary=300)
+    for _ in range(2):  # made, and found again
+        changed = rewritten(corpus, str.upper, tmp_path / "upper")
+        for name, tokens in corpus.splits.items():
+            text, upper = (corpus.tokenizer.decode(part.tolist()) for part in (tokens, changed.splits[name]))
+            assert upper == text.upper() != text
+            assert sum(changed.splits[name] == corpus.tokenizer.end) == sum(tokens == corpus.tokenizer.end)
 
 
 def test_the_same_content_is_one_document(folder: Path) -> None:

@@ -33,6 +33,11 @@ OFFLINE += ["--evaluation.final-episodes", "2", "--dataset", "tiny/pendulum-v0",
 
 REPLAY = ["--replay.horizon", "16", "--replay.minibatch-size", "32"]
 
+SMALL_GPT = [
+    *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
+    *("--model.context", "16", "--model.vocabulary", "300"),
+    *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
+]
 RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is special about it
     "ppo_cartpole": ["--agent.epochs", "2"],
     "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile"],
@@ -106,6 +111,17 @@ RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is specia
         *("--agent.epochs", "2", "--episodes", "5", "--student.epochs", "12", "--student.threads", "1"),
         *("--student.agent.minibatch-size", "48"),
     ],
+    # Packed documents in micro-batches, averaged weights, two kinds of optimizer.
+    "gpt_stdlib": [
+        *(*SMALL_GPT, "--minibatch-size", "7", "--steps", "300"),
+        *("--algorithm.optimizer.ema-decay", "0.9", "--algorithm.optimizer.micro-batches", "2"),
+    ],
+    # Three stages: pretraining, then all weights and adapters alone.
+    "gpt_lora": [
+        *(*SMALL_GPT, "--steps", "60", "--full.steps", "80", "--full.threads", "1", "--full.precision", "float32"),
+        *("--adapters.steps", "120", "--adapters.threads", "1", "--adapters.precision", "float32"),
+        *("--full.checkpoint.every.count", "35", "--adapters.checkpoint.every.count", "35"),
+    ],
     # Sequences; a policy with a memory.
     "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
     # Tables: early stopping, a calibrated model; an epoch ends with a smaller minibatch.
@@ -141,6 +157,7 @@ DATA_RUNS = (
     *("digits_distillation", "digits_domain_adaptation", "digits_full_fine_tune"),
 )
 OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum", "td3_bc_pendulum", "cql_pendulum", "iql_pendulum")
+assert RUNS.keys() >= {*DATA_RUNS, *OFFLINE_RUNS}
 
 
 def _has_workers(name: str) -> bool:
