@@ -53,7 +53,12 @@ class Memory(nn.Module):
         """Steps at which no episode begins."""
         parts = [part.contiguous() for part in state.transpose(0, 1).split(1)]
         if isinstance(self.cell, nn.LSTM):
-            remembered, after = self.cell(features, (parts[0], parts[1]))
+            if features.is_cpu and torch.is_autocast_enabled("cpu"):
+                # In low precision oneDNN's LSTM needs AVX-512, which not every processor has.
+                with torch.autocast("cpu", enabled=False):
+                    remembered, after = self.cell(features.float(), (parts[0].float(), parts[1].float()))
+            else:
+                remembered, after = self.cell(features, (parts[0], parts[1]))
             return remembered, torch.cat(after).transpose(0, 1).float()
         remembered, hidden = self.cell(features, parts[0])
         return remembered, hidden.transpose(0, 1).float()
