@@ -46,7 +46,7 @@ test: .venv/.extras lint ## Check style and types, and run all tests
 test-full: .venv/.extras lint ## The same with the long versions: 50 kill points, every algorithm
 	@$(RUN_PYTHON) -m pytest -n 2 --dist loadgroup --timeout 3600
 
-results: .venv/.core ## Write the tables and pictures in the docs anew from docs/results/
+results: .venv/.extras ## Write the tables and pictures in the docs anew from docs/results/
 	@$(RUN_PYTHON) -m experiments results
 
 bench: .venv/.bench ## Measure the speed beside others: make bench ARGS="half_cheetah --pairs 3"
