@@ -185,3 +185,32 @@ def test_large_products_are_the_same_through_onednn() -> None:
     eager, compiled = (parameters(optimizer) for optimizer in optimizers)
     for key, value in eager.items():
         torch.testing.assert_close(compiled[key], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not available(), reason="this processor has no oneDNN")
+def test_large_products_do_not_depend_on_the_sizes_seen_before() -> None:
+    """The end of an epoch has fewer rows; a run that begins anew after it makes the same updates to the bit."""
+    batches = [{"x": torch.randn(rows, 256, generator=torch.Generator().manual_seed(rows))} for rows in (256, 37, 256)]
+
+    def begun() -> tuple[Optimizer, Any]:
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            network = nn.Sequential(nn.Linear(256, 256), nn.Tanh(), nn.Linear(256, 256, bias=False))
+        optimizer = Optimizer(
+            dict(network.named_parameters()), OptimizerConfig(learning_rate=1e-3, compile=True), until=Budget(10)
+        )
+        return optimizer, lambda batch: Loss(network(batch["x"]).square().sum(), batch["x"].shape[0], {})
+
+    whole, loss = begun()
+    for number, batch in enumerate(batches):
+        before = copy.deepcopy((parameters(whole), whole.state_dict()))
+        whole.step(loss, batch, Counters(updates=number))
+    torch._dynamo.reset()  # as in a new process
+    resumed, loss = begun()
+    with torch.no_grad():
+        for key, value in parameters(resumed).items():
+            value.copy_(before[0][key])
+    resumed.load_state_dict(before[1])
+    resumed.step(loss, batches[-1], Counters(updates=2))
+    for key, value in parameters(whole).items():
+        assert torch.equal(parameters(resumed)[key], value)

@@ -24,7 +24,12 @@ _library.define("product(Tensor left, Tensor right, Tensor? bias) -> Tensor")
 
 
 def _product(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
-    """`left` [B, n] times `right` [n, m], plus `bias` [m]: [B, m]."""
+    """`left` [B, n] times `right` [n, m], plus `bias` [m]: [B, m].
+
+    The sizes decide here once more: where they change from call to call they are not known before.
+    """
+    if not _is_large(left, right):
+        return left @ right if bias is None else torch.addmm(bias, left, right)
     made: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.t(), bias, "none", [], None)
     return made
 
@@ -92,8 +97,8 @@ def _is_large(left: Tensor, right: Tensor) -> bool:
 
 
 def _size(side: int | torch.SymInt) -> int:
-    """A size; of one that may change from call to call, what it is in the first."""
-    return side if isinstance(side, int) else side.node.hint or 0
+    """A size; one that may change from call to call may be large."""
+    return side if isinstance(side, int) else LEAST_MULTIPLICATIONS
 
 
 def _call(graph: fx.Graph, operation: Any, *arguments: Any) -> fx.Node:
