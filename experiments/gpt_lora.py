@@ -1,4 +1,4 @@
-"""A small GPT takes to another style of code: adapters of 4 % of its parameters learn it like all of them."""
+"""A small GPT takes to another style of code: adapters of 4 % of its parameters learn it almost like all of them."""
 
 from __future__ import annotations
 
