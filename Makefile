@@ -40,7 +40,7 @@ lint: .venv/.extras ## Check style and types
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 
-test: .venv/.extras lint ## Check style and types, and run all tests
+test: .venv/.extras lint ## Check style and types, and run the tests but the long ones
 	@$(RUN_PYTHON) -m pytest -n 2 --dist loadgroup -m "not full"
 
 test-full: .venv/.extras lint ## The same with the long versions: 50 kill points, every algorithm

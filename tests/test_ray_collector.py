@@ -243,7 +243,7 @@ def test_with_a_lag_nobody_waits_and_nothing_gets_too_old(
         for part in (slice(0, 2), slice(2, 4)):
             assert any(torch.allclose(batch["log_prob"][:, part], log_prob[:, part]) for log_prob in recent)
     assert 1.0 in workers  # one made both parts: the other was not waited for
-    assert 1 < max(lags) <= 5  # until what it makes would be too old; how far depends on what else the machine does
+    assert max(lags) == 5  # until what it makes would be too old
     assert collector.inexact == ["acting up to 5 updates behind learning, as it happens"]
     state = collector.state_dict()
     assert [worker["life"] for worker in state["workers"]] == [0, 0]

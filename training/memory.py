@@ -56,7 +56,7 @@ class Memory(nn.Module):
             if features.is_cpu and torch.is_autocast_enabled("cpu"):
                 # In low precision oneDNN's LSTM needs AVX-512, which not every processor has.
                 with torch.autocast("cpu", enabled=False):
-                    remembered, after = self.cell(features.float(), (parts[0].float(), parts[1].float()))
+                    remembered, after = self.cell(features.float(), (parts[0], parts[1]))
             else:
                 remembered, after = self.cell(features, (parts[0], parts[1]))
             return remembered, torch.cat(after).transpose(0, 1).float()
