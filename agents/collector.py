@@ -46,6 +46,11 @@ class Collector(Stateful, Protocol):
     def close(self) -> None: ...
 
 
+def count_env_steps(rollout: Batch) -> int:
+    """Of a [T, N] rollout: rows that only begin an episode are none."""
+    return int(rollout["valid"].sum()) if "valid" in rollout else rollout["reward"].numel()
+
+
 class Episode(NamedTuple):
     """One finished episode: its undiscounted return and its length in env steps."""
 

@@ -18,7 +18,7 @@ from envs.datasets import read_dataset
 from envs.episodes import Episodes
 from envs.single import make_env
 from training.checkpoint import CheckpointConfig
-from training.core import Algorithm, Budget, Every, Stream, Unit, UserError, require
+from training.core import Algorithm, Budget, Every, Stream, Unit, require
 from training.run import Run
 from training.run_config import choose_execution
 
@@ -65,7 +65,7 @@ def train(
     with closing(make_env(config.env)) as env:
         spaces = env.observation_space, env.action_space
     dataset = read_dataset(config.dataset, spaces, expected_of=config.env.id)
-    _require_same(config, run, dataset)
+    run.require_same_data(f"dataset {config.dataset}", [dataset.sha256])
     behaviour_return = float(dataset.returns.mean())
     episodes = select(dataset)
     policy, minibatch_size = make_policy(*spaces), config.agent.minibatch_size
@@ -80,10 +80,3 @@ def train(
     evaluation = Evaluation(config.env, config.evaluation, seed=config.seed, behaviour_return=behaviour_return)
     with closing(evaluation) as evaluate:
         policy_run.learn(config, run, agent, stream, evaluate, until)
-
-
-def _require_same(config: OfflineConfig, run: Run, dataset: Episodes) -> None:
-    """A run goes on with the data that it began with, whatever lies under their name now."""
-    sha256 = dataset.sha256
-    if run.choose("dataset_sha256", lambda: sha256) != sha256:
-        raise UserError(f"dataset {config.dataset} is another than the one that {run.folder} began with: bring it back")

@@ -48,6 +48,7 @@ class Place:
     def __init__(self, index: int) -> None:
         self.index = index
         self.life = 0
+        self.failed_starts = 0
         self.actor: Any = None
         self.up: Any = None
         """The reference to its first answer, that its process runs; None once it has come."""
@@ -218,17 +219,16 @@ class RayCollector:
         """Whether the worker can be asked; never waits."""
         if place.begun is None:
             return True
-        if place.up is not None and _is_ready(place.up):
-            place.up, place.up_since = None, time.monotonic()
+        has_started = _has_started(place)
         if _is_ready(place.begun):
             answer = self._answers({place.begun: place}, CLOSE_TIMEOUT_S).get(place.begun)
             if answer is None:
                 return False
-            place.up = place.begun = None
+            place.begun = None
             self.observation_space, self.action_space = answer.observation_space, answer.action_space
             self._not_restored += answer.inexact
             return True
-        if place.up is None and time.monotonic() > place.up_since + START_TIMEOUT_S:
+        if has_started and time.monotonic() > place.up_since + START_TIMEOUT_S:
             self._lose(place, f"its environments did not begin within {START_TIMEOUT_S:g} s")
         return False
 
@@ -285,18 +285,27 @@ class RayCollector:
         return answers
 
     def _lose(self, place: Place, why: str) -> None:
-        """Ends the worker and starts the next in its place; raises WorkersFailedError when there were too many."""
+        """Ends the worker and starts the next in its place; raises WorkersFailedError when there were too many.
+
+        One whose process never ran, as on a node that left before Ray knew, has lost nothing, and its life is still to
+        be lived.
+        """
+        had_started = _has_started(place)
         self._kill(place)
         self._asked = {reference: asked for reference, asked in self._asked.items() if asked.place is not place}
-        place.life += 1
+        place.life += had_started
+        place.failed_starts += not had_started
         when = "before the first update" if self._version < 0 else f"at update {self._version}"
-        if place.life > self._max_replacements:
+        failures = place.life + place.failed_starts
+        if failures > self._max_replacements:
             raise WorkersFailedError(
-                f"worker {place.index} failed {place.life} times, which is more than max_replacements = "
+                f"worker {place.index} failed {failures} times, which is more than max_replacements = "
                 f"{self._max_replacements}; the last time, {when}: {why}"
             )
-        self._lost.append(f"worker {place.index} was lost and replaced {when}: {why}")
-        print(f"worker {place.index} is lost {when}: {why}; going on without it while another starts", file=sys.stderr)
+        if had_started:
+            self._lost.append(f"worker {place.index} was lost and replaced {when}: {why}")
+        what = "is lost" if had_started else "could not start"
+        print(f"worker {place.index} {what} {when}: {why}; going on without it while another starts", file=sys.stderr)
         self._start(place)
 
     def _kill(self, place: Place) -> None:
@@ -338,6 +347,15 @@ def _actor_maker(env: EnvConfig, group_size: int, seed: int, groups: int) -> Any
     remote: Any = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD")
     actor_class = remote(RolloutWorker)
     return lambda index: actor_class.remote(env, group_size, seed, range(index * groups, (index + 1) * groups))
+
+
+def _has_started(place: Place) -> bool:
+    """Whether the worker's process has run; never waits."""
+    if place.up is not None and _is_ready(place.up):
+        with suppress(RayError):
+            ray.get(place.up)
+            place.up, place.up_since = None, time.monotonic()
+    return place.up is None
 
 
 def _is_ready(reference: Any) -> bool:

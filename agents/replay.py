@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.collector import Collector
+from agents.collector import Collector, count_env_steps
 from agents.policy import NetworkPolicy
 from agents.replay_buffer import ReplayBuffer
 from agents.sum_tree import Rows
@@ -131,7 +131,7 @@ class Replay:
     def _add(self, rollout: Batch) -> int:
         """Takes in a rollout; returns its env steps."""
         self._buffer.add(rollout)
-        return int(rollout["valid"].sum()) if "valid" in rollout else rollout["reward"].numel()
+        return count_env_steps(rollout)
 
     def _draw(self, now: Counters) -> Batch:
         config, buffer = self._config, self._buffer

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from agents.actor_critic import ActorCritic
-from agents.collector import Collector
+from agents.collector import Collector, count_env_steps
 from agents.estimators import vtrace
 from agents.policy import NetworkPolicy
 from envs.reward_scale import RewardScale
@@ -42,7 +42,7 @@ class Rollouts:
             is_first = batch["is_first"][: self._horizon]
             batch["reward"] = self._reward_scale(batch["reward"], is_first, batch.get("valid"))
             metrics["rollout/discounted_return_std"] = Last(self._reward_scale.std)
-        env_steps = int(batch["valid"].sum()) if "valid" in batch else batch["reward"].numel()
+        env_steps = count_env_steps(batch)
         return batch, now.advance(env_steps=env_steps, samples=env_steps), metrics
 
     def learned(self, feedback: Batch) -> None:

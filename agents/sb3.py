@@ -38,10 +38,10 @@ from agents.policy import Acting, Mode, NetworkPolicy
 from agents.policy_run import ActingConfig, learn
 from envs.making import make_vec
 from envs.sb3_vec_env import SB3VecEnv, observations_for_sb3
-from envs.single import INSTALL
 from envs.vector import Arrays, VectorEnv
 from training.core import Batch, Budget, Counters, State, UserError, require
 from training.execution import choose_device, choose_threads, multiplications_of
+from training.extras import install_command
 from training.metrics import Last, Metrics
 from training.run import Run
 from training.seeding import derived_seed
@@ -348,7 +348,7 @@ class Learning:
         np.random.set_state(drawn["numpy"])
         random.setstate(drawn["python"])
         model.action_space.np_random.bit_generator.state = drawn["actions"]
-        if state.get("ended") and model.use_sde:
+        if state["ended"] and model.use_sde:
             # This model waits where a rollout has begun, and drew its matrices; the one that ended never came there.
             acting: Any = getattr(model, "actor", model.policy)
             acting.reset_noise(self._vec.num_envs)
@@ -461,7 +461,7 @@ def _algorithm(name: str) -> type[BaseAlgorithm]:
         try:
             module = import_module(library)
         except ImportError:
-            takes = f'{", ".join(known)}; for others install sb3-contrib: {INSTALL} -e ".[contrib]"'
+            takes = f"{', '.join(known)}; for others install sb3-contrib: {install_command('contrib')}"
             raise UserError(f"agent.algorithm = {name!r}: it takes {takes}") from None
         found = {
             key: value

@@ -35,6 +35,8 @@ class Timers:
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.calls = 0
+        self.first_ended: dict[str, float] = {}
+        """When the first call of each part ended, by `time.perf_counter`."""
         self._running: str | None = None
 
     def timed(self, part: str, call: Callable[..., Any], *, within: str | None = None) -> Callable[..., Any]:
@@ -48,7 +50,9 @@ class Timers:
             try:
                 return call(*args, **kwargs)
             finally:
-                seconds = time.perf_counter() - began
+                ended = time.perf_counter()
+                seconds = ended - began
+                self.first_ended.setdefault(part, ended)
                 self._running = within
                 self.calls += 1
                 self.seconds[part] += seconds
@@ -100,6 +104,7 @@ def profile(argv: Sequence[str]) -> int:
         return now
 
     envs.making.make_vec, training.fit.fit = timed_make_vec, timed_fit
+    asked_at = time.perf_counter()
     try:
         from experiments.__main__ import main
 
@@ -109,6 +114,9 @@ def profile(argv: Sequence[str]) -> int:
         envs.making.make_vec, training.fit.fit = make_vec, fit
     if stages:
         print_profile(timers, env_steps=sum(now.env_steps for now, _ in stages), seconds=sum(s for _, s in stages))
+    if "update" in timers.first_ended:
+        until_update = timers.first_ended["update"] - asked_at
+        print(f"the first update ended after {until_update:.2f} s, with the imports of the experiment")
     return code
 
 

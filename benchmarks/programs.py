@@ -11,6 +11,7 @@ from typing import Protocol
 from benchmarks.measurement import Measurement, read_measurements, read_run
 from benchmarks.settings import Settings
 from training.core import UserError
+from training.extras import install_command
 
 
 class Program(Protocol):
@@ -102,5 +103,4 @@ class Both:
 
 def _require(library: str, peer: str) -> None:
     if find_spec(library) is None:
-        command = '.venv/bin/python -m pip install -c constraints.txt -e ".[bench]"'
-        raise UserError(f"the peer {peer} needs {library}; install it: {command}")
+        raise UserError(f"the peer {peer} needs {library}; install it: {install_command('bench')}")

@@ -9,6 +9,7 @@ of its warm-up to after the last checkpoint. Who begins changes with the seed.
 from __future__ import annotations
 
 import copy
+import math
 import sys
 import time
 import warnings
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from benchmarks.measurement import FILE, Measurement
 from benchmarks.overhead import LEARNING_RATE, MAX_GRAD_NORM, TASKS, WARM_UP_UPDATES, Supervised, Task
@@ -46,10 +47,6 @@ class Ready(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         while True:
             yield from self._batches
-
-    def loader(self) -> DataLoader[Batch]:
-        """For the others: it hands the batches on as they are."""
-        return DataLoader(self, batch_size=None)
 
 
 class Stream:
@@ -109,7 +106,7 @@ def lightning(task: Task, model: nn.Module, ready: Ready, folder: Path, *, compi
             return torch.optim.Adam(self.parameters(), lr=LEARNING_RATE, fused=True)
 
     class Watch(Callback):
-        began = 0.0
+        began = math.nan
 
         def on_train_batch_start(self, _trainer: Any, _module: Any, _batch: Any, batch_index: int) -> None:
             if batch_index == WARM_UP_UPDATES:
@@ -128,7 +125,7 @@ def lightning(task: Task, model: nn.Module, ready: Ready, folder: Path, *, compi
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(Module(), ready.loader())
+    trainer.fit(Module(), ready)
     return time.perf_counter() - watch.began
 
 
@@ -145,11 +142,11 @@ def hugging_face(task: Task, model: nn.Module, ready: Ready, folder: Path, *, co
             return {"loss": _loss(self.model, input, target)}
 
     class WithReadyBatches(Trainer):
-        def get_train_dataloader(self) -> DataLoader[Batch]:
-            return ready.loader()
+        def get_train_dataloader(self) -> Any:
+            return ready
 
     class Watch(TrainerCallback):
-        began = 0.0
+        began = math.nan
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.global_step == WARM_UP_UPDATES:
@@ -164,7 +161,7 @@ def hugging_face(task: Task, model: nn.Module, ready: Ready, folder: Path, *, co
         optim="adamw_torch_fused",
         max_grad_norm=MAX_GRAD_NORM,
         logging_steps=task.log_every_updates,
-        save_steps=task.checkpoint_every_updates,
+        save_steps=WARM_UP_UPDATES + task.checkpoint_every_updates,  # and, by itself, at the end
         report_to=[],
         use_cpu=True,
         disable_tqdm=True,

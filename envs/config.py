@@ -11,6 +11,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from training.core import UserError, require
+from training.extras import INSTALL
 
 BackendName = Literal["auto", "batched", "in-process", "subprocess", "vector-entry-point"]
 
@@ -80,5 +81,5 @@ def _import_module(module: str, env_id: str) -> None:
     try:
         importlib.import_module(module)
     except ImportError as error:
-        command = "; install it: .venv/bin/pip install -c constraints.txt ale-py" if module == "ale_py" else ""
+        command = f"; install it: {INSTALL} ale-py" if module == "ale_py" else ""
         raise UserError(f"id = {env_id!r}: cannot import {module!r} ({error}){command}", key="id") from error

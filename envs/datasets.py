@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +19,10 @@ from gymnasium.envs.registration import EnvSpec
 
 from envs.dataset_folders import find_dataset, making, read_metadata, roots
 from envs.episodes import Episodes, join
-from envs.single import INSTALL
 from envs.spaces import Leaf, SpaceError, flatten, leaves, unflatten
 from envs.vector import Arrays, named
 from training.core import UserError
+from training.extras import extra
 
 SLACK = 1e-4
 """How far an action may be over a bound, as a part of the range: a rounding error, which is clipped."""
@@ -105,7 +104,7 @@ class _Minari(NamedTuple):
 
 
 def _minari() -> _Minari:
-    with _missing_told():
+    with extra("offline"):
         import h5py  # noqa: F401
         from minari import __version__
         from minari.data_collector import EpisodeBuffer
@@ -113,16 +112,6 @@ def _minari() -> _Minari:
         from minari.dataset.minari_storage import MinariStorage
         from minari.serialization import deserialize_space
     return _Minari(__version__, MinariStorage, get_storage_keys(), get_minari_storage, deserialize_space, EpisodeBuffer)
-
-
-@contextmanager
-def _missing_told() -> Iterator[None]:
-    """In the block a package that is missing is a UserError."""
-    try:
-        yield
-    except ImportError as error:
-        line = str(error).split("\n", 1)[0]
-        raise UserError(f'datasets need a package ({line}); install it: {INSTALL} -e ".[offline]"') from error
 
 
 def _spaces(name: str, metadata: Mapping[str, Any], expected: Spaces | None) -> Spaces:
@@ -164,7 +153,7 @@ def _raw(name: str, folder: Path, metadata: Mapping[str, Any], own: Spaces, coun
     if data_format not in minari.formats:
         takes = ", ".join(minari.formats)
         raise UserError(f"dataset {name}: its data_format is {data_format!r}: it takes {takes}")
-    with _missing_told():  # Arrow's package is another one
+    with extra("offline"):  # Arrow's package is another one
         storage_class = minari.storage_of(data_format)
     encoded = bool(metadata.get("jpeg_encoding", True))
     try:

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from training.core import UserError
+from training.extras import extra
 
 PLACES = 10
 STEP_COST = 0.1
@@ -32,10 +33,8 @@ class DigitDialEnv(gym.Env[NDArray[np.uint8], np.int64]):
     def __init__(self, goal: int = 6) -> None:
         if not 0 <= goal < PLACES:
             raise UserError(f"goal = {goal}: it takes 0 to {PLACES - 1}")
-        try:
+        with extra("data"):
             from sklearn.datasets import load_digits
-        except ImportError as error:
-            raise UserError('DigitDial-v0 needs scikit-learn: .venv/bin/pip install -e ".[data]"') from error
         digits = load_digits()
         images = (digits.images * 15).astype(np.uint8)
         self._handwritings = [images[digits.target == place] for place in range(PLACES)]

@@ -21,8 +21,7 @@ from gymnasium.wrappers import FrameStackObservation, TransformObservation
 
 from envs.config import EnvConfig, find_spec
 from training.core import UserError, require
-
-INSTALL = ".venv/bin/pip install -c constraints.txt"
+from training.extras import install_command
 
 
 def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gym.Env[Any, Any]:
@@ -78,7 +77,7 @@ def _hint(spec: EnvSpec) -> str:
     entry_point = str(spec.entry_point)
     for extra in ("box2d", "mujoco"):
         if entry_point.startswith(f"gymnasium.envs.{extra}"):
-            return f'; install it: {INSTALL} -e ".[{extra}]"'
+            return f"; install it: {install_command(extra)}"
     return "; install the package that this environment needs"
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.config import EnvConfig
-from envs.single import INSTALL, make_env
+from envs.single import make_env
 from envs.vector import episode_seed
 from training.core import UserError
+from training.extras import extra, install_command
 
 DEFAULT_FPS = 30
 MAX_FRAMES = 10_000
@@ -46,13 +47,10 @@ def record_video(config: EnvConfig, predict: Predict, folder: Path, *, seed: int
 
 
 def _open_writer(path: Path, *, fps: int) -> Any:
-    try:
+    with extra("video"):
         from imageio.v2 import get_writer
 
         return get_writer(path, format="FFMPEG", fps=fps, macro_block_size=None)
-    except ImportError as error:
-        line = str(error).split("\n", 1)[0]
-        raise UserError(f'videos need a package ({line}); install it: {INSTALL} -e ".[video]"') from error
 
 
 def _play(config: EnvConfig, env: gym.Env[Any, Any], predict: Predict, seed: int) -> Iterator[NDArray[np.uint8]]:
@@ -74,7 +72,9 @@ def _picture(config: EnvConfig, env: gym.Env[Any, Any]) -> NDArray[np.uint8]:
         picture = None
     except gym.error.DependencyNotInstalled as error:
         line = str(error).split("\n", 1)[0]
-        raise UserError(f'{config.id}: a package is missing ({line}); install it: {INSTALL} -e ".[video]"') from error
+        raise UserError(
+            f"{config.id}: a package is missing ({line}); install it: {install_command('video')}"
+        ) from error
     if not isinstance(picture, np.ndarray):
         raise UserError(f"{config.id} cannot be recorded: it does not render in the mode 'rgb_array'")
     # The codec needs even sizes: pictures of odd size lose a row or column.

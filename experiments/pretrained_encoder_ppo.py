@@ -15,6 +15,7 @@ from agents.evaluation import EvaluationConfig
 from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from envs.single import make_env
+from finetuning.rules import frozen
 from pretraining import contrastive
 from pretraining.augmentation import AugmentationConfig
 from pretraining.contrastive import ContrastiveConfig, ContrastiveEncoderConfig, ContrastiveRunConfig
@@ -25,7 +26,7 @@ from training.core import Every
 from training.dataset import Dataset
 from training.logger import read_rows
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig, Rule
+from training.optimizer_config import OptimizerConfig
 from training.run import Run
 from training.seeding import derived_seed, generator
 from training.splits import SplitConfig, split
@@ -86,7 +87,7 @@ def train(config: Config, run: Run) -> None:
         saved = load_model(encoding.folder, "last").encoder.encoders["input"]
         load_weights(policy.actor_encoder.encoders["obs"], saved.state_dict(), source=str(encoding.folder))
         if config.freeze:
-            own = replace(own, optimizer=replace(own.optimizer, rules=(Rule("actor_encoder*", frozen=True), Rule("*"))))
+            own = replace(own, optimizer=replace(own.optimizer, rules=frozen("actor_encoder*")))
         return PPO(policy, own, **how)
 
     if not tuning.finished:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.random import fork_rng
 
 from pretraining.corpus import Tokenizer
-from pretraining.sources import missing_told
 from training.core import State, UserError
+from training.extras import extra
 
 
 class HuggingFaceModel(nn.Module):
@@ -47,7 +47,7 @@ def load_pretrained(source: str | Path, *, revision: str = "main") -> HuggingFac
     Raises UserError where there is none, where its weights are not in safetensors, where it needs code of its own, and
     where its tokenizer has tokens that it does not know.
     """
-    with missing_told("language"):
+    with extra("language"):
         import transformers
     where: dict[str, Any] = {
         "revision": revision,
@@ -68,7 +68,7 @@ def load_pretrained(source: str | Path, *, revision: str = "main") -> HuggingFac
 
 def build(saved: State) -> HuggingFaceModel:
     """The model that `HuggingFaceModel.save` gave, with other weights."""
-    with missing_told("language"):
+    with extra("language"):
         import transformers
     tree = json.loads(saved["config"])
     config = transformers.AutoConfig.for_model(tree.pop("model_type"), **tree)
@@ -83,7 +83,7 @@ def export(model: HuggingFaceModel, folder: str | Path) -> None:
     if any(".lora_" in name for name, _ in model.named_parameters()):
         raise UserError("the model has adapters: merge them before it is exported")
     model.network.save_pretrained(str(folder), safe_serialization=True)
-    with missing_told("language"):
+    with extra("language"):
         import transformers
         from tokenizers import Tokenizer as LibraryTokenizer
     library = LibraryTokenizer.from_str(model.tokenizer.to_json())

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 from torch import Generator, nn
 from torch.random import fork_rng
 
-from pretraining.sources import missing_told
 from training.core import UserError, require
+from training.extras import extra
 
 M = TypeVar("M", bound=nn.Module)
 _LAYERS = ("Linear", "Conv1D")
@@ -47,7 +47,7 @@ def inject(model: nn.Module, config: LoRAConfig, rng: Generator) -> None:
 
     Raises UserError for a pattern that matches none, naming those that there are.
     """
-    with missing_told("language"):
+    with extra("language"):
         import peft
     names = _targets(model, config.targets)
     adapters = peft.LoraConfig(
@@ -65,7 +65,7 @@ def inject(model: nn.Module, config: LoRAConfig, rng: Generator) -> None:
 
 def merge(model: nn.Module) -> None:
     """Adds what the adapters say to the weights of their layers and takes them out, in place."""
-    with missing_told("language"):
+    with extra("language"):
         from peft.tuners.lora import LoraLayer
     for name, layer in list(model.named_modules()):
         if isinstance(layer, LoraLayer):

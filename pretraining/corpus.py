@@ -18,9 +18,10 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from pretraining.sources import missing_told, read_text
+from pretraining.sources import read_text
 from training.core import UserError, require
 from training.dataset import Dataset
+from training.extras import extra
 from training.files import sha256, sync
 from training.seeding import generator
 from training.splits import Splits
@@ -225,6 +226,6 @@ def sequences(tokens: Tokens, context: int) -> Tokens:
 def _library() -> Any:
     # Its threads would not survive a fork, and texts of a few megabytes do not need them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    with missing_told("language"):
+    with extra("language"):
         import tokenizers
     return tokenizers

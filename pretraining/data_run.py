@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 from torch import nn
 
 from training.checkpoint import Checkpoint, CheckpointConfig, DamagedError, read_state
-from training.core import Algorithm, Batch, Budget, Counters, Every, Stream, Unit, UserError, require
+from training.core import Algorithm, Batch, Budget, Counters, Every, Stream, Unit, require
 from training.dataset import Dataset
 from training.metrics import Last, Metrics
 from training.run import Run
@@ -139,7 +139,7 @@ def train(
     Raises:
         UserError: the data are others than those that the run began with.
     """
-    _require_same(run, splits)
+    run.require_same_data(splits.train.source, [part.sha256 for part in splits])
     until, rows = config.until, len(splits.train)
     samples_per_step = min(rows, config.minibatch_size)
     gradient_steps = config.steps or until.count * -(-rows // config.minibatch_size)
@@ -182,10 +182,3 @@ def _restore_best(config: DataRunConfig, checkpoint: Checkpoint, algorithm: Lear
         print(f"the best checkpoint cannot be measured: {error}", file=sys.stderr)
         return False
     return True
-
-
-def _require_same(run: Run, splits: Splits) -> None:
-    """A run goes on with the data that it began with, whatever lies under their name now."""
-    hashes = [part.sha256 for part in splits]
-    if run.choose("data_sha256", lambda: hashes) != hashes:
-        raise UserError(f"{splits.train.source} is other data than {run.folder} began with: bring them back")

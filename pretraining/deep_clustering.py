@@ -22,10 +22,10 @@ from pretraining import data_run
 from pretraining.augmentation import AugmentationConfig, augment_inputs
 from pretraining.autoencoder import Autoencoder, AutoencoderConfig
 from pretraining.data_run import DataRunConfig, Part
-from pretraining.sources import missing_told
 from pretraining.whole_data import cluster_measures
 from training.core import Batch, Budget, Counters, State, require, to_device
 from training.dataset import Dataset
+from training.extras import extra
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -102,7 +102,7 @@ class DeepClustering:
     @torch.no_grad()
     def _begin(self, seed: int) -> None:
         """The centres are those of k-means in the code."""
-        with missing_told():
+        with extra("data"):
             from sklearn.cluster import KMeans
         codes = torch.cat([self.model.features(self._here(part)).cpu() for part in self._data.batches(1024)])
         state = derived_seed(seed, "centres") % 2**32

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pretraining.sources import missing_told
 from pretraining.supervised import class_measures, number_measures
 from training.dataset import Dataset
+from training.extras import extra
 from training.preprocessing import PreprocessingConfig, check_numbers
 from training.splits import Splits
 
@@ -48,7 +48,7 @@ def logistic_regression(
 ) -> dict[str, float]:
     """The measures of the test split (`class_measures`) with the penalty that has the best `score` on the validation
     split, among the inverses of `strengths`. With `scale` the inputs are standardized by the training split."""
-    with missing_told():
+    with extra("data"):
         from sklearn.linear_model import LogisticRegression
     train, validation, test = _scaled(splits, scale)
     found = []
@@ -67,7 +67,7 @@ def logistic_regression(
 
 def ridge(splits: Splits | Sequence[Arrays], *, score: str = "r2") -> dict[str, float]:
     """The measures of the test split (`number_measures`), chosen in the same way."""
-    with missing_told():
+    with extra("data"):
         from sklearn.linear_model import Ridge
     train, validation, test = _scaled(splits, scale=True)
     found = []

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pretraining.sources import missing_told
 from training.core import UserError
+from training.extras import extra
 
 
 def map_parquet(path: str | Path, folder: str | Path, *, target: str, inputs: Sequence[str]) -> Path:
@@ -30,7 +30,7 @@ def map_parquet(path: str | Path, folder: str | Path, *, target: str, inputs: Se
     path, folder = Path(path), Path(folder)
     if folder.exists():
         return folder
-    with missing_told():
+    with extra("data"):
         import pyarrow as pa
         from pyarrow import parquet
     try:

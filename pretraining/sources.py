@@ -6,8 +6,7 @@ Nothing is downloaded and nothing in a file is executed. Packages of the extra `
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
@@ -16,9 +15,9 @@ import numpy as np
 from gymnasium import Space, spaces
 from numpy.typing import NDArray
 
-from envs.single import INSTALL
 from training.core import UserError
 from training.dataset import Dataset, numbers, pixels
+from training.extras import extra
 
 SklearnName = Literal["breast_cancer", "diabetes", "digits", "iris", "wine"]
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -26,19 +25,9 @@ _DIGIT_SCALE = 15
 """The digits' pixels are 0 to 16; as uint8 images they are 0 to 240, to the bit the same picture."""
 
 
-@contextmanager
-def missing_told(extra: str = "data") -> Iterator[None]:
-    """In the block a package that is missing is a UserError that says how to install it."""
-    try:
-        yield
-    except ImportError as error:
-        line = str(error).split("\n", 1)[0]
-        raise UserError(f'this data needs a package ({line}); install it: {INSTALL} -e ".[{extra}]"') from error
-
-
 def sklearn_dataset(name: SklearnName) -> Dataset:
     """A dataset that ships with scikit-learn: digits as images, the others as standardizable numbers."""
-    with missing_told():
+    with extra("data"):
         from sklearn import datasets
     loaded = getattr(datasets, f"load_{name}")()
     if name == "digits":
@@ -154,7 +143,7 @@ def table(
 
 
 def _read_table(path: Path) -> Any:
-    with missing_told():
+    with extra("data"):
         import pyarrow as pa
         from pyarrow import csv, parquet
     try:
@@ -193,7 +182,7 @@ def image_folder(path: str | Path) -> Dataset:
 
     Raises UserError where there are none, one cannot be read, or one has another size than the first.
     """
-    with missing_told():
+    with extra("data"):
         from PIL import Image, UnidentifiedImageError
     root = Path(path)
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
@@ -256,7 +245,7 @@ def hugging_face(
     Raises:
         UserError: it cannot be read, or lacks the split or a column.
     """
-    with missing_told("language"):
+    with extra("language"):
         import datasets
     try:
         loaded = datasets.load_from_disk(str(path))

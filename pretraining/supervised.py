@@ -21,10 +21,10 @@ from pretraining import data_run
 from pretraining.augmentation import AugmentationConfig, augment_inputs
 from pretraining.data_run import DataRunConfig, Part
 from pretraining.predictor import Predictor, PredictorConfig
-from pretraining.sources import missing_told
 from training.anchor import Anchor
 from training.calibration import best_temperature, calibration_error
 from training.core import Batch, Budget, Counters, State, require, to_device
+from training.extras import extra
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -125,7 +125,7 @@ def number_loss(outputs: Tensor, target: Tensor) -> Loss:
 
 def class_measures(logits: Tensor, target: Tensor, temperature: float) -> dict[str, float]:
     """Of logits [S, classes] and classes [S]; probabilities are those at the temperature, but for `*_uncalibrated`."""
-    with missing_told():
+    with extra("data"):
         from sklearn import metrics
     raw, probabilities = (torch.softmax(logits.double() / t, -1).numpy() for t in (1.0, temperature))
     truth, said = target.numpy(), logits.argmax(-1).numpy()
@@ -146,7 +146,7 @@ def class_measures(logits: Tensor, target: Tensor, temperature: float) -> dict[s
 
 def number_measures(said: NDArray[Any], target: NDArray[Any]) -> dict[str, float]:
     """Of numbers [S, ...] in the target's unit."""
-    with missing_told():
+    with extra("data"):
         from sklearn import metrics
     said, target = said.reshape(len(said), -1), target.reshape(len(target), -1)
     return {

@@ -19,8 +19,8 @@ from pretraining import data_run
 from pretraining.data_run import DataRunConfig, HeldOutConfig, Part
 from pretraining.flat_inputs import explained, flat, flat_size
 from pretraining.model import Model
-from pretraining.sources import missing_told
 from training.core import Batch, Budget, Counters, State, UserError, require
+from training.extras import extra
 from training.metrics import Last, Metrics
 from training.preprocessing import Preprocessing, PreprocessingConfig
 from training.run import Run
@@ -92,7 +92,7 @@ class KMeans(_Whole):
         self.register_buffer("centres", torch.zeros(self.config.clusters, self.size))
 
     def fit(self, batch: Batch, seed: int) -> dict[str, float]:
-        with missing_told():
+        with extra("data"):
             from sklearn import cluster
         self._require_enough(batch)
         rows = self.rows(batch).numpy()
@@ -130,7 +130,7 @@ class PCA(_Whole):
         self.register_buffer("variance", torch.zeros(components))
 
     def fit(self, batch: Batch, seed: int) -> dict[str, float]:
-        with missing_told():
+        with extra("data"):
             from sklearn import decomposition
         fitted = decomposition.PCA(self.config.components, svd_solver="full").fit(self.rows(batch).numpy())
         for name, value in (
@@ -160,7 +160,7 @@ class UMAP(_Whole):
         self.register_buffer("embedding", torch.zeros(0, self.config.components))
 
     def fit(self, batch: Batch, seed: int) -> dict[str, float]:
-        with missing_told():
+        with extra("data"):
             import umap
             from sklearn.manifold import trustworthiness
         rows, config = self.rows(batch).numpy(), self.config
@@ -192,7 +192,7 @@ def cluster_measures(found: Tensor, target: Tensor | None) -> dict[str, float]:
     """How the clusters [S] agree with the classes [S], whatever their numbers: 1 is the same, 0 is chance."""
     if target is None:
         return {}
-    with missing_told():
+    with extra("data"):
         from sklearn import metrics
     truth, said = target.cpu().numpy(), found.cpu().numpy()
     return {

@@ -424,7 +424,7 @@ def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     write("a-v0", buffer())
     monkeypatch.setitem(sys.modules, "h5py", None)
     told = error_of(lambda: read_dataset("a-v0"))
-    assert told.startswith("datasets need a package (")
+    assert told.startswith("a package is missing (")
     assert told.endswith('install it: .venv/bin/pip install -c constraints.txt -e ".[offline]"')
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from experiments.__main__ import main
-from training.core import Counters, UserError
+from training.core import UserError
 from training.execution import choose_compile, choose_device, choose_threads, multiplications_of
 from training.run import Run
 
@@ -86,18 +86,6 @@ def test_each_stage_makes_its_own_choices_and_keeps_them(tmp_path: Path) -> None
     with Run.open(run.folder) as again:
         assert again.stage("first").choose("compile", lambda: False)
         assert not again.stage("second").choose("compile", lambda: True)
-
-
-def test_a_run_that_recorded_no_choices_goes_on_but_is_not_called_exact(tmp_path: Path) -> None:
-    with make_run(tmp_path) as run:
-        pass
-    settings = json.loads((run.folder / "config.json").read_text())
-    del settings["chosen"]
-    (run.folder / "config.json").write_text(json.dumps(settings))
-    with Run.open(run.folder) as again:
-        assert choose_threads(again, 1, multiplications=1) == 1
-        again.finish(Counters(), metrics={})
-    assert json.loads((run.folder / "result.json").read_text())["exact"] is False
 
 
 def test_a_gpu_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ def test_a_run_says_what_it_learned_from_and_how_it_compares(
         over = measured["evaluation/return_mean"] - behaviour
         assert measured["evaluation/return_over_behaviour"] == pytest.approx(over)
     chosen = json.loads(Path("run/config.json").read_text())["chosen"]
-    assert chosen["dataset_sha256"] == tiny.sha256
+    assert chosen["data_sha256"] == [tiny.sha256]
 
     policy = load_policy("run")
     learned = tiny.top(0.3).samples()["obs"].double()
@@ -193,7 +193,7 @@ def test_a_run_does_not_go_on_with_other_data(tiny: Episodes, root: Path, capsys
     save("tiny/pendulum-v0", episodes, seeds, PENDULUM, algorithm="none", told={})
     assert main(["resume", "run"]) == 2
     *_, line = capsys.readouterr().err.splitlines()
-    assert line == "error: dataset tiny/pendulum-v0 is another than the one that run began with: bring it back"
+    assert line == "error: dataset tiny/pendulum-v0 is other data than run began with: bring them back"
 
 
 RECIPE = [

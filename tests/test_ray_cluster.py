@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from training.ray_session import connected
+
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("ray")]
 
 PATIENCE_S = 120.0
@@ -89,6 +91,17 @@ def test_when_the_head_goes_the_run_goes_on_elsewhere(cluster: Any, tmp_path: Pa
     last = results[0]["checkpoint"]
     for file in ("agent.safetensors", "agent.json"):
         assert (folder / last / file).read_bytes() == (whole / last / file).read_bytes()
+
+
+def test_workers_of_a_cluster_multiply_on_as_many_threads_as_the_run(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")  # after the nodes were started
+    with connected(cluster.address, cpus=1):
+        threads = ray.remote(lambda: os.environ.get("OPENBLAS_NUM_THREADS"))
+        assert ray.get(threads.remote(), timeout=PATIENCE_S) == "3"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -258,7 +258,7 @@ def test_with_a_lag_a_state_waits_for_all_that_is_being_made(
     env = EnvConfig("tests.toy_envs:SlowInOnePlace-v0", kwargs={"file": str(tmp_path / "slow")})
     collector = collectors(env, max_policy_lag=5, timeout_s=3.0)
     collector.publish(make_policy(collector), 0)
-    collector.collect(40)  # the slow one has two parts to make, each of 2.4 s
+    collector.collect(12)  # the slow one has two parts to make, each of 2.4 s
     state = collector.state_dict()
     assert [worker["life"] for worker in state["workers"]] == [0, 0]
     assert all(worker["groups"] for worker in state["workers"])

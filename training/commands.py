@@ -156,7 +156,7 @@ def _begin_child(
             folder=scratch or own,
             tracker=settings["tracker"] if scratch is None else "none",
             parent=str(folder),
-            chosen=settings.get("chosen"),
+            chosen=settings["chosen"],
             begin_with=[folder / name for name in ("checkpoints", "metrics.jsonl", "timing.jsonl")],
             claims=module.CLAIMS,
         ) as run,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from training.core import UserError
+from training.extras import install_command
 from training.files import read_json, write_json
 
 STATE = Path("runs", "cluster.json")
@@ -136,7 +137,7 @@ def _make_token() -> None:
     try:
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except subprocess.CalledProcessError:
-        raise UserError("a cluster needs the extra `cluster`: install it with pip install -e '.[cluster]'") from None
+        raise UserError(f"a package is missing; install it: {install_command('cluster')}") from None
 
 
 def _is_alive(node: dict[str, Any]) -> bool:

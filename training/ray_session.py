@@ -16,8 +16,10 @@ from training.provenance import ROOT
 
 CONNECT_TIMEOUT_S = 10.0
 """How long the head of a cluster may take to answer at all; Ray itself would go on asking for minutes."""
-EXCLUDED = ["/runs", "/datasets", "/docs", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info"]
+_EXCLUDED = ["/runs", "/datasets", "/docs", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info"]
 """Of the working directory, what no worker needs, beside what git ignores."""
+_THREADS = "OPENBLAS_NUM_THREADS"
+"""Of NumPy's products: with another number their last bits may be others."""
 
 
 class WorkersFailedError(RuntimeError):
@@ -59,7 +61,13 @@ def _options(address: str, cpus: int) -> dict[str, Any]:
         return {"num_cpus": cpus, "num_gpus": 0, "include_dashboard": False}
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         return {}
-    return {"runtime_env": {"working_dir": str(ROOT), "excludes": EXCLUDED}}
+    return {"runtime_env": runtime_env()}
+
+
+def runtime_env() -> dict[str, Any]:
+    """What a cluster is sent: this working tree, and the threads of NumPy's products where they are set here."""
+    variables = {_THREADS: os.environ[_THREADS]} if _THREADS in os.environ else {}
+    return {"working_dir": str(ROOT), "excludes": _EXCLUDED, "env_vars": variables}
 
 
 def _require_answer(address: str) -> None:

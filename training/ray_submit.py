@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -25,18 +23,17 @@ from urllib.parse import urlsplit
 
 from training.config import changed_options, parse_options
 from training.core import UserError, require
+from training.extras import extra
 from training.files import read_json, write_json
-from training.provenance import ROOT
 from training.ray_job import Job
-from training.ray_session import EXCLUDED
+from training.ray_session import runtime_env
 from training.ray_versions import versions
-from training.run_folder import making
+from training.run_folder import making, new_identity
 from training.storage import Storage
 
 LOOK_EVERY_S = 1.0
 CHECK_TIMEOUT_S = 300.0
 """For the check of versions, which may have to wait for a place and for the code."""
-_CODE = {"working_dir": str(ROOT), "excludes": EXCLUDED}
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -70,9 +67,9 @@ def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
     """
     module = load(name)
     options, config = parse_options(argv, SubmitOptions(), module.Config())
-    if find_spec("aiohttp") is None:
-        raise UserError("submit needs the extra `cluster`: install it with pip install -e '.[cluster]'")
-    folder = Path(options.run_dir or Path("runs", name, _identity(config.seed)))
+    with extra("cluster"):
+        import aiohttp  # noqa: F401 - what Ray's client of jobs imports later
+    folder = Path(options.run_dir or Path("runs", name, new_identity(config.seed)))
     record = folder.with_name(folder.name + ".job.json")
     job = Job(
         package=package,
@@ -96,7 +93,7 @@ def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
         client.submit_job(
             entrypoint=shlex.join(["python", "-m", "training.ray_job", job.to_json()]),
             submission_id=submitted["id"],
-            runtime_env=_CODE,
+            runtime_env=runtime_env(),
         )
         write_json(record, submitted)
     again = shlex.join(["python", "-m", "experiments", "submit", name, *_with_run_dir(argv, options, folder)])
@@ -113,10 +110,6 @@ def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
     if status == "SUCCEEDED":
         return 0
     return int(client.get_job_info(submitted["id"]).driver_exit_code or 1)
-
-
-def _identity(seed: int) -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed{seed}-{secrets.token_hex(2)}"
 
 
 def _storage(options: SubmitOptions) -> str:
@@ -152,7 +145,7 @@ def _require_same_versions(client: Any) -> None:
     """Asks all nodes, by a job of its own: nothing else has started then. Raises UserError, naming what differs."""
     words = ["python", "-m", "training.ray_versions", json.dumps(versions())]
     check = client.submit_job(
-        entrypoint=shlex.join(words), submission_id=f"versions-{secrets.token_hex(4)}", runtime_env=_CODE
+        entrypoint=shlex.join(words), submission_id=f"versions-{secrets.token_hex(4)}", runtime_env=runtime_env()
     )
     deadline = time.monotonic() + CHECK_TIMEOUT_S
     while (status := _status(client, check)) not in ENDED:

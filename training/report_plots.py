@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from training.core import UserError
+from training.extras import extra
 from training.rate_range import RateCurve
 
 COLUMNS = 3
@@ -75,12 +75,9 @@ def draw_rates(curve: RateCurve, path: Path) -> None:
 @contextmanager
 def _figure(size: tuple[float, float], path: Path) -> Iterator[Any]:
     """A figure of this size in inches, saved as an SVG when the block ends."""
-    try:
+    with extra("plots"):
         import matplotlib as mpl
         from matplotlib.figure import Figure
-    except ImportError as error:
-        command = '.venv/bin/pip install -c constraints.txt -e ".[plots]"'
-        raise UserError(f"the pictures need matplotlib ({error}); install it: {command}") from error
     style: dict[Any, Any] = {
         "font.size": 9,
         "axes.spines.top": False,

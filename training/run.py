@@ -7,12 +7,10 @@ A run of several stages has a folder `<nn>-<name>/` for each, with the same file
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +30,7 @@ from training.provenance import changes, describe_environment, source_hash
 from training.run_folder import (
     Lock,
     make_folder,
+    new_identity,
     read_environment,
     read_result,
     read_settings,
@@ -109,7 +108,7 @@ class Run:
         Raises:
             UserError: the folder is not empty or cannot be made.
         """
-        identity = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed{config.seed}-{secrets.token_hex(2)}"
+        identity = new_identity(config.seed)
         folder = folder or runs / experiment / identity
         lock, was_there = make_folder(folder)
         settings = {
@@ -147,8 +146,6 @@ class Run:
         run = cls(folder, settings, lock=Lock(folder), claims=claims, inexact=inexact)
         for line in changed.values():
             print(f"warning: {folder} was begun with another environment: {line}", file=sys.stderr)
-        if "chosen" not in settings:
-            run._progress.inexact.append("it did not record how it computed: threads may be others now")
         if run.finished:
             print(f"run {folder} is finished", file=sys.stderr)
         return run
@@ -172,11 +169,16 @@ class Run:
 
     def choose(self, name: str, decide: Callable[[], T]) -> T:
         """An automatic choice: decided and recorded in `config.json` the first time, and the same ever after."""
-        chosen = self._settings.setdefault("chosen", {})
+        chosen = self._settings["chosen"]
         if name not in chosen:
             chosen[name] = decide()
             write_json(self.folder / "config.json", self._settings)
         return cast("T", chosen[name])
+
+    def require_same_data(self, source: str, sha256: Sequence[str]) -> None:
+        """A run goes on with the data that it began with, whatever lies under their name now: else a UserError."""
+        if self.choose("data_sha256", lambda: list(sha256)) != list(sha256):
+            raise UserError(f"{source} is other data than {self.folder} began with: bring them back")
 
     @property
     def log(self) -> Logger:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +51,11 @@ class Lock:
     def release(self) -> None:
         """Releases the folder; a second call does nothing."""
         self._file.close()
+
+
+def new_identity(seed: int) -> str:
+    """Of a run that begins now: also the name of its folder."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed{seed}-{secrets.token_hex(2)}"
 
 
 def make_folder(folder: Path) -> tuple[Lock, bool]:

@@ -25,6 +25,7 @@ from training.claims import Claim, scores_by_seed
 from training.commands import BUDGETS
 from training.config import changed_options, changed_values, config_to_tree, parse_options
 from training.core import Every, Unit, UserError, require
+from training.extras import extra
 from training.files import read_json, write_json
 from training.provenance import source_hash
 from training.run_folder import LOCK, Lock, making, read_result
@@ -101,8 +102,8 @@ def sweep(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *, 
         UserError: a wrong option or range, a folder of another sweep, a script that is there already, or no trial that
             came to its end.
     """
-    if find_spec("optuna") is None:
-        raise UserError("sweep needs the extra `search`: install it with pip install -e '.[search]'")
+    with extra("search"):
+        import optuna  # noqa: F401 - what the search imports later
     module = load(name)
     default = module.Config()
     options, config = parse_options(argv, SweepOptions(), default)

@@ -23,7 +23,7 @@ from training.provenance import source_hash
 from training.report_tables import RESULTS, learning_curve, print_report, summary
 from training.run_folder import making, read_result, read_settings
 
-SHARED_WITH_BASELINE = ("env_steps", "epochs", "device")
+SHARED_WITH_BASELINE = ("env_steps", "epochs", "steps", "device")
 """The options of `verify` that its baselines get too; all others are the experiment's own."""
 END_TIMEOUT_S = 60.0
 LAST_LINES = 15

@@ -1,0 +1,25 @@
+"""Packages that only some of the platform needs come in extras; one that is missing is told with what installs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from training.core import UserError
+
+INSTALL = ".venv/bin/pip install -c constraints.txt"
+
+
+def install_command(extra: str) -> str:
+    """What installs an extra of this project."""
+    return f'{INSTALL} -e ".[{extra}]"'
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Around imports: a package that is missing is a UserError that says how to install the extra it comes in."""
+    try:
+        yield
+    except ImportError as error:
+        line = str(error).split("\n", 1)[0]
+        raise UserError(f"a package is missing ({line}); install it: {install_command(name)}") from error
