@@ -55,6 +55,8 @@ class Place:
         self.begun: Any = None
         """The reference to the answer that its environments have begun; None once it has come."""
         self.up_since = 0.0
+        self.has_run = False
+        """Its process answered: it may have lost what it did."""
 
 
 class Asked(NamedTuple):
@@ -211,7 +213,7 @@ class RayCollector:
 
     def _start(self, place: Place) -> None:
         """Asks Ray for a new process in this place, which comes when the cluster has room, and goes on meanwhile."""
-        place.actor = self._make_actor(place.index)
+        place.actor, place.has_run = self._make_actor(place.index), False
         place.up = place.actor.node.remote()
         place.begun = place.actor.begin.remote(place.life, None)
 
@@ -219,16 +221,17 @@ class RayCollector:
         """Whether the worker can be asked; never waits."""
         if place.begun is None:
             return True
-        has_started = _has_started(place)
+        _look_whether_up(place)
         if _is_ready(place.begun):
             answer = self._answers({place.begun: place}, CLOSE_TIMEOUT_S).get(place.begun)
             if answer is None:
                 return False
-            place.begun = None
+            place.up = place.begun = None
+            place.has_run, place.failed_starts = True, 0
             self.observation_space, self.action_space = answer.observation_space, answer.action_space
             self._not_restored += answer.inexact
             return True
-        if has_started and time.monotonic() > place.up_since + START_TIMEOUT_S:
+        if place.up is None and time.monotonic() > place.up_since + START_TIMEOUT_S:
             self._lose(place, f"its environments did not begin within {START_TIMEOUT_S:g} s")
         return False
 
@@ -290,11 +293,11 @@ class RayCollector:
         One whose process never ran, as on a node that left before Ray knew, has lost nothing, and its life is still to
         be lived.
         """
-        had_started = _has_started(place)
+        _look_whether_up(place)
         self._kill(place)
         self._asked = {reference: asked for reference, asked in self._asked.items() if asked.place is not place}
-        place.life += had_started
-        place.failed_starts += not had_started
+        place.life += place.has_run
+        place.failed_starts += not place.has_run
         when = "before the first update" if self._version < 0 else f"at update {self._version}"
         failures = place.life + place.failed_starts
         if failures > self._max_replacements:
@@ -302,9 +305,9 @@ class RayCollector:
                 f"worker {place.index} failed {failures} times, which is more than max_replacements = "
                 f"{self._max_replacements}; the last time, {when}: {why}"
             )
-        if had_started:
+        if place.has_run:
             self._lost.append(f"worker {place.index} was lost and replaced {when}: {why}")
-        what = "is lost" if had_started else "could not start"
+        what = "is lost" if place.has_run else "could not start"
         print(f"worker {place.index} {what} {when}: {why}; going on without it while another starts", file=sys.stderr)
         self._start(place)
 
@@ -349,13 +352,13 @@ def _actor_maker(env: EnvConfig, group_size: int, seed: int, groups: int) -> Any
     return lambda index: actor_class.remote(env, group_size, seed, range(index * groups, (index + 1) * groups))
 
 
-def _has_started(place: Place) -> bool:
-    """Whether the worker's process has run; never waits."""
+def _look_whether_up(place: Place) -> None:
+    """Whether the worker's process has answered, or never will; does not wait."""
     if place.up is not None and _is_ready(place.up):
         with suppress(RayError):
             ray.get(place.up)
-            place.up, place.up_since = None, time.monotonic()
-    return place.up is None
+            place.has_run = True
+        place.up, place.up_since = None, time.monotonic()
 
 
 def _is_ready(reference: Any) -> bool:

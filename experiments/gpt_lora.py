@@ -42,13 +42,16 @@ class Config(gpt_stdlib.Config):
 
     steps: int | None = 400
     adaptation_rows: int = 160
-    """Of `model.context` tokens each, here 41,000 together; each is seen six times."""
+    """At most so many of `model.context` tokens each, 41,000 together; each is seen six times."""
     full: AdaptConfig = field(default_factory=lambda: _adaptation(1e-3))
     adapters: AdaptConfig = field(default_factory=lambda: _adaptation(3e-3, LoRAConfig(rank=4, alpha=8.0)))
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.adaptation_rows >= 1, "adaptation_rows", self.adaptation_rows, "at least 1")
+        least = max(self.full.minibatch_size, self.adapters.minibatch_size)
+        require(
+            self.adaptation_rows >= least, "adaptation_rows", self.adaptation_rows, f"at least a minibatch: {least}"
+        )
 
 
 # In percentage points of the next tokens of files that neither has seen.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,27 @@ from experiments import breast_cancer_mlp
 from experiments.__main__ import main
 from pretraining.sources import sklearn_dataset
 
-SHORT = ["--epochs", "2", "--threads", "1", "--tracker", "none"]
+SHORT = ("--epochs", "2")
 
 
-def train(folder: Path, *options: str) -> int:
-    return main(["train", "breast_cancer_mlp", "--run-dir", str(folder), *SHORT, *options])
+def train(folder: Path, *budget: str) -> int:
+    options = ["--threads", "1", "--tracker", "none", *(budget or SHORT)]
+    return main(["train", "breast_cancer_mlp", "--run-dir", str(folder), *options])
 
 
-def test_a_run_is_extended_and_has_no_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_extended_by_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train(Path("run"), "--epochs", "None", "--steps", "5") == 0
+    assert main(["resume", "run", "--steps", "5"]) == 2
+    assert "error: steps = 5: it takes more than the 5 that run has done" in capsys.readouterr().err
+    assert main(["resume", "run", "--steps", "8"]) == 0
+    (child,) = Path("runs/breast_cancer_mlp").iterdir()
+    assert json.loads((child / "result.json").read_text())["counters"]["updates"] == 8
+
+
+def test_a_run_has_no_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(tmp_path / "run") == 0
     assert "claim: best test/auc >= 0.98" in capsys.readouterr().out
     for command in ("evaluate", "record"):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +85,30 @@ def test_a_manifest_comes_after_the_files_that_it_is_about_and_both_after_the_lo
     monkeypatch.setattr(Storage, "_send_file", lambda self, path, name: sent.append(name))
     Storage((tmp_path / "there").as_uri()).send(tmp_path / "run")
     assert sent == names
+
+
+def test_checkpoints_may_come_and_go_while_a_storage_takes_the_folder(tmp_path: Path) -> None:
+    checkpoints, stop = tmp_path / "run" / "checkpoints", threading.Event()
+
+    def train() -> None:
+        while not stop.is_set():
+            write(checkpoints, **{"1.unfinished__agent": "one"})
+            (checkpoints / "1.unfinished").rename(checkpoints / "1")
+            (checkpoints / "1").rename(checkpoints / "1.unwanted")
+            shutil.rmtree(checkpoints / "1.unwanted")
+
+    write(tmp_path / "run", config="{}", checkpoints__0__agent="zero")
+    storage = Storage((tmp_path / "there").as_uri())
+    with ThreadPoolExecutor(1) as thread:
+        training = thread.submit(train)
+        try:
+            for _ in range(2000):
+                storage.send(tmp_path / "run")
+        finally:
+            stop.set()
+        training.result()
+    storage.send(tmp_path / "run")
+    assert contents(tmp_path / "there") == {"config": "{}", "checkpoints/0/agent": "zero"}
 
 
 @pytest.mark.parametrize("uri", ["runs", "nonsense://x", ""])

@@ -131,10 +131,10 @@ def _require_more(folder: Path, config: Any) -> None:
     if not (folder / "checkpoints").is_dir():
         raise UserError(f"{folder} cannot be extended: it has no checkpoints of its own")
     done = read_json(find_checkpoint(folder, "last") / "manifest.json")["counters"]
-    for unit in BUDGETS:
-        count = getattr(config, unit, None)
-        if count is not None and count <= done[unit]:
-            raise UserError(f"{unit} = {count}: it takes more than the {done[unit]} that {folder} has done")
+    for key, counter in (*zip(BUDGETS, BUDGETS, strict=True), ("steps", "updates")):
+        count = getattr(config, key, None)
+        if count is not None and count <= done[counter]:
+            raise UserError(f"{key} = {count}: it takes more than the {done[counter]} that {folder} has done")
 
 
 def _begin_child(

@@ -59,11 +59,16 @@ def run(job: Job, *, send_every_s: float = SEND_EVERY_S) -> int:
             while process.poll() is None:
                 time.sleep(0.2)
                 if time.monotonic() - sent > send_every_s and (folder / "config.json").exists():
-                    storage.send(folder)
+                    try:
+                        storage.send(folder)
+                    except OSError as error:
+                        print(f"warning: {job.storage} did not take the run, tried again: {error}", file=sys.stderr)
                     sent = time.monotonic()
             if folder.exists():
                 storage.send(folder)
         finally:
+            process.terminate()  # only where this process failed: else it has ended
+            process.wait()
             for number, handler in previous.items():
                 signal.signal(number, handler)
         return process.returncode

@@ -32,6 +32,8 @@ from training.run_folder import making, new_identity
 from training.storage import Storage
 
 LOOK_EVERY_S = 1.0
+ANSWER_TIMEOUT_S = 60.0
+"""How long a job is watched whose cluster does not answer."""
 CHECK_TIMEOUT_S = 300.0
 """For the check of versions, which may have to wait for a place and for the code."""
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
@@ -160,16 +162,21 @@ def _require_same_versions(client: Any) -> None:
 
 
 def _status(client: Any, job_id: str) -> str | None:
-    """None: the cluster does not know the job, as after it was started anew."""
+    """None: the cluster does not know the job, as after it was started anew. Raises UserError where it cannot tell."""
     try:
         return str(client.get_job_status(job_id).value)
-    except RuntimeError:
-        return None
+    except RuntimeError as error:
+        if "status code 404" in str(error):
+            return None
+        raise UserError(f"the cluster does not tell about job {job_id} ({str(error).splitlines()[0]})") from None
 
 
 async def _follow(client: Any, job_id: str) -> None:
-    """Prints the log of the job as it grows, until the job ends; a connection that breaks is made again."""
-    shown = 0
+    """Prints the log of the job as it grows, until the job ends; a connection that breaks is made again.
+
+    Raises UserError when the cluster does not answer for too long.
+    """
+    shown, answered_at = 0, time.monotonic()
     while True:
         seen = 0
         with suppress(RuntimeError, OSError):
@@ -178,6 +185,11 @@ async def _follow(client: Any, job_id: str) -> None:
                 seen += len(text)
                 shown = max(shown, seen)
                 print(fresh, end="", flush=True)
-        if _status(client, job_id) in (*ENDED, None):
-            return
+        try:
+            if _status(client, job_id) in (*ENDED, None):
+                return
+            answered_at = time.monotonic()
+        except (UserError, OSError) as error:
+            if time.monotonic() > answered_at + ANSWER_TIMEOUT_S:
+                raise UserError(f"no answer for {ANSWER_TIMEOUT_S:g} s: {str(error).splitlines()[0]}") from None
         await asyncio.sleep(LOOK_EVERY_S)

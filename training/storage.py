@@ -6,12 +6,14 @@ and the manifest of a checkpoint, without which it is none, after its files.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from training.core import UserError
+from training.run_folder import LOCK
 
 UNFINISHED = (".unfinished", ".unwanted")
 """The endings of what is being written or removed at this moment."""
@@ -34,7 +36,7 @@ class Storage:
     def send(self, folder: Path) -> None:
         """Makes the storage hold what the folder holds; sends only what changed since this object sent it last."""
         # Listed first: the rows that are sent below are at least those of the checkpoints that are listed.
-        found = {path.relative_to(folder).as_posix(): path for path in _files_of(folder)}
+        found = {path.relative_to(folder).as_posix(): path for path in _files_in(folder)}
         for name in sorted(found, key=_order):
             try:
                 about = found[name].stat()
@@ -72,11 +74,23 @@ class Storage:
                 yield info.path.removeprefix(self._root).lstrip("/")
 
 
-def _files_of(folder: Path) -> Iterable[Path]:
-    for path in folder.rglob("*"):
-        parts = path.relative_to(folder).parts
-        if path.is_file() and path.name != "lock" and not any(part.endswith(UNFINISHED) for part in parts):
-            yield path
+def _files_in(folder: Path) -> list[Path]:
+    """All at one moment: a checkpoint that is renamed or removed meanwhile has them listed anew."""
+    while True:
+        found = []
+        try:
+            for place, inner, names in os.walk(folder, onerror=_raise):
+                inner[:] = [name for name in inner if not name.endswith(UNFINISHED)]
+                found += [Path(place, name) for name in names if name != LOCK and not name.endswith(UNFINISHED)]
+        except FileNotFoundError:
+            if not folder.exists():
+                raise
+        else:
+            return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _order(name: str) -> tuple[int, str]:
