@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.measurement import Measurement
 from benchmarks.programs import Program
 from benchmarks.workloads import Workload
+from training.provenance import hardware
 
 RECORDED_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Variables of the environment that change how fast arithmetic is."""
@@ -138,7 +139,7 @@ def report(
         "commit": environment["commit"],
         "dirty": environment["dirty"],
         "source_hash": source_hash,
-        "hardware": f"{environment['platform']}, {environment['cpus']} CPUs, {environment['gpu'] or 'no GPU'}",
+        "hardware": hardware(environment),
         "python": environment["python"],
         "packages": environment["packages"],
         "variables": {name: os.environ[name] for name in RECORDED_VARIABLES if name in os.environ},

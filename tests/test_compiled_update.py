@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from tests.test_optimizer import data, network, optimizer_for, squared_error
+from training import large_products
 from training.core import Batch, Budget, Counters, UserError
-from training.large_products import available
 from training.metrics import Mean
 from training.networks import EnsembleMLP, NetworkConfig
 from training.non_finite import NonFinite
@@ -154,7 +154,15 @@ def test_all_optimizers_of_an_algorithm_are_compiled_together() -> None:
     assert not all_can_compile(A2CConfig())
 
 
-@pytest.mark.skipif(not available(), reason="this processor has no oneDNN")
+@pytest.fixture
+def through_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where this processor is slower by it."""
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    monkeypatch.setattr(large_products, "are_faster", lambda: True)
+
+
+@pytest.mark.usefixtures("through_onednn")
 def test_large_products_are_the_same_through_onednn() -> None:
     """Of single layers, with and without bias, and of the members of an ensemble: forwards and backwards."""
 
@@ -190,7 +198,7 @@ def test_large_products_are_the_same_through_onednn() -> None:
         torch.testing.assert_close(compiled[key], value, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.skipif(not available(), reason="this processor has no oneDNN")
+@pytest.mark.usefixtures("through_onednn")
 def test_large_products_do_not_depend_on_the_sizes_seen_before() -> None:
     """The end of an epoch has fewer rows; a run that begins anew after it makes the same updates to the bit."""
     batches = [{"x": torch.randn(rows, 256, generator=torch.Generator().manual_seed(rows))} for rows in (256, 37, 256)]

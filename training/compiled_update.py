@@ -123,7 +123,7 @@ class CompiledUpdate:
             options: dict[str, Any] = {"guard_filter_fn": _guards_of_values, "triton.cudagraphs": self._on_gpu}
             from training import large_products  # with the compiler, which takes long to import
 
-            if not self._on_gpu and large_products.available():
+            if not self._on_gpu and large_products.are_faster():
                 options["post_grad_custom_post_pass"] = large_products.LargeProducts()
             method = MethodType(_copied(CompiledUpdate._update), self)
             compiled = self._compiled[loss_fn, prepare] = torch.compile(method, fullgraph=True, options=options)

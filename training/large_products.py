@@ -1,13 +1,12 @@
 """Large matrix products of a compiled update through oneDNN.
 
-Torch's own go through MKL, which does not use the AVX-512 of processors that are not Intel's; oneDNN does. Small
-products stay where they are, as calling oneDNN costs more.
+Torch's own go through MKL, which does not use the AVX-512 of processors that are not Intel's; oneDNN does. Where there
+is no AVX-512, MKL is faster. Small products stay where they are, as calling oneDNN costs more.
 """
 
 from __future__ import annotations
 
 import math
-import platform
 from typing import Any
 
 import torch
@@ -38,9 +37,9 @@ _library.impl("product", _product, "CPU")
 _library.impl("product", lambda left, right, _: left.new_empty(left.shape[0], right.shape[1]), "Meta")
 
 
-def available() -> bool:
-    """Whether this torch has oneDNN for this processor."""
-    return torch.backends.mkldnn.is_available() and platform.machine().lower() in ("x86_64", "amd64")
+def are_faster() -> bool:
+    """Whether this processor has AVX-512, and this torch oneDNN."""
+    return torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
 class LargeProducts(CustomGraphPass):

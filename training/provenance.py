@@ -8,7 +8,7 @@ import platform
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,16 @@ def describe_environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+def hardware(environment: Mapping[str, Any]) -> str:
+    """One line of it, for a report."""
+    cpus = f"{environment['cpus']} CPUs ({environment['cpu_capability']})"
+    return f"{environment['platform']}, {cpus}, {environment['gpu'] or 'no GPU'}"
 
 
 def changes(saved: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
@@ -41,7 +48,7 @@ def changes(saved: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
     found = {
         "commit": _differences(saved, now, ["commit"]),
         "packages": _differences(saved["packages"], now["packages"], names),
-        "machine": _differences(saved, now, ["python", "machine", "gpu"]),
+        "machine": _differences(saved, now, ["python", "machine", "cpu_capability", "gpu"]),
     }
     return {kind: line for kind, line in found.items() if line}
 

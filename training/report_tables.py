@@ -23,6 +23,7 @@ from training import report_benchmarks
 from training.claims import Verdict, claim_of, describe
 from training.core import UserError
 from training.logger import read_rows
+from training.provenance import hardware
 from training.report_plots import draw_learning_curves, draw_ratios
 from training.run_folder import read_environment
 
@@ -55,7 +56,6 @@ def summary(
         environment_of: the run whose `environment.json` stands for all.
     """
     environment = read_environment(environment_of)
-    hardware = f"{environment['platform']}, {environment['cpus']} CPUs, {environment['gpu'] or 'no GPU'}"
     return {
         "experiment": name,
         "command": command,
@@ -65,7 +65,7 @@ def summary(
         "runs": {group: [_figures(result) for result in seeds.values()] for group, seeds in results.items()},
         "commit": environment["commit"],
         "dirty": environment["dirty"],
-        "hardware": hardware,
+        "hardware": hardware(environment),
         "python": environment["python"],
         "packages": environment["packages"],
     }
