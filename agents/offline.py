@@ -42,6 +42,10 @@ class OfflineConfig(PolicyRunConfig):
         super().__post_init__()
         require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
 
+    @property
+    def until(self) -> Budget:
+        return Budget(self.epochs, "epochs")
+
 
 def train(
     config: OfflineConfig,
@@ -61,7 +65,7 @@ def train(
             in which it stands whether to compile. The actions are in the terms of the policy.
         select: which of the dataset's episodes to learn from.
     """
-    until = Budget(config.epochs, "epochs")
+    until = config.until
     with closing(make_env(config.env)) as env:
         spaces = env.observation_space, env.action_space
     dataset = read_dataset(config.dataset, spaces, expected_of=config.env.id)

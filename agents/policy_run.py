@@ -80,6 +80,10 @@ class ActingConfig(PolicyRunConfig):
         require(self.max_replacements >= 0, "max_replacements", self.max_replacements, "at least 0")
 
     @property
+    def until(self) -> Budget:
+        return Budget(self.env_steps, "env_steps")
+
+    @property
     def inference_groups(self) -> int:
         """How many groups there are."""
         return max(self.learners, self.workers) if self.groups == "auto" else self.groups
@@ -129,7 +133,7 @@ def train(
         samples_per_step: in each of them.
         measure: what else the result says of the policy at the end.
     """
-    until = Budget(config.env_steps, "env_steps")
+    until = config.until
     with ExitStack() as stack:
         collector = stack.enter_context(closing(make_collector(config)))
         policy = make_policy(collector)

@@ -51,12 +51,18 @@ class Place:
         self.failed_starts = 0
         self.actor: Any = None
         self.up: Any = None
-        """The reference to its first answer, that its process runs; None once it has come."""
+        """The reference to its first answer, that its process runs; None once it has come, or it has begun."""
         self.begun: Any = None
         """The reference to the answer that its environments have begun; None once it has come."""
         self.up_since = 0.0
-        self.has_run = False
-        """Its process answered: it may have lost what it did."""
+
+    def has_run(self) -> bool:
+        """Whether its process has answered, so that it may have lost what it did; never waits."""
+        if self.up is not None and _is_ready(self.up):
+            with suppress(RayError):
+                ray.get(self.up)
+                self.up, self.up_since = None, time.monotonic()
+        return self.up is None
 
 
 class Asked(NamedTuple):
@@ -213,25 +219,25 @@ class RayCollector:
 
     def _start(self, place: Place) -> None:
         """Asks Ray for a new process in this place, which comes when the cluster has room, and goes on meanwhile."""
-        place.actor, place.has_run = self._make_actor(place.index), False
-        place.up = place.actor.node.remote()
+        place.actor = self._make_actor(place.index)
+        place.up = place.actor.__ray_ready__.remote()
         place.begun = place.actor.begin.remote(place.life, None)
 
     def _has_begun(self, place: Place) -> bool:
         """Whether the worker can be asked; never waits."""
         if place.begun is None:
             return True
-        _look_whether_up(place)
+        has_run = place.has_run()
         if _is_ready(place.begun):
             answer = self._answers({place.begun: place}, CLOSE_TIMEOUT_S).get(place.begun)
             if answer is None:
                 return False
             place.up = place.begun = None
-            place.has_run, place.failed_starts = True, 0
+            place.failed_starts = 0
             self.observation_space, self.action_space = answer.observation_space, answer.action_space
             self._not_restored += answer.inexact
             return True
-        if place.up is None and time.monotonic() > place.up_since + START_TIMEOUT_S:
+        if has_run and time.monotonic() > place.up_since + START_TIMEOUT_S:
             self._lose(place, f"its environments did not begin within {START_TIMEOUT_S:g} s")
         return False
 
@@ -293,11 +299,11 @@ class RayCollector:
         One whose process never ran, as on a node that left before Ray knew, has lost nothing, and its life is still to
         be lived.
         """
-        _look_whether_up(place)
+        had_run = place.has_run()
         self._kill(place)
         self._asked = {reference: asked for reference, asked in self._asked.items() if asked.place is not place}
-        place.life += place.has_run
-        place.failed_starts += not place.has_run
+        place.life += had_run
+        place.failed_starts += not had_run
         when = "before the first update" if self._version < 0 else f"at update {self._version}"
         failures = place.life + place.failed_starts
         if failures > self._max_replacements:
@@ -305,9 +311,9 @@ class RayCollector:
                 f"worker {place.index} failed {failures} times, which is more than max_replacements = "
                 f"{self._max_replacements}; the last time, {when}: {why}"
             )
-        if place.has_run:
+        if had_run:
             self._lost.append(f"worker {place.index} was lost and replaced {when}: {why}")
-        what = "is lost" if place.has_run else "could not start"
+        what = "is lost" if had_run else "could not start"
         print(f"worker {place.index} {what} {when}: {why}; going on without it while another starts", file=sys.stderr)
         self._start(place)
 
@@ -350,15 +356,6 @@ def _actor_maker(env: EnvConfig, group_size: int, seed: int, groups: int) -> Any
     remote: Any = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD")
     actor_class = remote(RolloutWorker)
     return lambda index: actor_class.remote(env, group_size, seed, range(index * groups, (index + 1) * groups))
-
-
-def _look_whether_up(place: Place) -> None:
-    """Whether the worker's process has answered, or never will; does not wait."""
-    if place.up is not None and _is_ready(place.up):
-        with suppress(RayError):
-            ray.get(place.up)
-            place.has_run = True
-        place.up, place.up_since = None, time.monotonic()
 
 
 def _is_ready(reference: Any) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import gymnasium as gym
-import ray
 import torch
 
 from agents.collector import Episode, Group, LocalCollector, make_group
@@ -43,10 +42,6 @@ class RolloutWorker:
         self._life = 0
         self._policy: NetworkPolicy | None = None
         self._description: State = {}
-
-    def node(self) -> str:
-        """The address of its machine; the first answer says that the process runs."""
-        return str(ray.util.get_node_ip_address())
 
     def begin(self, life: int, groups: list[State] | None) -> Begun:
         """Makes the environments of a life of its groups, or continues saved ones."""

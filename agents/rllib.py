@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import Space, spaces
-from torch.random import fork_rng
 
 from agents.evaluation import Evaluation
 from agents.policy import Acting, Mode, NetworkPolicy
@@ -28,11 +27,12 @@ from envs.config import EnvConfig
 from envs.single import make_env
 from envs.vector import Arrays
 from training.config import nearest
-from training.core import Batch, Budget, Counters, State, UserError, require
+from training.core import Batch, Counters, State, UserError, require
 from training.execution import choose_device, choose_threads
 from training.metrics import Last, Metrics
 from training.ray_session import connected
 from training.run import Run
+from training.seeding import drawing_from
 
 MODULE = "default_policy"
 ENVIRONMENT = "regimen"
@@ -80,7 +80,7 @@ class RLlibRunConfig(ActingConfig):
 
 def train(config: RLlibRunConfig, run: Run) -> None:
     """One run of an algorithm of RLlib."""
-    until = Budget(config.env_steps)
+    until = config.until
     choose_device(run, "cpu")
     choose_threads(run, config.threads, multiplications=0)
     with ExitStack() as stack:
@@ -159,8 +159,7 @@ class RLlibPolicy(NetworkPolicy):
         box = isinstance(observation_space, spaces.Box)
         require(box, "env", observation_space, "observations that are one Box: RLlib's default models take no other")
 
-        with fork_rng(devices=[]):  # the training's generators stay as they are
-            torch.default_generator.manual_seed(rng.initial_seed())
+        with drawing_from(rng.initial_seed()):
             spec = settings(config).get_rl_module_spec(spaces={MODULE: (observation_space, action_space)})
             try:
                 self.module = spec.build()
@@ -176,8 +175,7 @@ class RLlibPolicy(NetworkPolicy):
             chances = self.module.get_inference_action_dist_cls().from_logits(outputs["action_dist_inputs"])
             if mode == "greedy":
                 return {"action": chances.to_deterministic().sample().numpy()}, state
-            with fork_rng(devices=[]):
-                torch.default_generator.manual_seed(int(noise["seed"].flat[0]))
+            with drawing_from(int(noise["seed"].flat[0])):
                 return {"action": chances.sample().numpy()}, state
 
         return act

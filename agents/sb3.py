@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -29,13 +29,12 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
-from torch.random import fork_rng
 
-from agents.actor_critic import ActorCritic
 from agents.collector import Episode, episode_metrics
 from agents.evaluation import Evaluation
 from agents.policy import Acting, Mode, NetworkPolicy
 from agents.policy_run import ActingConfig, learn
+from agents.sb3_state import arrays_of, as_before, fill, filled, is_own, noises_of, plain, replay_of
 from envs.making import make_vec
 from envs.sb3_vec_env import SB3VecEnv, observations_for_sb3
 from envs.vector import Arrays, VectorEnv
@@ -44,9 +43,12 @@ from training.execution import choose_device, choose_threads, multiplications_of
 from training.extras import install_command
 from training.metrics import Last, Metrics
 from training.run import Run
-from training.seeding import derived_seed
+from training.seeding import derived_seed, drawing_from
 
-OURS = ("policy", "env", "policy_kwargs", "action_noise", "seed", "device", "verbose", "tensorboard_log")
+OURS = (
+    *("policy", "env", "policy_kwargs", "action_noise", "seed", "device", "verbose", "tensorboard_log"),
+    "_init_setup_model",
+)
 """Arguments of the constructors that have a field of their own, or are not for the user to set."""
 REFUSED = ("replay_buffer_class", "rollout_buffer_class")
 """Classes, which no config can name."""
@@ -67,7 +69,7 @@ class SB3PolicyConfig:
     action_noise_std: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in (*OURS, *REFUSED, "_init_setup_model"):
+        for name in (*OURS, *REFUSED):
             takes = "no such argument here" if name in REFUSED else "no such argument: the run sets it"
             require(name not in self.arguments, f"arguments.{name}", self.arguments.get(name), takes)
         require(self.action_noise_std >= 0, "action_noise_std", self.action_noise_std, "a number of at least 0")
@@ -100,7 +102,7 @@ class SB3RunConfig(ActingConfig):
 
 def train(config: SB3RunConfig, run: Run) -> None:
     """One run of an algorithm of Stable-Baselines3."""
-    until = Budget(config.env_steps)
+    until = config.until
     device = choose_device(run, config.device)
     with ExitStack() as stack:
         vec = make_vec(config.env, config.num_envs, seed=derived_seed(config.seed, "environments"))
@@ -126,7 +128,7 @@ def make_model(
     Raises UserError for a name or an argument that Stable-Baselines3 does not know or refuses.
     """
     make = _algorithm(config.algorithm)
-    known = [name for name in inspect.signature(make).parameters if name not in (*OURS, *REFUSED, "_init_setup_model")]
+    known = [name for name in inspect.signature(make).parameters if name not in (*OURS, *REFUSED)]
     for name, value in config.arguments.items():
         require(name in known, f"agent.arguments.{name}", value, f"no such argument: it knows {', '.join(known)}")
     arguments = {name: _scheduled(name, value) for name, value in deepcopy(config.arguments).items()}
@@ -170,7 +172,7 @@ class SB3Policy(NetworkPolicy):
             known = inspect.signature(_algorithm(config.algorithm)).parameters
             arguments = config.arguments | {key: value for key, value in small.items() if key in known}
             without_memory = SB3PolicyConfig(config.algorithm, config.policy, arguments, config.policy_kwargs)
-            with _drawing_from(rng.initial_seed(), torch.device("cpu")):
+            with drawing_from(rng.initial_seed(), torch.device("cpu")):
                 envs = SB3VecEnv(None, observation_space, action_space)
                 network = make_model(without_memory, envs, seed=None).policy
         self.network = network
@@ -194,7 +196,7 @@ class SB3Policy(NetworkPolicy):
             if mode == "greedy":
                 action, after = self._predict(obs, deterministic=True, **more)
             else:
-                with _drawing_from(int(noise["seed"].flat[0]), self.device):
+                with drawing_from(int(noise["seed"].flat[0]), self.device):
                     action, after = self._predict(obs, deterministic=False, **more)
             if after is None:
                 return {"action": action}, state
@@ -219,20 +221,6 @@ class SB3Policy(NetworkPolicy):
         return action
 
 
-@contextmanager
-def _drawing_from(seed: int, device: torch.device) -> Iterator[None]:
-    """What is drawn on the device follows from the seed; the generators of a training are then as they were.
-
-    `torch.manual_seed` would seed those of every GPU.
-    """
-    on_gpu = device.type == "cuda"
-    with fork_rng(devices=[device] if on_gpu else []):
-        torch.default_generator.manual_seed(seed)
-        if on_gpu:
-            torch.cuda.manual_seed(seed)
-        yield
-
-
 class SB3Agent:
     """The half of a model that learned something: its policy, optimizers and variables; its update is in `Learning`."""
 
@@ -254,7 +242,7 @@ class SB3Agent:
 
     def state_dict(self) -> State:
         parameters = {name: part for name, part in self._model.get_parameters().items() if name != "policy"}
-        own = {name: value for name, value in vars(self._model).items() if _is_own(name, value)}
+        own = {name: value for name, value in vars(self._model).items() if is_own(name, value)}
         return {"policy": self.policy.save(), "parameters": parameters, "own": own}
 
     def load_state_dict(self, state: State) -> None:
@@ -309,9 +297,9 @@ class Learning:
         return {
             "env": self._vec.state_dict(),
             "episodes": self._envs.counts(),
-            "memory": _plain(getattr(model, "_last_lstm_states", None)),
-            "replay": _filled(buffer) if (buffer := _replay(model)) is not None else {},
-            "noise": [_arrays_of(part) for part in _noises(model)],
+            "memory": plain(getattr(model, "_last_lstm_states", None)),
+            "replay": filled(buffer) if (buffer := replay_of(model)) is not None else {},
+            "noise": [arrays_of(part) for part in noises_of(model)],
             "ended": self._ended,
             "random": {
                 "torch": torch.get_rng_state(),
@@ -333,13 +321,13 @@ class Learning:
         model._last_obs = model.env.reset()  # type: ignore[assignment]  # with the strides that its wrappers give it
         model._last_episode_starts = first = self._vec.episode_steps == 0
         if state["memory"] is not None:
-            model._last_lstm_states = _as_before(model._last_lstm_states, state["memory"])  # type: ignore[attr-defined]
-        if (buffer := _replay(model)) is not None:
-            _fill(buffer, state["replay"])
+            model._last_lstm_states = as_before(model._last_lstm_states, state["memory"])  # type: ignore[attr-defined]
+        if (buffer := replay_of(model)) is not None:
+            fill(buffer, state["replay"])
             # An episode that could not be continued ends there, for what follows is another.
             ends = buffer.dones if buffer.optimize_memory_usage else buffer.timeouts
             ends[buffer.pos - 1, first & (state["episodes"]["length"] > 0)] = True
-        for part, arrays in zip(_noises(model), state["noise"], strict=True):
+        for part, arrays in zip(noises_of(model), state["noise"], strict=True):
             vars(part).update({name: _on(model.device, value) for name, value in arrays.items()})
         drawn = state["random"]
         torch.set_rng_state(drawn["torch"])
@@ -405,55 +393,6 @@ class _AtRollout(BaseCallback):
         return True
 
 
-def load_weights(policy: NetworkPolicy, trained: SB3Policy) -> None:
-    """Gives one of our policies the weights of one of Stable-Baselines3's, to go on from with our algorithms.
-
-    An `ActorCritic` takes them from PPO and A2C, an `Actor` from SAC (as a Gaussian), TD3 and DDPG (deterministic), a
-    `QNetwork` from DQN; greedy, it then acts alike. Critics of SAC and TD3 belong to their algorithms, and stay.
-
-    Raises:
-        UserError: another architecture; names a weight that has no counterpart of its shape.
-    """
-    rescales = policy.config.rescale_action if isinstance(policy, ActorCritic) and policy.heads.log_std else False
-    takes = "False here: Stable-Baselines3's PPO and A2C learn actions in the environment's units"
-    require(not rescales, "policy.rescale_action", rescales, takes)
-    ours, theirs = policy.config.network.activation, trained.network.activation_fn.__name__.lower()  # type: ignore[union-attr, operator]
-    require(ours == theirs, "policy.network.activation", ours, f"{theirs!r}, as {trained.config.algorithm} has")
-    given = _by_our_names(policy, trained.network.state_dict())
-    for name, value in policy.named_parameters():
-        found = None if name not in given else tuple(given[name].shape)
-        takes = f"{tuple(value.shape)}, as a {type(policy).__name__} of this config has"
-        require(found == tuple(value.shape), f"shape of {trained.config.algorithm}'s {name}", found, takes)
-        with torch.no_grad():
-            value.copy_(given[name])
-
-
-def _by_our_names(policy: NetworkPolicy, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights of Stable-Baselines3's policy under the names that ours has for them."""
-    given: dict[str, torch.Tensor] = {}
-    depth = 2 * len(policy.config.network.hidden)  # the place of the last layer: between two others is an activation
-    prefixes = {
-        "mlp_extractor.policy_net.": "actor.",
-        "action_net.": f"actor.{depth}.",
-        "mlp_extractor.value_net.": "critic.",
-        "value_net.": f"critic.{depth}.",
-        "log_std": "heads.log_std.action",
-        "q_net.q_net.": "q.",
-        "actor.latent_pi.": "trunk.",
-        f"actor.mu.{depth}.": "last.",
-        "actor.mu.": "trunk.",
-    }
-    for name, value in weights.items():
-        for theirs, ours in prefixes.items():
-            if name.startswith(theirs):
-                given[ours + name.removeprefix(theirs)] = value
-                break
-    if "actor.log_std.weight" in weights:  # a Gaussian's two last layers are one of ours
-        for half in ("weight", "bias"):
-            given[f"last.{half}"] = torch.cat([weights[f"actor.mu.{half}"], weights[f"actor.log_std.{half}"]])
-    return given
-
-
 def _algorithm(name: str) -> type[BaseAlgorithm]:
     """The class; raises UserError where neither library has it."""
     known: list[str] = []
@@ -503,47 +442,6 @@ def _original(envs: Any) -> SB3VecEnv:
     return envs
 
 
-def _is_own(name: str, value: Any) -> bool:
-    """Whether an attribute of a model is what it has come to: a count, or a variable such as SAC's log_ent_coef.
-
-    The budget is the run's, the time of day nobody's.
-    """
-    if name in ("_total_timesteps", "start_time"):
-        return False
-    return isinstance(value, torch.Tensor) or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _noises(model: BaseAlgorithm) -> list[Any]:
-    """What makes actions random and remembers something: gSDE's matrices, Ornstein-Uhlenbeck noise."""
-    distributions = [
-        getattr(part, "action_dist", None) for part in (model.policy, getattr(model.policy, "actor", None))
-    ]
-    noise = model.action_noise
-    added = [] if noise is None else getattr(noise, "noises", [noise])
-    return [*(part for part in distributions if hasattr(part, "exploration_mat")), *added]
-
-
-def _arrays_of(part: Any) -> dict[str, Any]:
-    return {name: value for name, value in vars(part).items() if isinstance(value, torch.Tensor | np.ndarray)}
-
-
-def _on(device: torch.device, value: Any) -> Any:
-    return value.to(device) if isinstance(value, torch.Tensor) else value
-
-
-def _plain(value: Any) -> Any:
-    """Named tuples as tuples, which is what a checkpoint holds."""
-    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
-
-
-def _as_before(before: Any, value: Any) -> Any:
-    """The inverse of `_plain`, for what has the type, and the device, already."""
-    if not isinstance(before, tuple):
-        return value.to(before.device)
-    parts = [_as_before(part, saved) for part, saved in zip(before, value, strict=True)]
-    return type(before)(*parts) if hasattr(before, "_fields") else tuple(parts)
-
-
 def _is_whole_at_rollout(model: BaseAlgorithm) -> bool:
     """Whether all of its state is in the model where a rollout begins.
 
@@ -552,32 +450,5 @@ def _is_whole_at_rollout(model: BaseAlgorithm) -> bool:
     return isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
 
 
-def _replay(model: BaseAlgorithm) -> Any:
-    """Its replay buffer; None for those that learn on-policy."""
-    return getattr(model, "replay_buffer", None)
-
-
-def _filled(buffer: Any) -> State:
-    """The arrays of a replay buffer, as far as they are filled, and where it goes on."""
-    # One row more: where next observations are not kept twice, they are in the row after.
-    rows = buffer.buffer_size if buffer.full else min(buffer.pos + 1, buffer.buffer_size)
-    arrays = {name: value[:rows] for name, value in _columns(buffer).items()}
-    return {"arrays": arrays, "pos": buffer.pos, "full": buffer.full}
-
-
-def _fill(buffer: Any, saved: State) -> None:
-    """The inverse of `_filled`."""
-    for name, value in _columns(buffer).items():
-        value[: len(saved["arrays"][name])] = saved["arrays"][name]
-    buffer.pos, buffer.full = saved["pos"], saved["full"]
-
-
-def _columns(buffer: Any) -> Arrays:
-    """Every array of a replay buffer, [size, N, ...]."""
-    columns: Arrays = {}
-    for name, value in vars(buffer).items():
-        if isinstance(value, dict):
-            columns |= {f"{name}/{key}": part for key, part in value.items() if isinstance(part, np.ndarray)}
-        elif isinstance(value, np.ndarray):
-            columns[name] = value
-    return columns
+def _on(device: torch.device, value: Any) -> Any:
+    return value.to(device) if isinstance(value, torch.Tensor) else value

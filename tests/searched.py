@@ -48,6 +48,10 @@ class Config:
     pause_s: float = 0.0
     learners: int = 1
 
+    @property
+    def until(self) -> Budget:
+        return Budget(self.env_steps)
+
 
 SPACE: Space = {
     "agent.pace": Uniform(0.05, 0.95),
@@ -64,7 +68,7 @@ class Climber:
 
     def __init__(self, config: Config) -> None:
         self.height, self.config, self.every = 0.0, config, config.evaluation.every
-        self.until = Budget(config.env_steps)
+        self.until = config.until
 
     def next(self, now):
         time.sleep(self.config.pause_s)

@@ -46,6 +46,10 @@ class Config:
     def __post_init__(self) -> None:
         require(self.env_steps >= 1, "env_steps", self.env_steps, "at least 1")
 
+    @property
+    def until(self) -> Budget:
+        return Budget(self.env_steps)
+
 class Counting:
     """Stream and algorithm in one: every update counts to the next number."""
 
@@ -69,7 +73,7 @@ def train(config, run):
         raise RuntimeError("the bridge fell")
     if config.broken == "mistake":
         raise UserError("the extra is missing: install it with pip")
-    until = Budget(config.env_steps)
+    until = config.until
     counting = Counting(config.pause_s)
     log = run.open_log(every=Every(10), until=until)
     checkpoint = run.checkpoint({"counting": counting}, CheckpointConfig(every=Every(10)))
@@ -100,7 +104,7 @@ class Diverging(counting.Counting):
         return self.optimizer.step(lambda _: Loss((self.weight * scale).square().sum(), 1, {}), batch, now), {}
 
 def train(config, run):
-    until = Budget(config.env_steps)
+    until = config.until
     diverging = Diverging(until)
     log = run.open_log(every=Every(10), until=until)
     checkpoint = run.checkpoint({"agent": diverging}, CheckpointConfig(every=Every(10)))

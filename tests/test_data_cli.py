@@ -26,7 +26,7 @@ def test_a_run_is_extended_by_steps(
     monkeypatch.chdir(tmp_path)
     assert train(Path("run"), "--epochs", "None", "--steps", "5") == 0
     assert main(["resume", "run", "--steps", "5"]) == 2
-    assert "error: steps = 5: it takes more than the 5 that run has done" in capsys.readouterr().err
+    assert "error: a budget of 5 updates: it takes more than the 5 that run has done" in capsys.readouterr().err
     assert main(["resume", "run", "--steps", "8"]) == 0
     (child,) = Path("runs/breast_cancer_mlp").iterdir()
     assert json.loads((child / "result.json").read_text())["counters"]["updates"] == 8

@@ -147,7 +147,7 @@ def test_a_finished_run_is_extended_by_epochs(tiny: Episodes, capsys: pytest.Cap
     assert main(["resume", "run", "--env-steps", "10"]) == 2
     assert "unknown option --env-steps" in capsys.readouterr().err
     assert main(["resume", "run", "--epochs", "3"]) == 2
-    assert "epochs = 3: it takes more than the 3 that run has done" in capsys.readouterr().err
+    assert "a budget of 3 epochs: it takes more than the 3 that run has done" in capsys.readouterr().err
     assert main(["resume", "run", "--epochs", "5"]) == 0
     (child,) = Path("runs/bc_pendulum").iterdir()
     assert json.loads((child / "result.json").read_text())["counters"]["epochs"] == 5

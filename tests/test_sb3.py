@@ -17,7 +17,8 @@ from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.evaluation import EvaluationConfig
 from agents.policy import NetworkPolicy, load_policy, policy_of
 from agents.q_network import QNetwork, QNetworkConfig
-from agents.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunConfig, load_weights, make_model, train
+from agents.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunConfig, make_model, train
+from agents.sb3_weights import load_weights
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.sb3_vec_env import SB3VecEnv

@@ -18,7 +18,7 @@ import torch
 from training import interruption, learners
 from training.claims import Claim, describe, judge_seed
 from training.config import config_from_tree, parse_options
-from training.core import Unit, UserError
+from training.core import UserError
 from training.files import read_json, write_json
 from training.non_finite import NonFinite
 from training.rate_range import RateRangeOptions, read_curve, with_rate_range
@@ -28,8 +28,6 @@ from training.report_plots import draw_rates
 from training.run import Run
 from training.run_folder import find_checkpoint, read_settings, require_no_stage
 
-BUDGETS: tuple[Unit, ...] = ("env_steps", "epochs")
-"""The fields of an experiment's config that may be its budget."""
 LoadExperiment = Callable[[str], ModuleType]
 
 
@@ -131,10 +129,9 @@ def _require_more(folder: Path, config: Any) -> None:
     if not (folder / "checkpoints").is_dir():
         raise UserError(f"{folder} cannot be extended: it has no checkpoints of its own")
     done = read_json(find_checkpoint(folder, "last") / "manifest.json")["counters"]
-    for key, counter in (*zip(BUDGETS, BUDGETS, strict=True), ("steps", "updates")):
-        count = getattr(config, key, None)
-        if count is not None and count <= done[counter]:
-            raise UserError(f"{key} = {count}: it takes more than the {done[counter]} that {folder} has done")
+    count, unit = config.until.count, config.until.unit
+    if count <= done[unit]:
+        raise UserError(f"a budget of {count} {unit}: it takes more than the {done[unit]} that {folder} has done")
 
 
 def _begin_child(

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 from training import interruption, learners
 from training.files import read_json, write_json
-from training.ray_session import connected
+from training.ray_session import cluster_address, connected
 
 POLL_S = 0.2
 Work = Callable[[Path | None], None]
@@ -39,7 +39,7 @@ def launch(work: Work, count: int, *, address: str | None, gpu: bool) -> None:
         logging.getLogger("ray.train").setLevel(logging.ERROR)
         os.environ["RAY_TRAIN_ENABLE_PRINT_PATCH"] = "0"  # it would print what they print once more
         # On a cluster all machines must see the run folder, and this is beside it.
-        shared = Path("runs").resolve() if address or "RAY_ADDRESS" in os.environ else Path(tempfile.gettempdir())
+        shared = Path("runs").resolve() if cluster_address(address) else Path(tempfile.gettempdir())
         shared.mkdir(exist_ok=True)
         with (
             tempfile.TemporaryDirectory(prefix=".learners-", dir=shared) as storage,

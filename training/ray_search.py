@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 # Before ray is imported, which reads some of them then: runs keep their folder, Tune writes no logs beside theirs,
-# Ctrl-C is ours, what a kill may lose is seconds, and trials
-# that ask for no GPU of their own share what is there.
+# Ctrl-C is ours, what a kill may lose is seconds, and trials that ask for no GPU of their own share what is there.
 os.environ |= {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -34,7 +33,6 @@ os.environ |= {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
-import ray  # noqa: F401 - Tune needs it connected
 from ray import tune
 from ray.tune import schedulers
 

@@ -27,12 +27,13 @@ class WorkersFailedError(RuntimeError):
 
 
 @contextmanager
-def connected(address: str | None, *, cpus: int) -> Iterator[None]:
+def connected(address: str | None, *, cpus: int, option: str = "ray_address") -> Iterator[None]:
     """Inside, `ray` is connected: to the cluster at `address`, or to a local one with so many CPUs.
 
     Without an address it is the cluster at RAY_ADDRESS, which is set inside a Ray job, if there is one. A cluster is
     sent this working directory, unless the job has brought it along. A process that is connected already keeps its
-    connection. Ctrl-C and termination reach who handled them before. Raises UserError where no cluster answers.
+    connection. Ctrl-C and termination reach who handled them before. Raises UserError where no cluster answers, which
+    names the `option` that asked for it.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
@@ -41,19 +42,24 @@ def connected(address: str | None, *, cpus: int) -> Iterator[None]:
         yield
         return
     # "local" and not None: a cluster that ended badly leaves an address behind, which None would try.
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    _require_answer(address)
+    address = cluster_address(address) or "local"
+    _require_answer(option, address)
     with _same_signal_handlers():
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **_options(address, cpus))
         except (ConnectionError, RuntimeError, ValueError) as error:
             if address == "local":
                 raise
-            raise _no_cluster(address, str(error).partition("\n")[0]) from error
+            raise _no_cluster(option, address, str(error).partition("\n")[0]) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def cluster_address(address: str | None) -> str | None:
+    """Of the cluster that is joined: the one that was asked for, or that at RAY_ADDRESS; None: one starts here."""
+    return address or os.environ.get("RAY_ADDRESS") or None
 
 
 def _options(address: str, cpus: int) -> dict[str, Any]:
@@ -70,20 +76,20 @@ def runtime_env() -> dict[str, Any]:
     return {"working_dir": str(ROOT), "excludes": _EXCLUDED, "env_vars": variables}
 
 
-def _require_answer(address: str) -> None:
+def _require_answer(option: str, address: str) -> None:
     if address in ("local", "auto"):
         return
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal()) or "/" in host:
-        raise UserError(f"ray_address = {address!r}: it takes HOST:PORT of a Ray head, or 'auto'", key="ray_address")
+        raise UserError(f"{option} = {address!r}: it takes HOST:PORT of a Ray head, or 'auto'", key=option)
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
     except (OSError, OverflowError) as error:
-        raise _no_cluster(address, str(error)) from error
+        raise _no_cluster(option, address, str(error)) from error
 
 
-def _no_cluster(address: str, why: str) -> UserError:
-    return UserError(f"ray_address = {address!r}: no Ray cluster answers there ({why})", key="ray_address")
+def _no_cluster(option: str, address: str, why: str) -> UserError:
+    return UserError(f"{option} = {address!r}: no Ray cluster answers there ({why})", key=option)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from training.run_folder import making, new_identity
 from training.storage import Storage
 
 LOOK_EVERY_S = 1.0
-ANSWER_TIMEOUT_S = 60.0
+SILENCE_TIMEOUT_S = 60.0
 """How long a job is watched whose cluster does not answer."""
 CHECK_TIMEOUT_S = 300.0
 """For the check of versions, which may have to wait for a place and for the code."""
@@ -79,7 +79,7 @@ def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
         options=tuple(changed_options(config, module.Config())),
         storage=f"{_storage(options)}/{name}/{folder.name}",
     )
-    Storage(job.storage)  # complains before anything is sent
+    storage = Storage(job.storage)  # complains before anything is sent
     client = _client(options.address)
     submitted = read_json(record)
     if submitted and submitted["options"] != list(job.options):
@@ -87,30 +87,26 @@ def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
     if not submitted and folder.exists() and any(folder.iterdir()):
         raise UserError(f"run folder taken: {folder}; a new run takes a new or an empty folder")
     if not submitted or _status(client, submitted["id"]) in (None, "FAILED", "STOPPED"):
-        submitted = {"id": f"{name}-{secrets.token_hex(4)}", "address": options.address, "options": list(job.options)}
         if options.versions == "same":
             _require_same_versions(client)
         with making(folder):
             record.parent.mkdir(parents=True, exist_ok=True)
-        client.submit_job(
-            entrypoint=shlex.join(["python", "-m", "training.ray_job", job.to_json()]),
-            submission_id=submitted["id"],
-            runtime_env=runtime_env(),
-        )
+        started = _start(client, name, "training.ray_job", job.to_json())
+        submitted = {"id": started, "options": list(job.options)}
         write_json(record, submitted)
     again = shlex.join(["python", "-m", "experiments", "submit", name, *_with_run_dir(argv, options, folder)])
     print(f"job {submitted['id']}; follow it again with: {again}", file=sys.stderr)
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_follow(client, submitted["id"]))
-    status = _status(client, submitted["id"])
-    if status not in ENDED:
+    try:
+        status = asyncio.run(_follow(client, submitted["id"]))
+    except KeyboardInterrupt:
         print(f"the job goes on; end it with: ray job stop {submitted['id']}", file=sys.stderr)
         return 130
-    fetched = Storage(job.storage).fetch(folder)
-    if fetched:
+    if storage.fetch(folder):
         print(f"run: {folder}")
     if status == "SUCCEEDED":
         return 0
+    if status is None:
+        raise UserError("the cluster no longer knows the job: the same command begins it again where it was")
     return int(client.get_job_info(submitted["id"]).driver_exit_code or 1)
 
 
@@ -145,10 +141,7 @@ def _client(address: str) -> Any:
 
 def _require_same_versions(client: Any) -> None:
     """Asks all nodes, by a job of its own: nothing else has started then. Raises UserError, naming what differs."""
-    words = ["python", "-m", "training.ray_versions", json.dumps(versions())]
-    check = client.submit_job(
-        entrypoint=shlex.join(words), submission_id=f"versions-{secrets.token_hex(4)}", runtime_env=runtime_env()
-    )
+    check = _start(client, "versions", "training.ray_versions", json.dumps(versions()))
     deadline = time.monotonic() + CHECK_TIMEOUT_S
     while (status := _status(client, check)) not in ENDED:
         if time.monotonic() > deadline:
@@ -161,6 +154,17 @@ def _require_same_versions(client: Any) -> None:
         raise UserError(told[-1] if told else f"the cluster could not tell its versions: {lines[-1]}")
 
 
+def _start(client: Any, name: str, module: str, *words: str) -> str:
+    """Submits a module of this working tree as a job; returns its id."""
+    return str(
+        client.submit_job(
+            entrypoint=shlex.join(["python", "-m", module, *words]),
+            submission_id=f"{name}-{secrets.token_hex(4)}",
+            runtime_env=runtime_env(),
+        )
+    )
+
+
 def _status(client: Any, job_id: str) -> str | None:
     """None: the cluster does not know the job, as after it was started anew. Raises UserError where it cannot tell."""
     try:
@@ -171,10 +175,11 @@ def _status(client: Any, job_id: str) -> str | None:
         raise UserError(f"the cluster does not tell about job {job_id} ({str(error).splitlines()[0]})") from None
 
 
-async def _follow(client: Any, job_id: str) -> None:
+async def _follow(client: Any, job_id: str) -> str | None:
     """Prints the log of the job as it grows, until the job ends; a connection that breaks is made again.
 
-    Raises UserError when the cluster does not answer for too long.
+    Returns its status then; None: the cluster no longer knows it. Raises UserError when the cluster does not answer for
+    too long.
     """
     shown, answered_at = 0, time.monotonic()
     while True:
@@ -186,10 +191,10 @@ async def _follow(client: Any, job_id: str) -> None:
                 shown = max(shown, seen)
                 print(fresh, end="", flush=True)
         try:
-            if _status(client, job_id) in (*ENDED, None):
-                return
+            if (status := _status(client, job_id)) in (*ENDED, None):
+                return status
             answered_at = time.monotonic()
         except (UserError, OSError) as error:
-            if time.monotonic() > answered_at + ANSWER_TIMEOUT_S:
-                raise UserError(f"no answer for {ANSWER_TIMEOUT_S:g} s: {str(error).splitlines()[0]}") from None
+            if time.monotonic() > answered_at + SILENCE_TIMEOUT_S:
+                raise UserError(f"no answer for {SILENCE_TIMEOUT_S:g} s: {str(error).splitlines()[0]}") from None
         await asyncio.sleep(LOOK_EVERY_S)

@@ -63,6 +63,11 @@ class RunConfig:
             with_compile(self.algorithm_config, True)  # noqa: FBT003 - it raises where it cannot be compiled
 
     @property
+    def until(self) -> Budget:
+        """When the run is finished."""
+        raise NotImplementedError
+
+    @property
     def algorithm_config(self) -> Any:
         return getattr(self, self.learner)
 

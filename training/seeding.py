@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from torch.random import fork_rng
+
+CPU = torch.device("cpu")
 
 
 def derived_seed(seed: int, *path: str | int) -> int:
@@ -17,3 +22,17 @@ def derived_seed(seed: int, *path: str | int) -> int:
 def generator(seed: int, *path: str | int) -> torch.Generator:
     """A generator on the CPU for one use. Noise is drawn there on every device, so that devices see the same noise."""
     return torch.Generator().manual_seed(derived_seed(seed, *path))
+
+
+@contextmanager
+def drawing_from(seed: int, device: torch.device = CPU) -> Iterator[None]:
+    """What other code draws on the device follows from the seed; the generators of a training are then as they were.
+
+    `torch.manual_seed` would seed those of every GPU.
+    """
+    on_gpu = device.type == "cuda"
+    with fork_rng(devices=[device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.manual_seed(seed)
+        yield

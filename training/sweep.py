@@ -22,12 +22,12 @@ from typing import Any, Literal
 
 from training import interruption
 from training.claims import Claim, scores_by_seed
-from training.commands import BUDGETS
 from training.config import changed_options, changed_values, config_to_tree, parse_options
-from training.core import Every, Unit, UserError, require
+from training.core import Budget, Every, UserError, require
 from training.extras import extra
 from training.files import read_json, write_json
 from training.provenance import source_hash
+from training.ray_session import cluster_address
 from training.run_folder import LOCK, Lock, making, read_result
 from training.search_space import (
     Space,
@@ -75,7 +75,8 @@ class SweepOptions:
     variant: str | None = None
     """The name of the new experiment; by default NAME_tuned."""
     cluster: str | None = None
-    """The address of a Ray cluster whose nodes share the file system; by default one that starts here."""
+    """The address of a Ray cluster whose nodes share the file system; by default RAY_ADDRESS, or one that starts
+    here."""
     run_dir: str | None = None
     """Holds the runs of all trials; by default runs/<experiment>/sweep."""
 
@@ -85,8 +86,13 @@ class SweepOptions:
         for name in ("time_s", "trial_timeout_s"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number of seconds")
         require(self.gpus_per_trial >= 0, "gpus_per_trial", self.gpus_per_trial, "at least 0")
-        takes = "0 without --cluster: the trials of one machine share its GPU"
-        require(not self.gpus_per_trial or self.cluster is not None, "gpus_per_trial", self.gpus_per_trial, takes)
+        takes = "0 without a cluster: the trials of one machine share its GPU"
+        require(
+            not self.gpus_per_trial or cluster_address(self.cluster) is not None,
+            "gpus_per_trial",
+            self.gpus_per_trial,
+            takes,
+        )
         require(self.scheduler != "pbt" or self.samples >= 4, "samples", self.samples, "at least 4 with pbt")
 
 
@@ -168,14 +174,6 @@ class Sweep:
         return Path(package.submodule_search_locations[0], f"{self.variant}.py")
 
     @property
-    def unit(self) -> Unit:
-        return next(unit for unit in BUDGETS if hasattr(self.config, unit))
-
-    @property
-    def budget(self) -> int:
-        return int(getattr(self.config, self.unit))
-
-    @property
     def settings(self) -> dict[str, Any]:
         """What must be the same for a sweep to be continued."""
         return {
@@ -226,17 +224,18 @@ def _find(what: Sweep, claim: Claim) -> tuple[Any, str]:
     from training.ray_session import connected
 
     options, population = what.options, what.options.scheduler == "pbt"
-    interval = max(1, what.budget // options.evaluations)
+    until: Budget = what.config.until
+    interval = max(1, until.count // options.evaluations)
     of_trial = without_schedule(what.config, what.space) if population else what.config
     trials = Trials(
         package=what.package,
         experiment=what.name,
-        options=tuple(changed_options(_measured_every(of_trial, Every(interval, what.unit)), type(what.config)())),
+        options=tuple(changed_options(_measured_every(of_trial, Every(interval, until.unit)), type(what.config)())),
         space=what.space,
         metric=claim.metric,
         mode="max" if claim.op == ">=" else "min",
-        unit=what.unit,
-        budget=what.budget,
+        unit=until.unit,
+        budget=until.count,
         interval=interval,
         folder=what.folder / "trials",
         timeout_s=options.trial_timeout_s,
