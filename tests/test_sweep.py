@@ -23,7 +23,7 @@ from tests.searched import PACKAGE, write_package
 from training.claims import Claim
 from training.core import UserError
 from training.search_space import Uniform
-from training.variant import write_variant
+from training.variant import variant_script
 
 pytestmark = pytest.mark.xdist_group("ray")
 ROOT = Path(__file__).resolve().parent.parent
@@ -312,15 +312,8 @@ def test_a_variant_is_formatted_and_is_the_configuration(tmp_path: Path, monkeyp
         "env_steps": 20_000,
         "compile": True,
     }
-    text = write_variant(
-        "experiments",
-        "ppo_cartpole",
-        base,
-        changes,
-        claim=Claim("evaluation/return_mean", ">=", baseline="ppo_cartpole"),
-        summary="`ppo_cartpole` with what a search found.",
-        found=["The best of 20."],
-    )
+    claim = Claim("evaluation/return_mean", ">=", baseline="ppo_cartpole")
+    text = variant_script("experiments", "ppo_cartpole", base, changes, claim=claim, found="The best of 20.")
     (tmp_path / "written_variant.py").write_text(text)
     for words in (["check"], ["format", "--check"]):
         asked = [sys.executable, "-m", "ruff", *words, "--config", ROOT / "pyproject.toml", tmp_path]
@@ -331,15 +324,7 @@ def test_a_variant_is_formatted_and_is_the_configuration(tmp_path: Path, monkeyp
 
     assert changed_values(config, base) == changes
     with pytest.raises(UserError, match=r"agent\.gamma = .* cannot be written into a script"):
-        write_variant(
-            "experiments",
-            "ppo_cartpole",
-            base,
-            {"agent.gamma": object()},
-            claim=Claim("a", ">=", 1.0),
-            summary="",
-            found=[],
-        )
+        variant_script("experiments", "ppo_cartpole", base, {"agent.gamma": object()}, claim=claim, found="")
 
 
 @pytest.mark.full

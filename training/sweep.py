@@ -11,7 +11,6 @@ import json
 import shlex
 import statistics
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -38,7 +37,7 @@ from training.search_space import (
     with_steps,
     without_schedule,
 )
-from training.variant import write_variant
+from training.variant import variant_script
 from training.verify import Task, train_all, verify
 
 SEARCH_SEED = 1001
@@ -130,17 +129,9 @@ def sweep(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *, 
                 print(f"nothing that was found is better than {name} as it is", file=sys.stderr)
                 return False
             command = shlex.join(["python", "-m", "experiments", "sweep", name, *argv])
-            text = write_variant(
-                package,
-                name,
-                default,
-                changed_values(found, default),
-                claim=claim,
-                summary=f"`{name}` with what a search found.",
-                found=textwrap.wrap(
-                    f"{told} Found by `{command}`.", 110, break_long_words=False, break_on_hyphens=False
-                ),
-            )
+            changes = changed_values(found, default)
+            told = f"{told} Found by `{command}`."
+            text = variant_script(package, name, default, changes, claim=claim, found=told)
             what.script.write_text(text, encoding="utf-8")
             print(f"wrote {what.script}", file=sys.stderr)
         importlib.invalidate_caches()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from training.claims import Claim
@@ -13,14 +14,13 @@ from training.core import UserError
 Tree: TypeAlias = "dict[str, Any]"
 
 SCRIPT = '''\
-"""{summary}"""
+"""`{base}` with what a search found."""
 
 from __future__ import annotations
 
+from dataclasses import {dataclasses}
+
 {imports}
-from {package} import {base}
-from training.claims import Claim
-from training.run import Run
 
 BASE = {base}.Config()
 
@@ -41,15 +41,8 @@ def train(config: Config, run: Run) -> None:
 '''
 
 
-def write_variant(
-    package: str,
-    base: str,
-    config: Any,
-    changes: Mapping[str, Any],
-    *,
-    claim: Claim,
-    summary: str,
-    found: Sequence[str],
+def variant_script(
+    package: str, base: str, config: Any, changes: Mapping[str, Any], *, claim: Claim, found: str
 ) -> str:
     """The text of the script.
 
@@ -59,8 +52,7 @@ def write_variant(
         config: that one's default config.
         changes: by dotted key, what is different.
         claim: what the variant says it reaches.
-        summary: the module's docstring, one line.
-        found: the lines of the config's docstring.
+        found: how it was found.
 
     Raises:
         UserError: a value that cannot be written as plain Python.
@@ -73,29 +65,27 @@ def write_variant(
             place = place.setdefault(head, {})
         place[name] = _Leaf(key, value)
     types = field_types(config)
-    imports: dict[str, set[str]] = {"dataclasses": {"dataclass"}}
+    dataclasses = {"dataclass"}
+    imports: dict[str, set[str]] = {package: {base}, "training.claims": {"Claim"}, "training.run": {"Run"}}
     fields = []
     for name, inner in tree.items():
         value = getattr(config, name)
         if isinstance(inner, dict):
-            imports["dataclasses"].add("replace")
+            dataclasses.add("replace")
             imports.setdefault(type(value).__module__, set()).add(type(value).__name__)
             kind = type(value).__name__
         else:
             kind = _annotation(types[name], inner.value)
         fields.append(f"    {name}: {kind} = {_written(inner, f'BASE.{name}', 1)}")
-    standard = [_import(module, names) for module, names in imports.items() if module == "dataclasses"]
-    own = sorted(_import(module, names) for module, names in imports.items() if module != "dataclasses")
-    text = SCRIPT.format(
-        summary=summary,
-        package=package,
+    told = textwrap.wrap(found, 110, break_long_words=False, break_on_hyphens=False)
+    return SCRIPT.format(
         base=base,
-        found="\n    ".join([*found, ""] if len(found) > 1 else found),
-        imports="\n".join([*standard, "", *own] if own else [*standard, ""]),
+        found="\n    ".join([*told, ""] if len(told) > 1 else told),
+        dataclasses=_listed(dataclasses),
+        imports="\n".join(f"from {module} import {_listed(names)}" for module, names in sorted(imports.items())),
         fields="\n".join(fields),
         claim=_claim(claim),
     )
-    return _sorted_imports(text)
 
 
 class _Leaf:
@@ -136,15 +126,5 @@ def _claim(claim: Claim) -> str:
     return f'Claim("{claim.metric}", "{claim.op}", baseline="{claim.baseline}")'
 
 
-def _import(module: str, names: set[str]) -> str:
-    return f"from {module} import {', '.join(sorted(names))}"
-
-
-def _sorted_imports(text: str) -> str:
-    """The platform's imports in one block, in alphabetical order."""
-    lines = text.splitlines()
-    start = next(number for number, line in enumerate(lines) if line.startswith("from dataclasses"))
-    end = next(number for number, line in enumerate(lines) if line.startswith("BASE"))
-    standard, *own = [line for line in lines[start:end] if line]
-    ordered = sorted(own, key=lambda line: line.split()[1])
-    return "\n".join([*lines[:start], standard, "", *ordered, "", *lines[end:]]) + "\n"
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names))
