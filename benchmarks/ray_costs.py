@@ -26,7 +26,6 @@ from training.networks import NetworkConfig
 from training.ray_session import connected
 from training.seeding import generator
 
-WEIGHT_BYTES = 10_000_000
 BROADCAST_WORKERS = 8
 ROUNDS = 60
 WARM_UP_ROUNDS = 5
@@ -77,7 +76,7 @@ def broadcast(seed: int) -> tuple[Callable[[], object], Callable[[], object]]:
 
 def fragment(seed: int) -> tuple[Callable[[], object], Callable[[], object]]:
     """128 steps of 8 CartPoles on one worker, there and back; beside it, the same steps in this process."""
-    there = make_collector(1, seed, num_envs=8)
+    there = make_collector(1, seed, group_size=8)
     here = LocalCollector(lambda index: make_group(CARTPOLE, 8, seed=seed, index=index))
     policy = make_policy(there, seed)
     for collector in (there, here):
@@ -85,11 +84,11 @@ def fragment(seed: int) -> tuple[Callable[[], object], Callable[[], object]]:
     return lambda: there.collect(128), lambda: here.collect(128)
 
 
-def make_collector(workers: int, seed: int, *, num_envs: int = 1, env: EnvConfig = CARTPOLE) -> RayCollector:
-    """`num_envs` environments on each worker."""
+def make_collector(workers: int, seed: int, *, group_size: int = 1, env: EnvConfig = CARTPOLE) -> RayCollector:
+    """`group_size` environments on each worker."""
     return RayCollector(
         env,
-        group_size=num_envs,
+        group_size=group_size,
         groups_per_worker=1,
         workers=workers,
         seed=seed,

@@ -1,4 +1,4 @@
-"""How many env steps a second there would be with more workers: four measured costs and a formula.
+"""How many env steps a second there would be with more workers: measured costs and a formula.
 
 `python -m benchmarks.scaling` measures the costs, compares the formula with real training at 1, 2 and 4 workers, and
 writes docs/results/scaling/costs.json and the tables of docs/scaling.md. A synchronous iteration takes
@@ -120,7 +120,7 @@ def line(one: float, two: float) -> tuple[float, float]:
 
 def _round_trips(workers: int) -> tuple[float, float, float, float]:
     """Seconds of a broadcast and of the fragments beside the steps themselves; bytes of a fragment and of weights."""
-    with closing(make_collector(workers, 1, num_envs=ENVS, env=INSTANT)) as collector:
+    with closing(make_collector(workers, 1, group_size=ENVS, env=INSTANT)) as collector:
         policy = make_policy(collector, 1)
         batch: Batch = {}
         with_weights, without = [], []
@@ -168,7 +168,7 @@ def _update() -> float:
 
 def real(workers: int) -> float:
     """Env steps a second of real training with the sleeping environment."""
-    with closing(make_collector(workers, 1, num_envs=ENVS, env=SLEEPING)) as collector:
+    with closing(make_collector(workers, 1, group_size=ENVS, env=SLEEPING)) as collector:
         policy = make_policy(collector, 1)
         agent = PPO(policy, PPOConfig(horizon=HORIZON, epochs=1), until=Budget(10**9), seed=1)
         rollouts, now, times = Rollouts(collector, policy, HORIZON), Counters(), []

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from training.core import UserError
-from training.extras import install_command
+from training.extras import extra
 from training.files import read_json, write_json
 
 STATE = Path("runs", "cluster.json")
@@ -133,11 +133,10 @@ def _wait_for_nodes(cluster: dict[str, Any], count: int) -> None:
 
 def _make_token() -> None:
     """Makes Ray's token file unless there is one; what the command prints is the token, and is shown to nobody."""
+    with extra("cluster"):
+        import aiohttp  # noqa: F401 - what the command needs
     words = [sys.executable, "-m", "ray.scripts.scripts", "get-auth-token", "--generate"]
-    try:
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    except subprocess.CalledProcessError:
-        raise UserError(f"a package is missing; install it: {install_command('cluster')}") from None
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 
 
 def _is_alive(node: dict[str, Any]) -> bool:
