@@ -190,7 +190,7 @@ class SharedCollector:
         self._groups = groups
         own = learners.mine(range(groups))
         self._own = LocalCollector(lambda index: make_group(own[index]), len(own))
-        self.num_envs = self._own.num_envs * learners.count()
+        self.num_envs = sum(learners.gathered(self._own.num_envs))
         self.observation_space, self.action_space = self._own.observation_space, self._own.action_space
         self.inexact: list[str] = []
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -283,18 +284,8 @@ def _command(*words: str) -> list[str]:
     return [sys.executable, "-m", "experiments", *words]
 
 
-SHORT = [
-    "--learners",
-    "2",
-    "--env-steps",
-    "8192",
-    "--threads",
-    "1",
-    "--tracker",
-    "none",
-    "--checkpoint.every.count",
-    "1024",
-]
+TWO = ["--learners", "2", "--threads", "1", "--tracker", "none", "--checkpoint.every.count", "1024"]
+SHORT = [*TWO, "--env-steps", "8192"]
 
 
 LONG = "--learners 2 --env-steps 200000 --threads 1 --tracker none --checkpoint.every.count 1000000"
@@ -318,6 +309,36 @@ def test_a_run_of_two_learners_on_ray_is_one_run_and_goes_on_after_a_kill(tmp_pa
     process.wait()
     subprocess.run(_command("resume", str(killed)), cwd=ROOT, check=True)
     assert (killed / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_a_run_goes_on_by_itself_when_a_learner_is_killed(tmp_path: Path) -> None:
+    whole, hurt = tmp_path / "whole", tmp_path / "hurt"
+    longer = [*TWO, "--env-steps", "30720"]
+    subprocess.run(_command("train", "ppo_cartpole", *longer, "--run-dir", str(whole)), cwd=ROOT, check=True)
+    process = subprocess.Popen(
+        _command("train", "ppo_cartpole", *longer, "--run-dir", str(hurt)), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    until = time.monotonic() + 300
+    while not list(hurt.glob("checkpoints/*/manifest.json")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.kill(_learner_processes()[-1], signal.SIGKILL)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 0
+    assert "a learner was lost; going on with 2 from the last checkpoint" in told
+    assert (hurt / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+    assert json.loads((hurt / "result.json").read_text())["exact"]
+
+
+def _learner_processes() -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if b"RayTrainWorker" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
 
 
 @pytest.mark.full

@@ -75,6 +75,20 @@ def test_a_node_may_leave_and_another_join(cluster: Any, tmp_path: Path) -> None
     assert result["claims"][0]["holds"]
 
 
+def test_learners_go_on_with_fewer_when_a_node_leaves(cluster: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run = start(folder, f"--learners 2 --threads 1 --ray-address {cluster.address}")
+    wait_until(lambda: any(folder.glob("checkpoints/*/manifest.json")), run)
+    cluster.remove_node(cluster.second_node, allow_graceful=False)
+    _, told = run.communicate(timeout=2 * PATIENCE_S)
+    assert run.returncode == 0, told
+    assert "a learner was lost; going on with 1 from the last checkpoint" in told
+    result = json.loads((folder / "result.json").read_text())
+    assert result["exact"] is False
+    assert result["inexact"] == ["gradients were added up over 1 of 2 learners, in another order"]
+    assert result["claims"][0]["holds"]
+
+
 def test_when_the_head_goes_the_run_goes_on_elsewhere(cluster: Any, tmp_path: Path) -> None:
     """All that counts is in the run's folder: what follows is bit for bit what would have come."""
     folder, whole = tmp_path / "run", tmp_path / "whole"

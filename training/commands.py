@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -26,7 +26,7 @@ from training.ray_learners import Work, launch
 from training.ray_session import WorkersFailedError
 from training.report_plots import draw_rates
 from training.run import Run
-from training.run_folder import find_checkpoint, read_settings, require_no_stage
+from training.run_folder import find_checkpoint, new_identity, read_settings, require_no_stage
 
 LoadExperiment = Callable[[str], ModuleType]
 
@@ -52,7 +52,9 @@ class ResumeOptions:
 def train(name: str, module: ModuleType, argv: Sequence[str]) -> None:
     """Makes a new run of the experiment and trains it."""
     options, config = parse_options(argv, TrainOptions(), module.Config())
-    _on_learners(config, partial(_train, name, module.__name__, config, options))
+    if _learners_of(config) > 1:  # all of them know where it is
+        options = replace(options, run_dir=options.run_dir or str(Path("runs", name, new_identity(config.seed))))
+    _on_learners(config, partial(_train, name, module.__name__, config, options), options.run_dir, module.__name__)
 
 
 def _train(name: str, module_name: str, config: Any, options: TrainOptions, scratch: Path | None) -> None:
@@ -84,13 +86,20 @@ def rates(name: str, module: ModuleType, argv: Sequence[str]) -> None:
     print(f"suggested learning rate: {curve.suggested:.2g}; the curve is in {run.folder}/learning_rates.*")
 
 
-def _on_learners(config: Any, work: Work) -> None:
-    """Works in this process, or in one for each of several learners."""
-    if getattr(config, "learners", 1) == 1:
+def _learners_of(config: Any) -> int:
+    return int(getattr(config, "learners", 1))
+
+
+def _on_learners(config: Any, work: Work, run_dir: str | None, module_name: str) -> None:
+    """Works in this process, or in one for each of several learners, on the run in this folder."""
+    if _learners_of(config) == 1:
         work(None)
         return
+    assert run_dir is not None
+    folder = Path(run_dir).resolve()
     gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-    launch(work, config.learners, address=getattr(config, "ray_address", None), gpu=gpu)
+    again = partial(_resume, folder, module_name, config)
+    launch(work, again, folder, config.learners, address=getattr(config, "ray_address", None), gpu=gpu)
 
 
 def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
@@ -102,9 +111,13 @@ def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
     if argv:
         require_no_stage(folder, settings)
         _require_more(folder, changed)
-        _on_learners(changed, partial(_begin_child, folder, settings, module.__name__, changed, options))
+        if _learners_of(changed) > 1:
+            identity = new_identity(changed.seed)
+            options = replace(options, run_dir=options.run_dir or str(Path("runs", settings["experiment"], identity)))
+        begin = partial(_begin_child, folder, settings, module.__name__, changed, options)
+        _on_learners(changed, begin, options.run_dir, module.__name__)
         return
-    _on_learners(config, partial(_resume, folder, module.__name__, config))
+    _on_learners(config, partial(_resume, folder, module.__name__, config), str(folder), module.__name__)
 
 
 def _resume(folder: Path, module_name: str, config: Any, scratch: Path | None) -> None:

@@ -57,8 +57,9 @@ def mine(items: Sequence[T]) -> Sequence[T]:
 
 
 def all_of(own: Sequence[T]) -> list[T]:
-    """The inverse of `mine`, where all have the same number: every learner's part, in order."""
-    return [item for turn in zip(*gathered(own), strict=True) for item in turn]
+    """The inverse of `mine`: every learner's part, in order."""
+    parts = gathered(own)
+    return [part[turn] for turn in range(len(parts[0])) for part in parts if turn < len(part)]
 
 
 def gathered(value: T) -> list[T]:

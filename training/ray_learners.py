@@ -18,22 +18,31 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
 
+import torch
+
 from training import interruption, learners
 from training.files import read_json, write_json
 from training.ray_session import cluster_address, connected
 
 POLL_S = 0.2
+MAX_LOSSES = 5
+"""So often learners may be lost before the run fails."""
+BEGUN, RAISED = "begun", "raised"
+"""Files beside what the learners print: that they have begun, and what the first of them raised."""
 Work = Callable[[Path | None], None]
 """What each learner does, with a folder of its own that is thrown away; the first one is given none."""
 
 
-def launch(work: Work, count: int, *, address: str | None, gpu: bool) -> None:
-    """Lets so many learners work, on the cluster at `address` or on this machine.
+def launch(work: Work, again: Work, folder: Path, count: int, *, address: str | None, gpu: bool) -> None:
+    """Lets so many learners work on the run in the folder, on the cluster at `address` or on this machine.
 
-    What the first of them raises is raised here. Raises RuntimeError where another one fails or Ray does.
+    When one is lost, with its process or its machine, all begin anew, as many as there is room for: `again` where the
+    run is there already. What the first of them raises is raised here. Raises RuntimeError where others fail too often,
+    or Ray does.
     """
     with interruption.catch(), connected(address, cpus=count):
-        from ray.train import RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
+        from ray import cloudpickle
+        from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
         from ray.train.torch import TorchConfig, TorchTrainer
 
         logging.getLogger("ray.train").setLevel(logging.ERROR)
@@ -46,20 +55,31 @@ def launch(work: Work, count: int, *, address: str | None, gpu: bool) -> None:
             _shown(Path(storage, "out"), sys.stdout),
             _shown(Path(storage, "err"), sys.stderr),
         ):
+            as_there_is_room: Any = (1, count)  # which the types of Train's first version do not know
             trainer = TorchTrainer(
                 _learner,
-                train_loop_config={"work": work, "cwd": str(Path.cwd()), "storage": storage},
+                train_loop_config={
+                    "work": work,
+                    "again": again,
+                    "folder": folder,
+                    "cwd": str(Path.cwd()),
+                    "storage": storage,
+                },
                 torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpu else "gloo"),
-                scaling_config=ScalingConfig(num_workers=count, use_gpu=gpu),
-                run_config=RunConfig(storage_path=storage),
+                scaling_config=ScalingConfig(num_workers=as_there_is_room, use_gpu=gpu),
+                run_config=RunConfig(storage_path=storage, failure_config=FailureConfig(max_failures=MAX_LOSSES)),
             )
+            raised = Path(storage, RAISED)
             try:
                 _fit(trainer.fit, Path(storage, "signal.json"))
             except WorkerGroupError as error:
-                first = dict(error.worker_failures)
-                raise first.get(0, next(iter(first.values()))) from None
+                if not raised.exists():
+                    first = dict(error.worker_failures)
+                    raise first.get(0, next(iter(first.values()))) from None
             except TrainingFailedError as error:
                 raise RuntimeError(f"Ray Train: {error}") from error
+            if raised.exists():  # written by this run's own process, into a folder that is only its owner's
+                raise cloudpickle.loads(raised.read_bytes())
 
 
 def _fit(fit: Callable[[], object], told: Path) -> None:
@@ -95,11 +115,17 @@ def _shown(file: Path, stream: TextIO) -> Iterator[None]:
 
 
 def _learner(config: dict[str, Any]) -> None:
-    """Runs in each process, once they know each other."""
+    """Runs in each process, once they know each other; once more after one of them was lost."""
     os.chdir(config["cwd"])  # Ray begins elsewhere
-    work: Work = config["work"]
-    names = ("out", "err") if learners.leads() else ("nowhere", "nowhere")
     storage = Path(config["storage"])
+    if (storage / RAISED).exists():
+        return
+    is_there = (storage / BEGUN).exists() and (config["folder"] / "config.json").exists()
+    goes_on = learners.agreed(is_there)
+    if learners.leads():
+        (storage / BEGUN).touch()
+    work: Work = config["again" if goes_on else "work"]
+    names = ("out", "err") if learners.leads() else ("nowhere", "nowhere")
     with (
         tempfile.TemporaryDirectory(prefix="learner-") as scratch,
         (storage / names[0]).open("a", buffering=1) as out,
@@ -108,11 +134,24 @@ def _learner(config: dict[str, Any]) -> None:
         redirect_stderr(err),
         _told(storage / "signal.json"),
     ):
+        if goes_on and learners.leads():
+            print(f"a learner was lost; going on with {learners.count()} from the last checkpoint", file=sys.stderr)
         try:
             work(None if learners.leads() else Path(scratch, "run"))
-        except interruption.Interrupted:
-            if learners.leads():  # an error of another ends all of them, and the first one may still be writing
-                raise
+        except Exception as error:
+            if learners.leads() and not _may_be_a_loss(error):
+                from ray import cloudpickle
+
+                unfinished = storage / f"{RAISED}.unfinished"
+                unfinished.write_bytes(cloudpickle.dumps(error))
+                unfinished.rename(storage / RAISED)
+            elif learners.leads() or not isinstance(error, interruption.Interrupted):
+                raise  # it ends all of them
+
+
+def _may_be_a_loss(error: Exception) -> bool:
+    """Whether it is what gloo and NCCL raise when another learner is gone."""
+    return type(error) is RuntimeError or isinstance(error, torch.distributed.DistError)
 
 
 @contextmanager

@@ -180,6 +180,11 @@ class Run:
         if self.choose("data_sha256", lambda: list(sha256)) != list(sha256):
             raise UserError(f"{source} is other data than {self.folder} began with: bring them back")
 
+    def not_exact(self, reason: str) -> None:
+        """What it computes from now on is not what it would have been, and `result.json` says why."""
+        if reason not in self._progress.inexact:
+            self._progress.inexact.append(reason)
+
     @property
     def log(self) -> Logger:
         """The run's Logger, once `open_log` has been called."""
@@ -200,9 +205,8 @@ class Run:
     def out_of_time(self, seconds: float | None) -> bool:
         """Whether the training has taken so long, over all its segments; the run is not exact then."""
         over = seconds is not None and learners.agreed(self._progress.trained_s >= seconds)
-        reason = "its training was ended by the clock"
-        if over and reason not in self._progress.inexact:
-            self._progress.inexact.append(reason)
+        if over:
+            self.not_exact("its training was ended by the clock")
         return over
 
     @property

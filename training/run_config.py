@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import nn
 
+from training import learners
 from training.checkpoint import Checkpoint, CheckpointConfig
 from training.core import Algorithm, Budget, Counters, Every, Stream, Unit, require
 from training.execution import OnDevice, choose_compile, choose_device, choose_threads, multiplications_of
@@ -79,6 +80,8 @@ def choose_execution(
 
     Returns the algorithm's config with that last choice in its optimizers.
     """
+    if (count := learners.count()) != config.learners:
+        run.not_exact(f"gradients were added up over {count} of {config.learners} learners, in another order")
     own = config.algorithm_config
     size = multiplications_of(network, samples_per_step)
     network.to(choose_device(run, config.device, multiplications=size))
