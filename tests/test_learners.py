@@ -327,7 +327,7 @@ def test_a_run_goes_on_by_itself_when_a_learner_is_killed(tmp_path: Path) -> Non
     os.kill(_learner_processes()[-1], signal.SIGKILL)
     _, told = process.communicate(timeout=300)
     assert process.returncode == 0
-    assert "a learner was lost; going on with 2 from the last checkpoint" in told
+    assert "learners come and go: 2 go on from the last checkpoint" in told
     assert (hurt / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
     assert json.loads((hurt / "result.json").read_text())["exact"]
 

@@ -135,7 +135,7 @@ def _learner(config: dict[str, Any]) -> None:
         _told(storage / "signal.json"),
     ):
         if goes_on and learners.leads():
-            print(f"a learner was lost; going on with {learners.count()} from the last checkpoint", file=sys.stderr)
+            print(f"learners come and go: {learners.count()} go on from the last checkpoint", file=sys.stderr)
         try:
             work(None if learners.leads() else Path(scratch, "run"))
         except Exception as error:
