@@ -39,6 +39,7 @@ from training import learners
 from training.core import Batch, Budget, Counters, UserError
 from training.metrics import Max, Mean, Metrics
 from training.networks import NetworkConfig
+from training.non_finite import NonFinite
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
@@ -327,9 +328,25 @@ def test_a_run_goes_on_by_itself_when_a_learner_is_killed(tmp_path: Path) -> Non
     os.kill(_learner_processes()[-1], signal.SIGKILL)
     _, told = process.communicate(timeout=300)
     assert process.returncode == 0
-    assert "learners come and go: 2 go on from the last checkpoint" in told
+    assert "a learner was lost; going on with 2 of 2 learners" in told
     assert (hurt / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
     assert json.loads((hurt / "result.json").read_text())["exact"]
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+def test_what_only_the_first_of_two_learners_runs_into_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    words = _command("train", "ppo_cartpole", *SHORT, "--run-dir", str(tmp_path / "taken"))
+    done = subprocess.run(words, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("error: run folder")
+
+
+def test_an_error_is_the_same_in_another_process() -> None:
+    error = pickle.loads(pickle.dumps(NonFinite(5, "the loss is nan")))
+    assert (str(error), error.update) == ("update 5: the loss is nan", 5)
 
 
 def _learner_processes() -> list[int]:

@@ -76,19 +76,14 @@ def test_a_node_may_leave_and_another_join(cluster: Any, tmp_path: Path) -> None
 
 
 @pytest.mark.timeout(900)
-def test_learners_are_as_many_as_the_nodes_have_room_for(cluster: Any, tmp_path: Path) -> None:
+def test_learners_go_on_with_fewer_when_a_node_leaves(cluster: Any, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    rows = lambda: len((folder / "metrics.jsonl").read_text().splitlines())  # noqa: E731
-    run = start(folder, f"--learners 2 --threads 1 --env-steps 400000 --ray-address {cluster.address}")
+    run = start(folder, f"--learners 2 --threads 1 --ray-address {cluster.address}")
     wait_until(lambda: any(folder.glob("checkpoints/*/manifest.json")), run)
     cluster.remove_node(cluster.second_node, allow_graceful=False)
-    before = rows()
-    wait_until(lambda: rows() > before + 5, run)  # of one
-    cluster.add_node(num_cpus=1)
     _, told = run.communicate(timeout=600)
     assert run.returncode == 0, told
-    for count in (1, 2):
-        assert f"learners come and go: {count} go on from the last checkpoint" in told
+    assert "a learner was lost; going on with 1 of 2 learners" in told
     result = json.loads((folder / "result.json").read_text())
     assert result["exact"] is False
     assert result["inexact"] == ["gradients were added up over 1 of 2 learners, in another order"]

@@ -10,7 +10,8 @@ The processes are those of torch.distributed's default group; without one, this 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -23,9 +24,35 @@ from training.metrics import Mean, Metrics
 T = TypeVar("T")
 
 
+_together = _asked = 1
+
+
+@contextmanager
+def together(asked: int) -> Iterator[None]:
+    """Around the work of one of several learners, of which the run asked for so many.
+
+    Where the group goes away inside, as when Ray ends it, nobody goes on alone: that is a RuntimeError.
+    """
+    global _together, _asked
+    _together, _asked = count(), asked
+    try:
+        yield
+    finally:
+        _together = _asked = 1
+
+
+def asked() -> int:
+    """How many learners the run asked for; there are fewer when some were lost."""
+    return _asked
+
+
 def count() -> int:
     """How many learners there are."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    if dist.is_initialized():
+        return dist.get_world_size()
+    if _together > 1:
+        raise RuntimeError("the other learners are gone")
+    return 1
 
 
 def leads() -> bool:

@@ -13,8 +13,11 @@ class NonFinite(RuntimeError):  # noqa: N818
     """A loss or a gradient is not finite. The parameters are as they were before `update` (counted from 1)."""
 
     def __init__(self, update: int, what: str) -> None:
-        super().__init__(f"update {update}: {what}")
+        super().__init__(update, what)  # what it is made from again in another process
         self.update = update
+
+    def __str__(self) -> str:
+        return "update {}: {}".format(*self.args)
 
 
 class DeferredCheck:

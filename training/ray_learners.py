@@ -25,6 +25,9 @@ from training.files import read_json, write_json
 from training.ray_session import cluster_address, connected
 
 POLL_S = 0.2
+NEVER = float("inf")
+"""Learners are not added while others learn: Ray counts what a cluster has, not what of it is free, and would end a
+group that learns for room that another run takes."""
 MAX_LOSSES = 5
 """So often learners may be lost before the run fails."""
 BEGUN, RAISED = "begun", "raised"
@@ -55,18 +58,20 @@ def launch(work: Work, again: Work, folder: Path, count: int, *, address: str | 
             _shown(Path(storage, "out"), sys.stdout),
             _shown(Path(storage, "err"), sys.stderr),
         ):
-            as_there_is_room: Any = (1, count)  # which the types of Train's first version do not know
+            # Any: the types are those of Train's first version.
+            elastic: Any = {"num_workers": (1, count), "elastic_resize_monitor_interval_s": NEVER}
             trainer = TorchTrainer(
                 _learner,
                 train_loop_config={
                     "work": work,
                     "again": again,
                     "folder": folder,
+                    "count": count,
                     "cwd": str(Path.cwd()),
                     "storage": storage,
                 },
                 torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpu else "gloo"),
-                scaling_config=ScalingConfig(num_workers=as_there_is_room, use_gpu=gpu),
+                scaling_config=ScalingConfig(use_gpu=gpu, **elastic),
                 run_config=RunConfig(storage_path=storage, failure_config=FailureConfig(max_failures=MAX_LOSSES)),
             )
             raised = Path(storage, RAISED)
@@ -134,24 +139,38 @@ def _learner(config: dict[str, Any]) -> None:
         redirect_stderr(err),
         _told(storage / "signal.json"),
     ):
-        if goes_on and learners.leads():
-            print(f"learners come and go: {learners.count()} go on from the last checkpoint", file=sys.stderr)
+        leads, count = learners.leads(), learners.count()
+        if leads and (goes_on or count < config["count"]):
+            what = "a learner was lost; going on" if goes_on else "beginning"
+            print(f"{what} with {count} of {config['count']} learners", file=sys.stderr)
         try:
-            work(None if learners.leads() else Path(scratch, "run"))
+            with learners.together(config["count"]):
+                work(None if leads else Path(scratch, "run"))
         except Exception as error:
-            if learners.leads() and not _may_be_a_loss(error):
-                from ray import cloudpickle
-
-                unfinished = storage / f"{RAISED}.unfinished"
-                unfinished.write_bytes(cloudpickle.dumps(error))
-                unfinished.rename(storage / RAISED)
-            elif learners.leads() or not isinstance(error, interruption.Interrupted):
-                raise  # it ends all of them
+            if leads and not _may_be_a_loss(error, count):
+                _write(error, storage / RAISED)
+            if not isinstance(error, interruption.Interrupted):  # which all of them raise at the same update
+                raise  # it ends all of them; they begin once more, and see what was written
 
 
-def _may_be_a_loss(error: Exception) -> bool:
-    """Whether it is what gloo and NCCL raise when another learner is gone."""
-    return type(error) is RuntimeError or isinstance(error, torch.distributed.DistError)
+def _may_be_a_loss(error: Exception, count: int) -> bool:
+    """Whether it may come of another learner's end: what gloo and NCCL raise, or the group is gone."""
+    gone = count > 1 and not torch.distributed.is_initialized()
+    return gone or type(error) is RuntimeError or isinstance(error, torch.distributed.DistError)
+
+
+def _write(error: Exception, file: Path) -> None:
+    """Puts the error there at once, or what it says where it cannot travel."""
+    from ray import cloudpickle
+
+    try:
+        text = cloudpickle.dumps(error)
+        cloudpickle.loads(text)
+    except Exception:  # whatever an error of another library does when it is copied
+        text = cloudpickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    unfinished.write_bytes(text)
+    unfinished.rename(file)
 
 
 @contextmanager

@@ -80,14 +80,14 @@ def choose_execution(
 
     Returns the algorithm's config with that last choice in its optimizers.
     """
-    if (count := learners.count()) != config.learners:
-        run.not_exact(f"gradients were added up over {count} of {config.learners} learners, in another order")
+    if (count := learners.count()) < learners.asked():
+        run.not_exact(f"gradients were added up over {count} of {learners.asked()} learners, in another order")
     own = config.algorithm_config
     size = multiplications_of(network, samples_per_step)
     network.to(choose_device(run, config.device, multiplications=size))
     threads = choose_threads(run, config.threads, multiplications=size)
     device = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
-    possible = device.type == "cpu" and all_can_compile(own) and config.learners == 1
+    possible = device.type == "cpu" and all_can_compile(own) and config.learners == learners.asked() == 1
     compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
     how = "compiled" if compiles else "not compiled"
     print(f"computing on {device}, {threads} thread{'s' * (threads > 1)}, {how}", file=sys.stderr)
