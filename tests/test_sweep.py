@@ -261,6 +261,7 @@ def test_a_population_finds_a_schedule(package: Path, local_ray: None, capsys: p
         ("sweep hil", "unknown experiment hil: did you mean hill?"),
         ("sweep hill --sample 3", "unknown option --sample: did you mean --samples?"),
         ("sweep hill --samples 0", "samples = 0: it takes at least 1"),
+        ("sweep hill --cluster 127.0.0.1:9", "cluster = '127.0.0.1:9': no Ray cluster answers there"),
         ("sweep hill --samples 2 --scheduler pbt", "samples = 2: it takes at least 4 with pbt"),
         ("sweep hill --scheduler pbt", "search space: agent.pace: population-based training takes"),
         (

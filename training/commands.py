@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -49,11 +49,13 @@ class ResumeOptions:
     """A new or empty folder; by default runs/<experiment>/<id>."""
 
 
+Options = TypeVar("Options", TrainOptions, ResumeOptions)
+
+
 def train(name: str, module: ModuleType, argv: Sequence[str]) -> None:
     """Makes a new run of the experiment and trains it."""
     options, config = parse_options(argv, TrainOptions(), module.Config())
-    if _learners_of(config) > 1:  # all of them know where it is
-        options = replace(options, run_dir=options.run_dir or str(Path("runs", name, new_identity(config.seed))))
+    options = _with_folder(options, name, config)
     _on_learners(config, partial(_train, name, module.__name__, config, options), options.run_dir, module.__name__)
 
 
@@ -90,6 +92,13 @@ def _learners_of(config: Any) -> int:
     return int(getattr(config, "learners", 1))
 
 
+def _with_folder(options: Options, experiment: str, config: Any) -> Options:
+    """Several learners know where the run is before it is made."""
+    if options.run_dir or _learners_of(config) == 1:
+        return options
+    return replace(options, run_dir=str(Path("runs", experiment, new_identity(config.seed))))
+
+
 def _on_learners(config: Any, work: Work, run_dir: str | None, module_name: str) -> None:
     """Works in this process, or in one for each of several learners, on the run in this folder."""
     if _learners_of(config) == 1:
@@ -111,9 +120,7 @@ def resume(folder: Path, load: LoadExperiment, argv: Sequence[str]) -> None:
     if argv:
         require_no_stage(folder, settings)
         _require_more(folder, changed)
-        if _learners_of(changed) > 1:
-            identity = new_identity(changed.seed)
-            options = replace(options, run_dir=options.run_dir or str(Path("runs", settings["experiment"], identity)))
+        options = _with_folder(options, settings["experiment"], changed)
         begin = partial(_begin_child, folder, settings, module.__name__, changed, options)
         _on_learners(changed, begin, options.run_dir, module.__name__)
         return

@@ -26,7 +26,7 @@ from training.core import Budget, Every, UserError, require
 from training.extras import extra
 from training.files import read_json, write_json
 from training.provenance import source_hash
-from training.ray_session import cluster_address
+from training.ray_session import cluster_address, connected
 from training.run_folder import LOCK, Lock, making, read_result
 from training.search_space import (
     Space,
@@ -86,12 +86,8 @@ class SweepOptions:
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number of seconds")
         require(self.gpus_per_trial >= 0, "gpus_per_trial", self.gpus_per_trial, "at least 0")
         takes = "0 without a cluster: the trials of one machine share its GPU"
-        require(
-            not self.gpus_per_trial or cluster_address(self.cluster) is not None,
-            "gpus_per_trial",
-            self.gpus_per_trial,
-            takes,
-        )
+        has_cluster = cluster_address(self.cluster) is not None
+        require(not self.gpus_per_trial or has_cluster, "gpus_per_trial", self.gpus_per_trial, takes)
         require(self.scheduler != "pbt" or self.samples >= 4, "samples", self.samples, "at least 4 with pbt")
 
 
@@ -107,12 +103,12 @@ def sweep(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *, 
         UserError: a wrong option or range, a folder of another sweep, a script that is there already, or no trial that
             came to its end.
     """
-    with extra("search"):
-        import optuna  # noqa: F401 - what the search imports later
     module = load(name)
     default = module.Config()
     options, config = parse_options(argv, SweepOptions(), default)
     require(config.seed == default.seed, "seed", config.seed, "nothing: a sweep has seeds of its own")
+    with extra("search"):
+        import optuna  # noqa: F401 - what the search imports later
     if not module.CLAIMS:
         raise UserError(f"{name} makes no claim: a sweep searches by the metric of its first")
     what = Sweep(name, package, config, read_space(options.space, getattr(module, "SPACE", None), config), options)
@@ -212,7 +208,6 @@ def _claim_folder(what: Sweep) -> Lock:
 def _find(what: Sweep, claim: Claim) -> tuple[Any, str]:
     """The best configuration, and how it was found."""
     from training.ray_search import Trials, search
-    from training.ray_session import connected
 
     options, population = what.options, what.options.scheduler == "pbt"
     until: Budget = what.config.until
@@ -234,7 +229,7 @@ def _find(what: Sweep, claim: Claim) -> tuple[Any, str]:
         path=tuple(place for place in sys.path if place),
     )
     seeds = [SEARCH_SEED + number for number in range(options.samples if population else 1)]
-    with connected(options.cluster, cpus=options.jobs):
+    with connected(options.cluster, cpus=options.jobs, option="cluster"):
         found = search(
             trials,
             scheduler=options.scheduler,
