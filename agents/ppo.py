@@ -14,6 +14,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from agents.actor_critic import ActorCritic
 from agents.estimators import gae
@@ -160,7 +161,7 @@ def ppo_loss(
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
     policy_loss = -torch.minimum(ratio * batch["advantage"], clipped * batch["advantage"])
-    value_loss = (value - batch["return"]).square()
+    value_loss = mse_loss(value, batch["return"], reduction="none")
     loss = policy_loss + config.value_coefficient * value_loss
     if config.entropy_coefficient:  # otherwise only measured
         loss = loss - config.entropy_coefficient * entropy
