@@ -369,9 +369,7 @@ def test_a_profile_says_where_the_time_of_a_real_run_went(tmp_path: Path) -> Non
     assert table["all"][1] == "100.0%"
     assert table["all"][3] == "512"
     assert table["measuring:"][1:3] == ["timed", "calls"]
-    imports, until_update = (float(table["the"][position]) for position in (5, 11))
-    assert 0 < imports < 60
-    assert 0 < until_update < float(table["all"][0]) + 60
+    assert 0 < float(table["the"][3]) < float(table["all"][0]) + 60
 
 
 def test_tables_come_from_the_files_and_missing_ones_are_said(tmp_path: Path) -> None:
