@@ -95,9 +95,8 @@ class SB3RunConfig(ActingConfig):
         alone = self.agent.algorithm != "ARS" or self.num_envs == 1
         require(alone, "num_envs", self.num_envs, "1 for ARS, which tries one policy after the other")
         require(self.iteration_env_steps >= 1, "iteration_env_steps", self.iteration_env_steps, "at least 1")
-        backend = self.env.backend
         takes = "a backend without reset transitions, such as 'auto'"
-        require(backend != "vector-entry-point", "env.backend", backend, takes)
+        require(not self.env.has_reset_transitions, "env.backend", self.env.backend, takes)
 
 
 def train(config: SB3RunConfig, run: Run) -> None:

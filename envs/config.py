@@ -13,7 +13,7 @@ from gymnasium.envs.registration import EnvSpec
 from training.core import UserError, require
 from training.extras import INSTALL
 
-BackendName = Literal["auto", "batched", "in-process", "subprocess", "vector-entry-point"]
+BackendName = Literal["auto", "batched", "in-process", "subprocess", "vector-entry-point", "envpool"]
 
 NEEDS_FRESH_INSTANCE = frozenset({"BipedalWalker-v3", "BipedalWalkerHardcore-v3"})
 """Environments whose episodes depend on what their instance lived through before, whatever the seed: Box2D keeps the
@@ -28,12 +28,13 @@ class EnvConfig:
     """
 
     id: str
-    """Any id registered with Gymnasium; `package.module:Env-v0` imports the module first."""
+    """Any id registered with Gymnasium; `package.module:Env-v0` imports the module first. Backend envpool: EnvPool's."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Given to the environment's constructor."""
     backend: BackendName = "auto"
     """How copies are stepped; auto: batched where there is one, otherwise in-process. All give the same data but for
-    vector-entry-point, the environment's own vector class, whose episodes start anew when a run is resumed."""
+    vector-entry-point, the environment's own vector class, and envpool, the library's environments of that name: their
+    episodes start anew when a run is resumed."""
     time_limit: int | None = None
     """Env steps after which an episode is truncated; None: the environment's own limit."""
     observation_indices: tuple[int, ...] | None = None
@@ -52,7 +53,13 @@ class EnvConfig:
         require(distinct, "observation_indices", indices, "different integers of at least 0, at least one of them")
         require(self.frame_stack >= 1, "frame_stack", self.frame_stack, "at least 1")
         require(self.step_timeout_s > 0, "step_timeout_s", self.step_timeout_s, "more than 0 seconds")
-        find_spec(self.id)
+        if self.backend != "envpool":
+            find_spec(self.id)
+
+    @property
+    def has_reset_transitions(self) -> bool:
+        """Whether a step after an episode's end is the reset of the next one (envs/next_step.py)."""
+        return self.backend in ("vector-entry-point", "envpool")
 
     @property
     def needs_fresh_instance(self) -> bool:

@@ -17,6 +17,7 @@ from envs.mountain_car import MOUNTAIN_CAR
 from envs.mountain_car_continuous import MOUNTAIN_CAR_CONTINUOUS
 from envs.next_step import NextStepVectorEnv
 from envs.pendulum import PENDULUM
+from envs.pool import make_pool
 from envs.single import make_env, selected_space, user_errors
 from envs.sub_env import SubEnvs
 from envs.sub_env_vector import SubEnvVectorEnv
@@ -39,12 +40,13 @@ def make_vec(config: EnvConfig, num_envs: int, *, seed: int, first_env: int = 0)
     """N copies of an environment, of which copy i has the index first_env + i in the run.
 
     The data depend on seed, index, episode and actions only: not on the backend, nor on how the environments of a run
-    are split over vectors and processes; the backend vector-entry-point is the exception to both (envs/next_step.py).
+    are split over vectors and processes; the backends vector-entry-point and envpool are the exceptions to both
+    (envs/next_step.py).
     Raises UserError where the environment cannot be made.
     """
     require(num_envs >= 1, "num_envs", num_envs, "at least 1")
     require(seed >= 0, "seed", seed, "at least 0")
-    if config.backend == "vector-entry-point":
+    if config.has_reset_transitions:
         return NextStepVectorEnv(_make_native(config, num_envs), seed=seed, first_env=first_env)
     batched = find_batched(config)
     if batched is not None:
@@ -96,14 +98,16 @@ def _layout(config: EnvConfig, num_envs: int) -> Layout:
 
 
 def _make_native(config: EnvConfig, num_envs: int) -> gym.vector.VectorEnv[Any, Any, Any]:
-    """The vector class with which the environment is registered."""
-    spec = find_spec(config.id)
-    registered = spec.vector_entry_point is not None
-    takes = f"an environment registered with a vector_entry_point; {config.id} has none"
-    require(registered, "env.backend", config.backend, takes)
+    """The vector class with which the environment is registered, or EnvPool's."""
     plain = config.frame_stack == 1 and not config.fresh_instance and config.observation_indices is None
     takes = "an environment without frame_stack, observation_indices or fresh_instance"
     require(plain, "env.backend", config.backend, takes)
     kwargs = config.kwargs if config.time_limit is None else {**config.kwargs, "max_episode_steps": config.time_limit}
+    if config.backend == "envpool":
+        return make_pool(config, num_envs, **kwargs)
+    spec = find_spec(config.id)
+    registered = spec.vector_entry_point is not None
+    takes = f"an environment registered with a vector_entry_point; {config.id} has none"
+    require(registered, "env.backend", config.backend, takes)
     with user_errors(config):
         return gym.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **kwargs)

@@ -142,5 +142,4 @@ class NextStepVectorEnv(VectorEnv):
 
 
 def _name(env: gym.vector.VectorEnv[Any, Any, Any]) -> str:
-    # EnvPool's specs are not Gymnasium's: they have no id.
     return getattr(env.spec, "id", type(env).__name__)

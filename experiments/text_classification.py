@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -102,5 +103,5 @@ def train(config: Config, run: Run) -> None:
     files = {library: python_files(library, config.files) for library in ("stdlib", *LIBRARIES)}
     data = labelled_snippets(files, words=WORDS, per_file=8, buckets=32_768, source="installed Python files")
     splits = split(data, config.split, seed=config.seed)
-    linear = tf_idf(splits)
-    supervised.train(config, run, splits, measure=lambda _, found: compared(found, linear, "tf_idf"))
+    linear = cache(partial(tf_idf, splits))  # learns when the network has
+    supervised.train(config, run, splits, measure=lambda _, found: compared(found, linear(), "tf_idf"))

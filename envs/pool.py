@@ -1,0 +1,56 @@
+"""EnvPool (Weng et al. 2022, https://arxiv.org/abs/2206.10558): environments in C++ on a pool of threads, the extra
+`envpool`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector.utils import batch_space
+
+from envs.config import EnvConfig
+from envs.single import user_errors
+from training.core import UserError
+from training.extras import extra
+
+
+def make_pool(config: EnvConfig, num_envs: int, **kwargs: Any) -> Pool:
+    """Raises UserError for an id that EnvPool does not have, and for arguments that it does not take."""
+    with extra("envpool"):
+        import envpool
+    known = envpool.list_all_envs()
+    if config.id not in known:
+        close = get_close_matches(config.id, known, n=1)
+        hint = f"; the nearest name is {close[0]!r}" if close else ""
+        raise UserError(f"env.id = {config.id!r}: EnvPool has no environment of this name{hint}")
+    make = partial(envpool.make_gymnasium, config.id, num_envs=num_envs, **kwargs)
+    with user_errors(config):
+        return Pool(config.id, make(), make)
+
+
+class Pool(gym.vector.VectorEnv[Any, Any, Any]):
+    """One of EnvPool's pools whose `reset` takes a seed: by itself a pool keeps the seed with which it was made."""
+
+    def __init__(self, env_id: str, pool: Any, make: Callable[..., Any]) -> None:
+        self.spec = EnvSpec(env_id)
+        self.num_envs, self.metadata = pool.num_envs, pool.metadata
+        self.single_observation_space, self.single_action_space = pool.observation_space, pool.action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._pool, self._make = pool, make
+
+    def reset(self, *, seed: int, options: Any = None) -> Any:  # type: ignore[override]
+        self._pool.close()
+        self._pool = self._make(seed=seed)
+        return self._pool.reset()
+
+    def step(self, actions: Any) -> Any:
+        return self._pool.step(actions)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        self._pool.close()
