@@ -42,6 +42,7 @@ from training.networks import NetworkConfig
 from training.non_finite import NonFinite
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
+from training.ray_session import connected
 from training.seeding import generator
 
 ROOT = Path(__file__).parents[1]
@@ -407,3 +408,11 @@ def test_what_does_not_fit_is_one_line(
     assert main(["train", "ppo_cartpole", *options, "--run-dir", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.xdist_group("ray")
+def test_a_ray_that_starts_here_has_the_gpus_that_learners_ask_for() -> None:
+    with connected(None, cpus=1, gpus=2):
+        import ray
+
+        assert ray.cluster_resources()["GPU"] == 2

@@ -43,7 +43,8 @@ def launch(work: Work, again: Work, folder: Path, count: int, *, address: str | 
     run is there already. What the first of them raises is raised here. Raises RuntimeError where others fail too often,
     or Ray does.
     """
-    with interruption.catch(), connected(address, cpus=count):
+    gpus = torch.cuda.device_count() if gpu else 0
+    with interruption.catch(), connected(address, cpus=count, gpus=gpus):
         from ray import cloudpickle
         from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
         from ray.train.torch import TorchConfig, TorchTrainer

@@ -27,8 +27,8 @@ class WorkersFailedError(RuntimeError):
 
 
 @contextmanager
-def connected(address: str | None, *, cpus: int, option: str = "ray_address") -> Iterator[None]:
-    """Inside, `ray` is connected: to the cluster at `address`, or to a local one with so many CPUs.
+def connected(address: str | None, *, cpus: int, gpus: int = 0, option: str = "ray_address") -> Iterator[None]:
+    """Inside, `ray` is connected: to the cluster at `address`, or to a local one with so many CPUs and GPUs.
 
     Without an address it is the cluster at RAY_ADDRESS, which is set inside a Ray job, if there is one. A cluster is
     sent this working directory, unless the job has brought it along. A process that is connected already keeps its
@@ -46,7 +46,7 @@ def connected(address: str | None, *, cpus: int, option: str = "ray_address") ->
     _require_answer(option, address)
     with _same_signal_handlers():
         try:
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **_options(address, cpus))
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **_options(address, cpus, gpus))
         except (ConnectionError, RuntimeError, ValueError) as error:
             if address == "local":
                 raise
@@ -62,9 +62,9 @@ def cluster_address(address: str | None) -> str | None:
     return address or os.environ.get("RAY_ADDRESS") or None
 
 
-def _options(address: str, cpus: int) -> dict[str, Any]:
+def _options(address: str, cpus: int, gpus: int) -> dict[str, Any]:
     if address == "local":
-        return {"num_cpus": cpus, "num_gpus": 0, "include_dashboard": False}
+        return {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         return {}
     return {"runtime_env": runtime_env()}
