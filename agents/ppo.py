@@ -159,11 +159,11 @@ def ppo_loss(
     log_prob, entropy, value = evaluated
     log_ratio = log_prob - batch["log_prob"]
     ratio = log_ratio.exp()
-    with torch.no_grad():
+    with torch.no_grad():  # a clipped ratio has no gradient where it is chosen
         clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
-        clipping_is_less = clipped * batch["advantage"] < ratio * batch["advantage"]
-    # Equation 7's minimum; a clipped ratio that differs from the ratio has no gradient.
-    policy_loss = -torch.where(clipping_is_less, clipped, ratio) * batch["advantage"]
+        clipped_is_less = clipped * batch["advantage"] < ratio * batch["advantage"]
+    # Equation 7's minimum and equation 9's squared error, in forms with few operations backwards.
+    policy_loss = -torch.where(clipped_is_less, clipped, ratio) * batch["advantage"]
     value_loss = mse_loss(value, batch["return"], reduction="none")
     loss = policy_loss + config.value_coefficient * value_loss
     if config.entropy_coefficient:  # otherwise only measured

@@ -154,9 +154,11 @@ def record_run(
 ) -> tuple[Path, Episodes]:
     """Records episodes of a run's policy as the dataset `name`; returns its folder and what it holds.
 
-    Raises UserError for a wrong or taken name, before anything is played, and where there is no such checkpoint.
+    Raises UserError, before anything is played, for a wrong or taken name, for an environment that is not made alone,
+    and where there is no such checkpoint.
     """
     require_free(name)
+    make_env(env).close()  # type: ignore[no-untyped-call]  # a dataset tells of its environment
     settings = read_settings(folder)
     checkpoint = find_checkpoint(folder, which)
     policy = policy_of(read_state(checkpoint, "agent"))

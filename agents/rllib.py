@@ -72,6 +72,8 @@ class RLlibRunConfig(ActingConfig):
         super().__post_init__()
         takes = "'auto': RLlib divides its environments itself"
         require(self.groups == "auto", "groups", self.groups, takes)
+        takes = "a backend without reset transitions, such as 'auto'"
+        require(not self.env.has_reset_transitions, "env.backend", self.env.backend, takes)
         require(self.compile is not True, "compile", self.compile, "False: RLlib computes as it does")
         require(self.learners == 1, "learners", self.learners, "1: RLlib has learners of its own")
         require(self.device != "cuda", "device", self.device, "'cpu' or 'auto': RLlib learns on the CPU here")

@@ -10,8 +10,8 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import envs.making
@@ -109,9 +109,10 @@ def profile(argv: Sequence[str]) -> int:
     try:
         from experiments.__main__ import main
 
-        if argv and argv[0].isidentifier() and find_spec(f"experiments.{argv[0]}"):
-            import_module(f"experiments.{argv[0]}")
-        imported = time.perf_counter()
+        for name in argv[:1]:
+            with suppress(Exception):  # `main` says what is wrong with it
+                import_module(f"experiments.{name}")
+        imported_at = time.perf_counter()
         tracker = [] if any(word.startswith("--tracker") for word in argv) else ["--tracker=none"]
         code = main(["train", *argv, *tracker])
     finally:
@@ -119,7 +120,7 @@ def profile(argv: Sequence[str]) -> int:
     if stages:
         print_profile(timers, env_steps=sum(now.env_steps for now, _ in stages), seconds=sum(s for _, s in stages))
     if "update" in timers.first_ended:
-        until_update = timers.first_ended["update"] - imported
+        until_update = timers.first_ended["update"] - imported_at
         print(f"the first update ended {until_update:.2f} s after the imports of the experiment")
     return code
 

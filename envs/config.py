@@ -24,17 +24,19 @@ order of contacts of earlier episodes."""
 class EnvConfig:
     """One environment and how it is made.
 
-    Raises UserError where a value is impossible or the id is unknown.
+    Raises UserError where a value is impossible or the id is unknown to Gymnasium; EnvPool's ids are checked where the
+    environment is made.
     """
 
     id: str
-    """Any id registered with Gymnasium; `package.module:Env-v0` imports the module first. Backend envpool: EnvPool's."""
+    """Any id registered with Gymnasium; `package.module:Env-v0` imports the module first. With the backend envpool: any
+    id of EnvPool's."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Given to the environment's constructor."""
     backend: BackendName = "auto"
     """How copies are stepped; auto: batched where there is one, otherwise in-process. All give the same data but for
-    vector-entry-point, the environment's own vector class, and envpool, the library's environments of that name: their
-    episodes start anew when a run is resumed."""
+    two, whose episodes start anew when a run is resumed: vector-entry-point, the environment's own vector class, and
+    envpool, EnvPool's environment of this id."""
     time_limit: int | None = None
     """Env steps after which an episode is truncated; None: the environment's own limit."""
     observation_indices: tuple[int, ...] | None = None

@@ -104,7 +104,7 @@ def _make_native(config: EnvConfig, num_envs: int) -> gym.vector.VectorEnv[Any, 
     require(plain, "env.backend", config.backend, takes)
     kwargs = config.kwargs if config.time_limit is None else {**config.kwargs, "max_episode_steps": config.time_limit}
     if config.backend == "envpool":
-        return make_pool(config, num_envs, **kwargs)
+        return make_pool(config, num_envs, kwargs)
     spec = find_spec(config.id)
     registered = spec.vector_entry_point is not None
     takes = f"an environment registered with a vector_entry_point; {config.id} has none"

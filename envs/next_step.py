@@ -142,4 +142,4 @@ class NextStepVectorEnv(VectorEnv):
 
 
 def _name(env: gym.vector.VectorEnv[Any, Any, Any]) -> str:
-    return getattr(env.spec, "id", type(env).__name__)
+    return env.spec.id if env.spec else type(env).__name__

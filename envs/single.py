@@ -26,6 +26,8 @@ from training.extras import install_command
 
 def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gym.Env[Any, Any]:
     """One environment, as the agent sees it; raises UserError where it cannot be made."""
+    takes = f"a backend that steps single environments, such as 'auto': EnvPool's {config.id} is none"
+    require(config.backend != "envpool", "env.backend", config.backend, takes)
     kwargs = dict(config.kwargs) if render_mode is None else {**config.kwargs, "render_mode": render_mode}
     with user_errors(config):
         # Gymnasium's own checker is off: envs/sub_env.py checks what the environment returns, on every step.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 from pretraining import supervised
-from pretraining.linear import compared, logistic_regression
+from pretraining.linear import against, logistic_regression
 from pretraining.predictor import PredictorConfig
 from pretraining.sources import sklearn_dataset
 from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
@@ -43,5 +43,5 @@ CLAIMS = (
 def train(config: Config, run: Run) -> None:
     """`supervised.train` makes the network; `training.fit` is the loop."""
     splits = split(sklearn_dataset("breast_cancer"), config.split, seed=config.seed)
-    linear = cache(partial(logistic_regression, splits))  # learns when the network has
-    supervised.train(config, run, splits, measure=lambda _, found: compared(found, linear(), "logistic_regression"))
+    baseline = partial(logistic_regression, splits)
+    supervised.train(config, run, splits, measure=against("logistic_regression", baseline))

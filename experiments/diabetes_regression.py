@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 from pretraining import supervised
-from pretraining.linear import compared, ridge
+from pretraining.linear import against, ridge
 from pretraining.predictor import PredictorConfig
 from pretraining.sources import sklearn_dataset
 from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
@@ -43,5 +43,5 @@ CLAIMS = (
 def train(config: Config, run: Run) -> None:
     """`supervised.train` makes the network; `training.fit` is the loop."""
     splits = split(sklearn_dataset("diabetes"), config.split, seed=config.seed)
-    linear = cache(partial(ridge, splits))  # learns when the network has
-    supervised.train(config, run, splits, measure=lambda _, found: compared(found, linear(), "ridge"))
+    baseline = partial(ridge, splits)
+    supervised.train(config, run, splits, measure=against("ridge", baseline))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from pretraining import autoencoder
 from pretraining.autoencoder import AutoencoderConfig, AutoencoderRunConfig, AutoencodingConfig
-from pretraining.linear import compared
+from pretraining.linear import against
 from pretraining.sources import sklearn_dataset
 from pretraining.whole_data import PCA, PCAConfig
 from training.claims import Claim
@@ -46,5 +47,5 @@ def principal_components(splits: Splits, components: int, seed: int) -> dict[str
 def train(config: Config, run: Run) -> None:
     """`autoencoder.train` makes the network; `training.fit` is the loop."""
     splits = split(sklearn_dataset("digits"), config.split, seed=config.seed)
-    linear = principal_components(splits, config.model.code, config.seed)
-    autoencoder.train(config, run, splits, measure=lambda _, found: compared(found, linear, "pca"))
+    baseline = partial(principal_components, splits, config.model.code, config.seed)
+    autoencoder.train(config, run, splits, measure=against("pca", baseline))

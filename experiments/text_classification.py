@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from pretraining import supervised
 from pretraining.augmentation import AugmentationConfig
-from pretraining.linear import Arrays, compared, logistic_regression
+from pretraining.linear import Arrays, against, logistic_regression
 from pretraining.predictor import PredictorConfig
 from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
 from pretraining.text import labelled_snippets
@@ -103,5 +103,5 @@ def train(config: Config, run: Run) -> None:
     files = {library: python_files(library, config.files) for library in ("stdlib", *LIBRARIES)}
     data = labelled_snippets(files, words=WORDS, per_file=8, buckets=32_768, source="installed Python files")
     splits = split(data, config.split, seed=config.seed)
-    linear = cache(partial(tf_idf, splits))  # learns when the network has
-    supervised.train(config, run, splits, measure=lambda _, found: compared(found, linear(), "tf_idf"))
+    baseline = partial(tf_idf, splits)
+    supervised.train(config, run, splits, measure=against("tf_idf", baseline))

@@ -5,7 +5,8 @@ Their one number, the strength of the penalty, is chosen by the validation split
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,6 +84,17 @@ def compared(measured: Mapping[str, float], baseline: Mapping[str, float], name:
     """`<name>/<measure>` of a baseline, and how much the test split's measure is over it, `over_<name>/<measure>`."""
     over = {key: measured[f"test/{key}"] - value for key, value in baseline.items() if f"test/{key}" in measured}
     return {f"{name}/{k}": v for k, v in baseline.items()} | {f"over_{name}/{k}": v for k, v in over.items()}
+
+
+def against(
+    name: str, baseline: Callable[[], Mapping[str, float]]
+) -> Callable[[Any, Mapping[str, float]], dict[str, float]]:
+    """A `measure` for `data_run.train`: `compared` with a baseline.
+
+    It learns after the network, so that a run begins at once, and once for the end and the best checkpoint.
+    """
+    learned = cache(baseline)
+    return lambda _, found: compared(found, learned(), name)
 
 
 def _scaled(splits: Splits | Sequence[Arrays], scale: bool) -> tuple[Arrays, Arrays, Arrays]:

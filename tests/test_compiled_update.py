@@ -112,6 +112,20 @@ def test_a_compiled_update_that_is_not_finite_is_not_made(how: Any) -> None:
     assert training.step(2)["optimizer/loss"].value > 0
 
 
+def test_a_number_that_a_loss_reads_may_change() -> None:
+    training, weight = Training(compile=True), [1.0]
+
+    def loss(batch: Batch) -> Loss:
+        total, count, metrics = training.loss(batch)
+        return Loss(weight[0] * total, count, metrics)
+
+    measured = []
+    for weight[0] in (1.0, 2.0):
+        metrics = training.optimizer.step(loss, data(12, seed=0), Counters())
+        measured.append(float(metrics["optimizer/loss"].value))
+    assert measured[1] == pytest.approx(2 * measured[0], rel=0.1)
+
+
 def test_each_loss_function_is_compiled_for_itself_and_a_new_one_in_each_call_is_refused() -> None:
     training = Training(compile=True)
 

@@ -85,60 +85,6 @@ def test_an_environment_that_lacks_its_package_is_refused_in_one_line(monkeypatc
         make_vec(EnvConfig("phys2d/CartPole-v1", backend="vector-entry-point"), 2, seed=0)
 
 
-def test_envpool_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "envpool", None)
-    with pytest.raises(UserError, match=r'a package is missing .* -e "\.\[envpool\]"'):
-        make_vec(EnvConfig("CartPole-v1", backend="envpool"), 2, seed=0)
-
-
-def test_a_pool_of_envpool_has_the_episodes_of_its_seed_and_marks_its_resets() -> None:
-    pytest.importorskip("envpool")
-    config = EnvConfig("CartPole-v1", backend="envpool", time_limit=9)
-    vecs = [make_vec(config, 3, seed=seed) for seed in (1, 1, 2)]
-    first = [vec.reset().obs["obs"] for vec in vecs]
-    assert (first[0] == first[1]).all()
-    assert (first[0] != first[2]).any()
-    rng, ended_before = np.random.default_rng(0), np.zeros(3, np.bool_)
-    for _ in range(50):
-        action = {"action": rng.integers(0, 2, 3)}
-        step, same = vecs[0].step(action), vecs[1].step(action)
-        np.testing.assert_array_equal(step.obs["obs"], same.obs["obs"])
-        assert step.valid is not None
-        assert step.valid.tolist() == (~ended_before).tolist()
-        assert (step.truncated == (vecs[0].episode_steps == 9)).all()
-        ended_before = step.terminated | step.truncated
-    again = make_vec(config, 3, seed=1)
-    again.load_state_dict(vecs[0].state_dict())
-    assert again.inexact == ["envs 0 to 2 (CartPole-v1): a NEXT_STEP vector env starts again"]
-    assert (again.current().obs["obs"] != first[0]).any()
-    for vec in (*vecs, again):
-        vec.close()
-
-
-@pytest.mark.parametrize(
-    ("config", "told"),
-    [
-        (
-            {"id": "Pnog-v5"},
-            "env.id = 'Pnog-v5': EnvPool has no environment of this name; the nearest name is 'Pong-v5'",
-        ),
-        (
-            {"id": "CartPole-v1", "kwargs": {"gravity": 1}},
-            "env.kwargs = {'gravity': 1}: CartPole-v1 does not take them",
-        ),
-        (
-            {"id": "CartPole-v1", "frame_stack": 2},
-            "env.backend = 'envpool': it takes an environment without frame_stack",
-        ),
-    ],
-)
-def test_what_envpool_cannot_make_is_said(config: dict[str, Any], told: str) -> None:
-    pytest.importorskip("envpool")
-    with pytest.raises(UserError) as error:
-        make_vec(EnvConfig(**config, backend="envpool"), 2, seed=0)
-    assert str(error.value).startswith(told)
-
-
 def test_nested_spaces_and_masks_pass_through() -> None:
     vec, rng = NextStepVectorEnv(sync("Masked-v0", 3), seed=0), np.random.default_rng(0)
     step = vec.reset()

@@ -398,6 +398,11 @@ def test_a_signal_ends_two_learners_with_a_checkpoint(number: signal.Signals, tm
             ["--learners", "2", "--groups", "1"],
             "groups = 1: it takes a multiple of learners = 2: each steps whole groups",
         ),
+        pytest.param(
+            ["--learners", "2", "--device", "cuda"],
+            "device = 'cuda': torch sees no GPU here",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(
@@ -411,7 +416,8 @@ def test_what_does_not_fit_is_one_line(
 
 
 @pytest.mark.xdist_group("ray")
-def test_a_ray_that_starts_here_has_the_gpus_that_learners_ask_for() -> None:
+def test_a_ray_that_starts_here_has_the_gpus_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # Ray holds it against the number
     with connected(None, cpus=1, gpus=2):
         import ray
 

@@ -26,12 +26,6 @@ STRUCTURE = frozenset(
     )
 )
 """The compiler's assumptions about modules, hooks and functions, which nothing exchanges between two updates."""
-OPTIONS: dict[str, Any] = {
-    # As 2 / (1 + exp(-2x)) - 1, which is off by up to 1e-7 and takes a fraction of the time of a tanh whose last bits
-    # are right next to zero too: a fifth less for a whole update of PPO.
-    "cpp.use_decompose_tanh": True,
-    "size_asserts": False,  # those of a batch are checked before, and no others change
-}
 
 
 class Updated(NamedTuple):
@@ -125,8 +119,14 @@ class CompiledUpdate:
                 raise RuntimeError(
                     f"{MOST_LOSS_FUNCTIONS} loss functions were compiled: is a new one made in each call?"
                 )
-            # On a GPU the whole update is replayed as one CUDA graph.
-            options = OPTIONS | {"guard_filter_fn": _guards_of_values, "triton.cudagraphs": self._on_gpu}
+            options: dict[str, Any] = {
+                "guard_filter_fn": _guards_of_values,
+                "size_asserts": False,  # the guards check the sizes of a batch, and no others change
+                # As 2 / (1 + exp(-2x)) - 1: off by up to 1e-7, next to zero too, and a fifth less time for an update of
+                # PPO (`python -m benchmarks.arithmetic`).
+                "cpp.use_decompose_tanh": True,
+                "triton.cudagraphs": self._on_gpu,  # the whole update is replayed as one CUDA graph
+            }
             from training import large_products  # with the compiler, which takes long to import
 
             if not self._on_gpu and large_products.are_faster():
@@ -137,13 +137,16 @@ class CompiledUpdate:
 
 
 def _guards_of_values(guards: Sequence[Any]) -> list[bool]:
-    """Which of the compiler's assumptions are checked before each call: those about the batch and what a loss reads.
+    """Which of the compiler's assumptions are checked before each call: those about the batch and about the attributes,
+    closures and buffers that a loss reads.
 
-    Structure stays as it is, as do the optimizer's own settings and the sizes of parameters and moments.
+    Not checked, as nothing changes them between two updates: structure, global variables, the optimizer's own settings
+    and tensors (the arguments `self` and `groups`), and the sizes of parameters.
     """
     return [
         guard.guard_type not in STRUCTURE
-        and not guard.name.startswith(("self.", "groups", "G["))
+        and not guard.is_global
+        and not guard.name.startswith(("self.", "groups"))
         and "._parameters[" not in guard.name
         for guard in guards
     ]

@@ -47,6 +47,12 @@ def multiplications_of(network: nn.Module, samples: int) -> int:
     return samples * sum(parameter.numel() for parameter in network.parameters())
 
 
+def require_gpu() -> None:
+    """Raises UserError where there is none."""
+    if not torch.cuda.is_available():
+        raise UserError("device = 'cuda': torch sees no GPU here; it takes 'cpu' or 'auto'")
+
+
 def choose_device(
     run: Run, asked: Literal["auto", "cpu", "cuda"], *, multiplications: int = LARGE_FROM_MULTIPLICATIONS
 ) -> torch.device:
@@ -65,8 +71,8 @@ def choose_device(
     available = torch.cuda.is_available()
     pays = multiplications >= LARGE_FROM_MULTIPLICATIONS or learners.count() > 1
     name = run.choose("device", lambda: ("cuda" if available and pays else "cpu") if asked == "auto" else asked)
-    if name == "cuda" and not available:
-        raise UserError("device = 'cuda': torch sees no GPU here; it takes 'cpu' or 'auto'")
+    if name == "cuda":
+        require_gpu()
     return torch.device(name)
 
 

@@ -117,7 +117,7 @@ class Optimizer:
 
         `now` is how far the run had come before it. `prepare` computes what these samples need as a whole, before they
         are split into micro-batches. With `compile` on, `loss_fn` and `prepare` must be the same functions in every
-        call: what changes comes as tensors.
+        call, and no global that they read may change: what changes comes as tensors.
         """
         if self._compiled is None:
             return self.apply(self.gradient(loss_fn, select(batch, rows, prepare)), now)

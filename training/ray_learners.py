@@ -21,6 +21,7 @@ from typing import Any, TextIO
 import torch
 
 from training import interruption, learners
+from training.execution import require_gpu
 from training.files import read_json, write_json
 from training.ray_session import cluster_address, connected
 
@@ -43,7 +44,9 @@ def launch(work: Work, again: Work, folder: Path, count: int, *, address: str | 
     run is there already. What the first of them raises is raised here. Raises RuntimeError where others fail too often,
     or Ray does.
     """
-    gpus = torch.cuda.device_count() if gpu else 0
+    gpus = torch.cuda.device_count() if gpu else 0  # where these are fewer than learners, as many learners begin
+    if gpu and not cluster_address(address):
+        require_gpu()
     with interruption.catch(), connected(address, cpus=count, gpus=gpus):
         from ray import cloudpickle
         from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
