@@ -10,6 +10,7 @@ import os
 import sysconfig
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,13 @@ def find_files(config: CorpusConfig) -> list[Path]:
     root = Path(config.folder or sysconfig.get_path("stdlib"))
     if not root.is_dir():
         raise UserError(f"corpus.folder = {config.folder!r}: there is no such folder")
-    left_out = {path for pattern in (*config.without, "site-packages/**/*") for path in root.glob(pattern)}
-    found = {path for pattern in config.patterns for path in root.glob(pattern) if path.is_file()} - left_out
+    without = [pattern.split("/") for pattern in ("site-packages/**/*", *config.without)]
+
+    def is_asked_for(path: Path) -> bool:
+        parts = path.relative_to(root).parts
+        return not any(_matches(parts, pattern) for pattern in without) and path.is_file()
+
+    found = {path for pattern in config.patterns for path in root.glob(pattern) if is_asked_for(path)}
     most = config.bytes_per_document
     files = sorted(path for path in found if most is None or path.stat().st_size <= most)
     if config.folder is None:
@@ -68,6 +74,15 @@ def find_files(config: CorpusConfig) -> list[Path]:
     if not files:
         raise UserError(f"corpus.patterns = {config.patterns}: they match no file in {root}")
     return list({sha256(path): path for path in reversed(files)}.values())[::-1]
+
+
+def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether `Path.glob` finds the path by the pattern, both in parts: searching a large tree takes longer."""
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return any(_matches(path[skipped:], pattern[1:]) for skipped in range(len(path)))
+    return bool(path) and fnmatchcase(path[0], pattern[0]) and _matches(path[1:], pattern[1:])
 
 
 def split_files(files: Sequence[Path], held_out: float, seed: int) -> dict[str, list[Path]]:

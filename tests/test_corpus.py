@@ -150,3 +150,24 @@ def test_the_standard_library_is_at_hand() -> None:
     names = {path.name for path in files}
     assert {"argparse.py", "tarfile.py"} <= names
     assert not any("site-packages" in path.parts for path in files)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*.py", "*/*", "**/*.py", "**/test/**/*", "a/**/*.py", "**/[tb]*/*.py", "a/**/test/*", "**/c?.py", "a"]
+)
+def test_what_is_left_out_is_what_the_pattern_finds(pattern: str, tmp_path: Path) -> None:
+    names = (
+        "c.py",
+        "a/c1.py",
+        "a/test/c.py",
+        "a/test/b/c2.py",
+        "test/d.py",
+        "b/a/test/e.py",
+        "b/tests/f.py",
+        "keep.txt",
+    )
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    found = find_files(CorpusConfig(str(tmp_path), patterns=("**/*.py", "keep.txt"), without=(pattern,)))
+    assert set(found) == {tmp_path / name for name in names} - set(tmp_path.glob(pattern))

@@ -3,7 +3,10 @@ from __future__ import annotations
 import copy
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +23,7 @@ from training.optimizer import Gradient, Loss, NonFinite, Optimizer, check_cover
 from training.optimizer_config import OptimizerConfig, Rule
 from training.schedules import Schedule
 
+ROOT = Path(__file__).parents[1]
 UNTIL = Budget(100, "updates")
 KINDS = ("adam", "adamw", "sgd", "rmsprop", "muon")
 
@@ -445,3 +449,21 @@ def test_the_config_goes_through_the_command_line_and_json() -> None:
     (config,) = parse_options(args, OptimizerConfig())
     assert config == OptimizerConfig(learning_rate=0.1, betas=(0.5, 0.6), rules=rules)
     assert config_from_tree(json.loads(json.dumps(config_to_tree(config))), OptimizerConfig()) == config
+
+
+def test_no_compiler_is_imported_for_an_eager_update() -> None:
+    """Torch's own sgd and rmsprop import it in their first step, if nobody does before."""
+    code = """
+import sys, torch
+from training.core import Budget, Counters
+from training.optimizer import Loss, Optimizer
+from training.optimizer_config import OptimizerConfig
+for kind in ("adam", "adamw", "muon"):
+    w = torch.nn.Parameter(torch.ones(2, 2))
+    optimizer = Optimizer({"w": w}, OptimizerConfig(kind), until=Budget(1, "updates"))
+    optimizer.step(lambda batch: Loss((w * batch["x"]).sum(), 1, {}), {"x": torch.ones(2)}, Counters())
+    optimizer.load_state_dict(optimizer.state_dict())
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -18,12 +19,21 @@ from training.schedules import Schedule
 C = TypeVar("C")
 OptimizerKind = Literal["adam", "adamw", "sgd", "rmsprop", "muon"]
 
+
+def _without_compiler(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """The same optimizer. Torch's own imports the whole compiler when it is made, only to tell it to stay away: that
+    takes longer than all else before the first update.
+    """
+    names = ("add_param_group", "state_dict", "load_state_dict")
+    return type(kind.__name__, (kind,), {name: inspect.unwrap(getattr(kind, name)) for name in names})
+
+
 _KINDS: dict[OptimizerKind, Callable[..., torch.optim.Optimizer]] = {
-    "adam": partial(torch.optim.Adam, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "sgd": partial(torch.optim.SGD, fused=True),
-    "rmsprop": partial(torch.optim.RMSprop, foreach=True),
-    "muon": torch.optim.Muon,
+    "adam": partial(_without_compiler(torch.optim.Adam), fused=True),
+    "adamw": partial(_without_compiler(torch.optim.AdamW), fused=True),
+    "sgd": partial(_without_compiler(torch.optim.SGD), fused=True),
+    "rmsprop": partial(_without_compiler(torch.optim.RMSprop), foreach=True),
+    "muon": _without_compiler(torch.optim.Muon),
 }
 COMPILABLE: tuple[OptimizerKind, ...] = ("adam", "adamw")
 
