@@ -142,4 +142,4 @@ class NextStepVectorEnv(VectorEnv):
 
 
 def _name(env: gym.vector.VectorEnv[Any, Any, Any]) -> str:
-    return env.spec.id if env.spec else type(env).__name__
+    return getattr(env.spec, "id", type(env).__name__)  # the spec of another library need not have one
