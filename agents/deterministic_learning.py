@@ -13,7 +13,7 @@ from torch import Tensor
 from agents.actor import Actor
 from agents.critics import Critics
 from agents.parts import Parts, prefixed
-from agents.targets import follow, frozen_copy
+from agents.targets import follower, frozen_copy
 from training.core import Batch, Budget, Counters
 from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer
@@ -53,7 +53,9 @@ class DeterministicLearning:
         self.policy, self.critics = policy, critics
         self.target_policy, self.target = frozen_copy(policy), frozen_copy(critics)
         self.gradient_steps = 0
-        self._tau, self._actor_gradient_steps = config.tau, actor_gradient_steps
+        self._actor_gradient_steps = actor_gradient_steps
+        self._policy_follows = follower(self.target_policy, policy, config.tau)
+        self._critics_follow = follower(self.target, critics, config.tau)
         acting, judging = dict(policy.named_parameters()), prefixed("critics", critics)
         self._actor_optimizer = Optimizer(
             acting, config.actor_optimizer, until=until, name="actor", whole_batch=whole_batch
@@ -80,6 +82,6 @@ class DeterministicLearning:
         self.gradient_steps += 1
         if self.gradient_steps % self._actor_gradient_steps == 0:
             measured.append(self._actor_optimizer.step(actor_loss, data, now, rows))
-            follow(self.target_policy, self.policy, self._tau)
-            follow(self.target, self.critics, self._tau)
+            self._policy_follows()
+            self._critics_follow()
         return measured

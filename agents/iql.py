@@ -14,7 +14,7 @@ from torch import Tensor
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, StateValue
 from agents.parts import Parts, load_parts, prefixed, save_parts
-from agents.targets import follow, frozen_copy
+from agents.targets import follower, frozen_copy
 from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
@@ -66,6 +66,7 @@ class IQL:
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
         self.target = frozen_copy(self.critics)
+        self._target_follows = follower(self.target, self.critics, config.tau)
         self._value = StateValue(policy, config.critic_network, weights).to(policy.device)
         acting = dict(policy.named_parameters())
         self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
@@ -89,7 +90,7 @@ class IQL:
             self._actor_optimizer.step(self._actor_loss, data, now),
             self._critic_optimizer.step(self._critic_loss, data, now),
         ]
-        follow(self.target, self.critics, self._config.tau)
+        self._target_follows()
         return merge_metrics(measured), {}
 
     def _value_loss(self, batch: Batch) -> Loss:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from agents.actor import Actor
 from agents.parts import Parts, prefixed
-from agents.targets import follow, frozen_copy
+from agents.targets import follower, frozen_copy
 from training.core import Batch, Budget, Counters, require
 from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer
@@ -80,7 +80,8 @@ class SoftLearning(Generic[C]):
     def __init__(
         self, policy: Actor, critics: C, config: SoftConfig, *, target_entropy: float | None, until: Budget
     ) -> None:
-        self.critics, self.target, self._tau = critics, frozen_copy(critics), config.tau
+        self.critics, self.target = critics, frozen_copy(critics)
+        self._target_follows = follower(self.target, critics, config.tau)
         entropy = -float(policy.head.size) if target_entropy is None else target_entropy
         self.temperature = Temperature(config.initial_temperature, entropy).to(policy.device)
         acting = {**dict(policy.named_parameters()), "log_temperature": self.temperature.log}
@@ -108,5 +109,5 @@ class SoftLearning(Generic[C]):
             self._critic_optimizer.step(critic_loss, data, now, rows),
             self._actor_optimizer.step(actor_loss, data, now, rows),
         ]
-        follow(self.target, self.critics, self._tau)
+        self._target_follows()
         return measured

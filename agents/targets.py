@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -22,10 +23,19 @@ def copy_weights(target: nn.Module, online: nn.Module) -> None:
     torch._foreach_copy_(_tensors(target), _tensors(online))
 
 
-@torch.no_grad()
-def follow(target: nn.Module, online: nn.Module, tau: float) -> None:
-    """Moves the target by the fraction `tau` towards `online` (Lillicrap et al. 2016, algorithm 1)."""
-    torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), tau)
+def follower(target: nn.Module, online: nn.Module, tau: float) -> Callable[[], None]:
+    """A function that moves the target by the fraction `tau` towards `online` (Lillicrap et al. 2016, algorithm 1).
+
+    The parameters are looked up once: in every step of a small network that would cost more than moving them.
+    """
+    moved: list[torch.Tensor] = list(target.parameters())
+    towards: list[torch.Tensor] = list(online.parameters())
+
+    @torch.no_grad()
+    def follow() -> None:
+        torch._foreach_lerp_(moved, towards, tau)
+
+    return follow
 
 
 def _tensors(module: nn.Module) -> list[torch.Tensor]:

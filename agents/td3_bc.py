@@ -88,7 +88,7 @@ class TD3BC:
 
     def _actor_loss(self, batch: Batch) -> Loss:
         action = self.policy.action(batch)
-        value = self.critics(self.policy.seen(batch), action)[0].squeeze(-1)
+        value = self.critics(self.policy.seen(batch), action, members=1).flatten()
         distance = (action - batch["action"].flatten(1)).square().mean(-1)
         loss = distance - self._config.value_weight / value.detach().abs().mean() * value  # equations 3 and 5
         return Loss(loss.sum(), len(loss), {"policy/distance": Mean(distance.detach().mean(), len(loss))})

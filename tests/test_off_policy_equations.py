@@ -23,7 +23,7 @@ from agents.q_network import QNetwork, QNetworkConfig
 from agents.qr_dqn import qr_dqn_target, quantile_huber
 from agents.sac import soft_target
 from agents.sac_discrete import soft_target as discrete_soft_target
-from agents.targets import copy_weights, follow, frozen_copy
+from agents.targets import copy_weights, follower, frozen_copy
 from agents.td3 import smoothed_target
 from agents.tqc import truncated_target
 from training.core import Batch, UserError
@@ -215,7 +215,7 @@ def test_tqc_drops_the_largest_of_all_critics_quantiles_together() -> None:
 def test_targets_follow() -> None:
     online, target = make_q(seed=1), frozen_copy(make_q(seed=2))
     before = [p.clone() for p in target.parameters()]
-    follow(target, online, 0.1)
+    follower(target, online, 0.1)()
     for old, new, own in zip(before, target.parameters(), online.parameters(), strict=True):
         torch.testing.assert_close(new, 0.9 * old + 0.1 * own)
         assert not new.requires_grad
@@ -296,13 +296,14 @@ def test_dueling_advantages_have_mean_zero() -> None:
     torch.testing.assert_close(found - found.mean(1, keepdim=True), advantage - advantage.mean(1, keepdim=True))
 
 
-def test_an_ensemble_begins_as_separate_perceptrons_and_stays_separate() -> None:
-    ensemble = EnsembleMLP(3, NETWORK, generator(1), members=2, outputs=2)
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_an_ensemble_begins_as_separate_perceptrons_and_stays_separate(outputs: int) -> None:
+    ensemble = EnsembleMLP(3, NETWORK, generator(1), members=2, outputs=outputs)
     rng = generator(1)
-    apart = [MLP(3, NETWORK, rng, outputs=2) for _ in range(2)]
+    apart = [MLP(3, NETWORK, rng, outputs=outputs) for _ in range(2)]
     values = torch.randn(6, 3, generator=generator(2))
     found = ensemble(values)
-    assert found.shape == (2, 6, 2)
+    assert found.shape == (2, 6, outputs)
     for member, network in enumerate(apart):
         torch.testing.assert_close(found[member], network(values))
     found[0].sum().backward()

@@ -173,7 +173,10 @@ class EnsembleMLP(nn.Module):
         values = values.expand(members or self.members, *values.shape)
         last = len(self.weights) - 1
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            values = torch.baddbmm(bias[:members], values, weight[:members])
+            if weight.shape[-1] == 1:  # MKL takes several times as long for such thin batched products
+                values = (values * weight[:members].mT).sum(-1, keepdim=True) + bias[:members]
+            else:
+                values = torch.baddbmm(bias[:members], values, weight[:members])
             if index < last:
                 values = self._activation(values)
         return values
