@@ -54,8 +54,8 @@ class DeterministicLearning:
         self.target_policy, self.target = frozen_copy(policy), frozen_copy(critics)
         self.gradient_steps = 0
         self._actor_gradient_steps = actor_gradient_steps
-        self._policy_follows = follower(self.target_policy, policy, config.tau)
-        self._critics_follow = follower(self.target, critics, config.tau)
+        self._target_policy_follows = follower(self.target_policy, policy, config.tau)
+        self._target_follows = follower(self.target, critics, config.tau)
         acting, judging = dict(policy.named_parameters()), prefixed("critics", critics)
         self._actor_optimizer = Optimizer(
             acting, config.actor_optimizer, until=until, name="actor", whole_batch=whole_batch
@@ -82,6 +82,6 @@ class DeterministicLearning:
         self.gradient_steps += 1
         if self.gradient_steps % self._actor_gradient_steps == 0:
             measured.append(self._actor_optimizer.step(actor_loss, data, now, rows))
-            self._policy_follows()
-            self._critics_follow()
+            self._target_policy_follows()
+            self._target_follows()
         return measured

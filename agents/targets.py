@@ -26,7 +26,8 @@ def copy_weights(target: nn.Module, online: nn.Module) -> None:
 def follower(target: nn.Module, online: nn.Module, tau: float) -> Callable[[], None]:
     """A function that moves the target by the fraction `tau` towards `online` (Lillicrap et al. 2016, algorithm 1).
 
-    The parameters are looked up once: in every step of a small network that would cost more than moving them.
+    The parameters are looked up once, here, and must stay the same objects: in every step of a small network that would
+    cost more than moving them.
     """
     moved: list[torch.Tensor] = list(target.parameters())
     towards: list[torch.Tensor] = list(online.parameters())

@@ -176,6 +176,26 @@ def through_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_products, "are_faster", lambda: True)
 
 
+def test_critics_of_one_value_are_the_same_compiled() -> None:
+    batch = {"x": torch.randn(8, 3, generator=torch.Generator().manual_seed(2))}
+    made = []
+    for compile_ in (False, True):
+        weights = torch.Generator().manual_seed(1)
+        ensemble = EnsembleMLP(3, NetworkConfig(hidden=(16,)), weights, members=2, outputs=1)
+
+        def loss(batch: Batch, critics: EnsembleMLP = ensemble) -> Loss:
+            both, first = critics(batch["x"]), critics(batch["x"], members=1)
+            return Loss(both.square().sum() + first.sum(), 8, {})
+
+        config = OptimizerConfig(learning_rate=1e-3, eps=0.1, compile=compile_)
+        optimizer = Optimizer(dict(ensemble.named_parameters()), config, until=Budget(10))
+        for update in range(3):
+            optimizer.step(loss, batch, Counters(updates=update))
+        made.append(parameters(optimizer))
+    for key, value in made[0].items():
+        torch.testing.assert_close(made[1][key], value, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.usefixtures("through_onednn")
 def test_large_products_are_the_same_through_onednn() -> None:
     """Of single layers, with and without bias, and of the members of an ensemble: forwards and backwards."""

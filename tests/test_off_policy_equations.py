@@ -306,6 +306,7 @@ def test_an_ensemble_begins_as_separate_perceptrons_and_stays_separate(outputs: 
     assert found.shape == (2, 6, outputs)
     for member, network in enumerate(apart):
         torch.testing.assert_close(found[member], network(values))
+    torch.testing.assert_close(ensemble(values, members=1), found[:1])
     found[0].sum().backward()
     moved = [parameter.grad for parameter in ensemble.parameters()]
     assert all(grad is None or grad.abs().sum() > 0 for grad in moved)

@@ -173,7 +173,8 @@ class EnsembleMLP(nn.Module):
         values = values.expand(members or self.members, *values.shape)
         last = len(self.weights) - 1
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            if weight.shape[-1] == 1:  # MKL takes several times as long for such thin batched products
+            # Such thin batched products take MKL several times as long as a sum that the compiler fuses.
+            if weight.shape[-1] == 1 and torch.compiler.is_compiling():
                 values = (values * weight[:members].mT).sum(-1, keepdim=True) + bias[:members]
             else:
                 values = torch.baddbmm(bias[:members], values, weight[:members])
