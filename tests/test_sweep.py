@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,20 @@ def test_a_member_of_a_population_goes_on_from_a_copy_of_another_with_other_rate
     donor.stop()
 
 
+def test_a_run_that_has_not_written_all_its_files_yet_is_waited_for(package: Path, tmp_path: Path) -> None:
+    one = trial(package, "one", budget=100, pause_s=0.05)
+    one.train()
+    one.stop()
+    settings = package / "trials" / "one" / "config.json"
+    aside = settings.rename(tmp_path / "config.json")
+    later = threading.Timer(0.5, aside.rename, [settings])
+    later.start()
+    one.save_checkpoint(str(tmp_path))
+    later.join()
+    saved = json.loads((tmp_path / "trial.json").read_text())
+    assert (Path(saved["copy"]) / "config.json").read_text() == settings.read_text()
+
+
 def test_a_trial_that_fails_says_why_and_one_that_hangs_is_ended(package: Path) -> None:
     failing = trial(package, "one", **{"agent.pace": 2.0, "agent.optimizer.learning_rate": 0.5})
     failing._trials.__dict__["space"] = {}  # so that nothing rounds the pace into its range
@@ -252,6 +267,21 @@ def test_a_population_finds_a_schedule(package: Path, local_ray: None, capsys: p
     parents = [json.loads((run / "config.json").read_text())["parent"] for run in runs]
     assert [parent for parent in parents if parent is not None]
     assert optimizer.schedule.kind in ("constant", "steps")
+
+
+@pytest.mark.full
+def test_a_population_does_not_wait_for_a_member_that_failed(
+    package: Path, local_ray: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It fails when the others have measured and wait for it."""
+    hill = Path(PACKAGE, "hill.py")
+    falls = "if self.config.seed == 1001:\n            time.sleep(5)\n            raise UserError('it fell')\n        "
+    hill.write_text(hill.read_text().replace("agent = self.config.agent", f"{falls}agent = self.config.agent"))
+    asked = "sweep hill --scheduler pbt --space agent.optimizer.learning_rate --samples 4 --evaluations 4"
+    assert main(shlex.split(f"{asked} --finalists 1 --seeds 2 --time-s 90 --run-dir sweep"), PACKAGE) == 0
+    told = capsys.readouterr().err
+    assert told.count("failed, see") == 1
+    assert len(re.findall(r"trial \d of 4: evaluation/height", told)) == 3
 
 
 @pytest.mark.parametrize(

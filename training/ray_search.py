@@ -296,6 +296,24 @@ class _Told(tune.Callback):
         print(f"trial {self._ended} of {self._samples}: {what}", file=sys.stderr)
 
 
+class _Population(schedulers.PopulationBasedTraining):
+    """Population-based training whose members do not wait for ever for one that failed, as Ray's do."""
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        trials = tune_controller.get_trials()
+        failed = [trial for trial in trials if trial.status == "ERROR"]
+        for trial in failed:
+            state = self._trial_state[trial]
+            state.last_train_time = max(state.last_train_time, int(self._next_perturbation_sync))
+        chosen = super().choose_trial_to_run(tune_controller)
+        left = [trial for trial in trials if not trial.is_finished()]
+        if failed and chosen is None and left and all(trial.status == "PAUSED" for trial in left):
+            # It was the last that they waited for: the result of one of them is the last one now.
+            self.on_trial_result(tune_controller, left[0], left[0].last_result)
+            chosen = super().choose_trial_to_run(tune_controller)
+        return chosen
+
+
 def _scheduler(trials: Trials, kind: Literal["asha", "pbt", "none"]) -> Any:
     if kind == "asha":
         # Far past the budget: a trial that reaches that ends itself.
@@ -306,7 +324,7 @@ def _scheduler(trials: Trials, kind: Literal["asha", "pbt", "none"]) -> Any:
             reduction_factor=REDUCTION,
         )
     if kind == "pbt":
-        return schedulers.PopulationBasedTraining(
+        return _Population(
             time_attr=trials.unit,
             perturbation_interval=trials.interval,
             hyperparam_mutations={key: _domain(values) for key, values in trials.space.items()},
@@ -332,16 +350,17 @@ def _inside(space: Space, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _copied(run: Path, checkpoint: Path, copy: Path) -> bool:
-    """Copies a run that may go on meanwhile; False when it removed the checkpoint before that was read."""
+    """Copies a run that goes on meanwhile; False when it removed the checkpoint before that was read, or, as a child
+    that has only begun, has not written all its files yet."""
     unfinished = copy.with_name(copy.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     try:
         shutil.copytree(checkpoint, unfinished / "checkpoints" / checkpoint.name)
+        for name in ("metrics.jsonl", "timing.jsonl", "config.json"):
+            shutil.copy(run / name, unfinished / name)
     except (FileNotFoundError, shutil.Error):
         return False
-    for name in ("metrics.jsonl", "timing.jsonl", "config.json"):
-        shutil.copy(run / name, unfinished / name)
     unfinished.rename(copy)
     return True
 
