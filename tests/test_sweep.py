@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,6 +145,30 @@ def test_a_member_of_a_population_goes_on_from_a_copy_of_another_with_other_rate
     donor.load_checkpoint(str(saved))
     assert donor.train()["score"] == pytest.approx(0.2)  # its own run, not a copy of it
     donor.stop()
+
+
+def test_rates_that_a_member_had_for_no_step_are_not_part_of_its_schedule(package: Path, tmp_path: Path) -> None:
+    """One that is copied again before it has gone on was trained with the rates of its copy only, and one whose copy
+    has spent the budget with those of its parent."""
+    from training.ray_search import _found, lives
+
+    donor = trial(package, "donor", budget=100, pause_s=0.05)
+    donor.train()
+    donor.save_checkpoint(str(tmp_path))
+    donor.stop()
+    parent = Path(json.loads((tmp_path / "trial.json").read_text())["copy"])
+    for name, rate in (("second", 0.2), ("third", 0.3)):
+        child = shutil.copytree(parent, package / "trials" / name)
+        settings = json.loads((child / "config.json").read_text())
+        settings["parent"] = str(parent)
+        settings["config"]["agent"]["optimizer"]["learning_rate"] = rate
+        (child / "config.json").write_text(json.dumps(settings))
+        parent = child
+    rates = [(begun, config["agent"]["optimizer"]["learning_rate"]) for begun, config in lives(parent, "env_steps")]
+    assert rates == [(0, 0.1), (20, 0.3)]
+    result = SimpleNamespace(metrics={"finished": str(parent), "score": 1.0}, config={})
+    spent = _found(trial(package, "any", budget=20)._trials, result)
+    assert (spent.values, spent.history) == ({"agent.pace": 0.5, "agent.optimizer.learning_rate": 0.1}, {})
 
 
 def test_a_run_that_has_not_written_all_its_files_yet_is_waited_for(package: Path, tmp_path: Path) -> None:

@@ -367,20 +367,26 @@ def _copied(run: Path, checkpoint: Path, copy: Path) -> bool:
 
 def _found(trials: Trials, result: Any) -> Found:
     run = Path(result.metrics["finished"])
-    lives = _lives(run, trials.unit)
-    values = decode(trials.space, result.config)
-    history = {key: [(begun / trials.budget, _value(config, key)) for begun, config in lives] for key in trials.space}
-    return Found(run, float(result.metrics["score"]), values, history if len(lives) > 1 else {})
+    every, score = lives(run, trials.unit), float(result.metrics["score"])
+    if len(every) == 1:
+        return Found(run, score, decode(trials.space, result.config), {})
+    # One that was copied when its budget was spent was not trained with what it drew then.
+    trained = [(begun / trials.budget, config) for begun, config in every if begun < trials.budget]
+    history = {key: [(begun, _value(config, key)) for begun, config in trained] for key in trials.space}
+    values = {key: steps[-1][1] for key, steps in history.items()}
+    return Found(run, score, values, history if len(trained) > 1 else {})
 
 
-def _lives(run: Path, unit: Unit) -> list[tuple[int, dict[str, Any]]]:
+def lives(run: Path, unit: Unit) -> list[tuple[int, dict[str, Any]]]:
     """The configs with which a run was trained and when each began, from the first on."""
     settings = read_settings(run)
     if settings["parent"] is None:
         return [(0, settings["config"])]
     parent = Path(settings["parent"])
     begun = read_json(find_checkpoint(parent, "last") / "manifest.json")["counters"][unit]
-    return [*_lives(parent, unit), (begun, settings["config"])]
+    # What began there too was copied before it had gone on.
+    before = [life for life in lives(parent, unit) if life[0] < begun]
+    return [*before, (begun, settings["config"])]
 
 
 def _value(config: dict[str, Any], key: str) -> Any:
