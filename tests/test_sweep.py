@@ -219,6 +219,39 @@ def wait_for(path: Path, limit_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+# Before the tests with a Ray of their own: a process that is connected would not ask for another cluster.
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("sweep", "sweep takes NAME first"),
+        ("sweep hil", "unknown experiment hil: did you mean hill?"),
+        ("sweep hill --sample 3", "unknown option --sample: did you mean --samples?"),
+        ("sweep hill --samples 0", "samples = 0: it takes at least 1"),
+        ("sweep hill --cluster 127.0.0.1:9", "cluster = '127.0.0.1:9': no Ray cluster answers there"),
+        ("sweep hill --samples 2 --scheduler pbt", "samples = 2: it takes at least 4 with pbt"),
+        ("sweep hill --scheduler pbt", "search space: agent.pace: population-based training takes"),
+        (
+            "sweep hill --space agent.pac=0.1..0.2",
+            "unknown key agent.pac in the search space: did you mean agent.pace?",
+        ),
+        ("sweep hill --space agent.pace=0.1..2", "search space: agent.pace = 2.0: it takes a number in (0, 1)"),
+        ("sweep hill --seed 3", "seed = 3: it takes nothing: a sweep has seeds of its own"),
+        ("sweep hill --variant 1st", "variant = '1st': it takes the name of a Python module"),
+        ("sweep hill --variant hill", "/"),
+        ("sweep hill --run-dir taken", "/"),
+        ("sweep hill --time-s 0", "time_s = 0.0: it takes a positive number of seconds"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    package: Path, line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("taken").mkdir()
+    Path("taken", "thesis.txt").write_text("mine")
+    assert main(shlex.split(line), PACKAGE) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"error: {message}")
+
+
 SWEEP = "sweep hill --space agent.pace --samples 2 --evaluations 2 --finalists 1 --seeds 2 --run-dir sweep"
 
 
@@ -308,38 +341,6 @@ def test_a_population_does_not_wait_for_a_member_that_failed(
     told = capsys.readouterr().err
     assert told.count("failed, see") == 1
     assert len(re.findall(r"trial \d of 4: evaluation/height", told)) == 3
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("sweep", "sweep takes NAME first"),
-        ("sweep hil", "unknown experiment hil: did you mean hill?"),
-        ("sweep hill --sample 3", "unknown option --sample: did you mean --samples?"),
-        ("sweep hill --samples 0", "samples = 0: it takes at least 1"),
-        ("sweep hill --cluster 127.0.0.1:9", "cluster = '127.0.0.1:9': no Ray cluster answers there"),
-        ("sweep hill --samples 2 --scheduler pbt", "samples = 2: it takes at least 4 with pbt"),
-        ("sweep hill --scheduler pbt", "search space: agent.pace: population-based training takes"),
-        (
-            "sweep hill --space agent.pac=0.1..0.2",
-            "unknown key agent.pac in the search space: did you mean agent.pace?",
-        ),
-        ("sweep hill --space agent.pace=0.1..2", "search space: agent.pace = 2.0: it takes a number in (0, 1)"),
-        ("sweep hill --seed 3", "seed = 3: it takes nothing: a sweep has seeds of its own"),
-        ("sweep hill --variant 1st", "variant = '1st': it takes the name of a Python module"),
-        ("sweep hill --variant hill", "/"),
-        ("sweep hill --run-dir taken", "/"),
-        ("sweep hill --time-s 0", "time_s = 0.0: it takes a positive number of seconds"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    package: Path, line: str, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("taken").mkdir()
-    Path("taken", "thesis.txt").write_text("mine")
-    assert main(shlex.split(line), PACKAGE) == 2
-    (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith(f"error: {message}")
 
 
 def test_a_missing_extra_is_named(
