@@ -25,7 +25,8 @@ class ActorConfig:
 
     network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
     normalize_observation: bool = False
-    """By the running mean and variance of the observations that are learned from, as often as they are."""
+    """By the running mean and variance of the observations that are learned from, as often as they are; from a dataset
+    once, by those of all of it."""
     distribution: Literal["gaussian", "state_dependent", "deterministic"] = "gaussian"
     """Of continuous actions, pressed through tanh into their range: a Gaussian whose deviations the network gives; one
     whose noise is a function of the observation for some steps (gSDE, Raffin et al. 2021,
@@ -74,7 +75,10 @@ class Actor(NetworkPolicy):
             self.log_std = nn.Parameter(initial)
 
     def params(self, batch: Batch, prefix: str = "") -> Tensor:
-        """What the head chooses by, [B, size], on `obs` or, with a prefix, on `next_obs`."""
+        """What the head chooses by, on `obs` or, with a prefix, on `next_obs`.
+
+        [B, size]; of a Gaussian and of gSDE [B, 2 size], means and log standard deviations.
+        """
         obs = self.seen(batch, prefix)
         features = self.trunk(self.encoder(obs))
         outputs: Tensor = self.last(features).float()
@@ -118,7 +122,7 @@ class Actor(NetworkPolicy):
             if mode == "greedy":
                 return {"action": self.head.mode(params)}, state
             if self.deterministic:
-                added, state = self._independent_noise(step, state, noise)
+                added, state = self._added_noise(step, state, noise)
                 return {"action": self._shaped(np.clip(np.tanh(params) + added, -1.0, 1.0))}, state
             if self._state_dependent:
                 added, state = self._state_dependent_noise(features, step, state, noise)
@@ -133,7 +137,7 @@ class Actor(NetworkPolicy):
             noise["function"] = torch.randn(*leading, self.features, self.head.size, generator=rng).numpy()
         return noise
 
-    def _independent_noise(self, step: Arrays, state: Arrays, noise: Arrays) -> tuple[NDArray[Any], Arrays]:
+    def _added_noise(self, step: Arrays, state: Arrays, noise: Arrays) -> tuple[NDArray[Any], Arrays]:
         drawn = np.float32(self.config.noise_std) * noise["action"]
         if self.config.noise_kind == "normal":
             return drawn, state

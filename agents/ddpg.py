@@ -9,10 +9,10 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics
-from agents.deterministic_learning import DeterministicLearning
+from agents.deterministic_learning import DeterministicLearning, check
 from agents.parts import load_parts, save_parts
 from agents.replay import minibatches
-from training.core import Batch, Budget, Counters, State, require, to_device
+from training.core import Batch, Budget, Counters, State, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss
@@ -35,8 +35,7 @@ class DDPGConfig:
     critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-3)
 
     def __post_init__(self) -> None:
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
+        check(self)
 
 
 class DDPG:
@@ -46,7 +45,7 @@ class DDPG:
         require_continuous(policy, "DDPG", ("deterministic",))
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         self.critics = Critics(policy, config.critic_network, generator(seed, "critics"), members=1).to(policy.device)
-        self._learning = DeterministicLearning(policy, self.critics, config, until=until, actor_gradient_steps=1)
+        self._learning = DeterministicLearning(policy, self.critics, config, until=until, policy_delay=1)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = to_device(batch, self.policy.device)

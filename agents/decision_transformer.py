@@ -2,7 +2,7 @@
 
 `Windows` draws the sequences of algorithm 1 and the loss is its loss, but for continuous actions a likelihood whose
 deviation is learned (Zheng et al. 2022, https://arxiv.org/abs/2202.05607, section 4) in place of the squared error,
-which is the case of a fixed one. The defaults are those of its table 9 for Gym.
+which is the case of a fixed one. The defaults are those of Chen et al.'s table 9 for Gym.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class DecisionTransformerPolicyConfig:
     context: int = 20
     """Steps that it looks back on, the present one included."""
     target_return: float = 0.0
-    """The return of an episode that it is asked for when it acts."""
+    """The return of an episode that it is asked for when it acts: to be set, near the best of the data."""
     return_scale: float = 1000.0
     """Returns are divided by it."""
     max_episode_steps: int = 1000
@@ -124,7 +124,8 @@ class DecisionTransformerPolicy(NetworkPolicy):
             outputs = self.outputs(batch)[everyone, torch.from_numpy(now)].float().cpu().numpy()
             params = heads.params(outputs, step.get("action_mask"), log_std)
             action = heads.mode(params) if mode == "greedy" else draw(params, noise)
-            for key, value in action.items():
+            done = self.learned_action(self.env_action(action))  # clipped to the bounds, as the data's are
+            for key, value in done.items():
                 memory[key][everyone, now] = value
             return action, memory
 

@@ -14,7 +14,7 @@ from agents.actor import Actor
 from agents.critics import Critics
 from agents.parts import Parts, prefixed
 from agents.targets import follower, frozen_copy
-from training.core import Batch, Budget, Counters
+from training.core import Batch, Budget, Counters, require
 from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
@@ -22,6 +22,9 @@ from training.optimizer_config import OptimizerConfig
 
 class DeterministicConfig(Protocol):
     """What every one of these algorithms' configs says."""
+
+    @property
+    def gamma(self) -> float: ...
 
     @property
     def tau(self) -> float: ...
@@ -33,10 +36,41 @@ class DeterministicConfig(Protocol):
     def critic_optimizer(self) -> OptimizerConfig: ...
 
 
+class SmoothedConfig(DeterministicConfig, Protocol):
+    """What those say whose critics learn from smoothed targets."""
+
+    @property
+    def critics(self) -> int: ...
+
+    @property
+    def policy_delay(self) -> int: ...
+
+    @property
+    def smoothing_std(self) -> float: ...
+
+    @property
+    def smoothing_clip(self) -> float: ...
+
+
+def check(config: DeterministicConfig) -> None:
+    """The checks of what all of these configs say."""
+    require(0 <= config.gamma <= 1, "gamma", config.gamma, "a number from 0 to 1")
+    require(0 < config.tau <= 1, "tau", config.tau, "a number above 0, up to 1")
+
+
+def check_smoothed(config: SmoothedConfig) -> None:
+    """`check`, and the checks of what TD3 adds."""
+    check(config)
+    for key in ("critics", "policy_delay"):
+        require(getattr(config, key) >= 1, key, getattr(config, key), "at least 1")
+    for key in ("smoothing_std", "smoothing_clip"):
+        require(getattr(config, key) >= 0, key, getattr(config, key), "a number of at least 0")
+
+
 class DeterministicLearning:
     """Critics, the targets, the optimizers and their steps; `parts` and `gradient_steps` are what is saved of them.
 
-    In every `actor_gradient_steps`-th step the actor takes one too, and the targets follow. With `whole_batch` its loss
+    In every `policy_delay`-th step the actor takes one too, and the targets follow. With `whole_batch` its loss
     is of all samples together.
     """
 
@@ -47,13 +81,13 @@ class DeterministicLearning:
         config: DeterministicConfig,
         *,
         until: Budget,
-        actor_gradient_steps: int,
+        policy_delay: int,
         whole_batch: bool = False,
     ) -> None:
         self.policy, self.critics = policy, critics
         self.target_policy, self.target = frozen_copy(policy), frozen_copy(critics)
         self.gradient_steps = 0
-        self._actor_gradient_steps = actor_gradient_steps
+        self._policy_delay = policy_delay
         self._target_policy_follows = follower(self.target_policy, policy, config.tau)
         self._target_follows = follower(self.target, critics, config.tau)
         acting, judging = dict(policy.named_parameters()), prefixed("critics", critics)
@@ -80,7 +114,7 @@ class DeterministicLearning:
         """One gradient step of the critics and, when it is time, of the actor."""
         measured = [self._critic_optimizer.step(critic_loss, data, now, rows)]
         self.gradient_steps += 1
-        if self.gradient_steps % self._actor_gradient_steps == 0:
+        if self.gradient_steps % self._policy_delay == 0:
             measured.append(self._actor_optimizer.step(actor_loss, data, now, rows))
             self._target_policy_follows()
             self._target_follows()

@@ -18,7 +18,7 @@ from envs.datasets import read_dataset
 from envs.episodes import Episodes
 from envs.single import make_env
 from training.checkpoint import CheckpointConfig
-from training.core import Algorithm, Budget, Every, Stream, Unit, require
+from training.core import Algorithm, Budget, Every, Stream, Unit, require, to_device
 from training.run import Run
 from training.run_config import choose_execution
 
@@ -61,8 +61,8 @@ def train(
         config: of the experiment; its agent's `minibatch_size` is the samples of one update.
         run: its folder.
         make_policy: for an observation and an action space.
-        make_parts: the algorithm and its stream, for the episodes, a policy on its device and the algorithm's config,
-            in which it stands whether to compile. The actions are in the terms of the policy.
+        make_parts: the algorithm and its stream, for the episodes, a policy on its device, the algorithm's config, in
+            which it stands whether to compile, and the budget in updates. The actions are in the terms of the policy.
         select: which of the dataset's episodes to learn from.
     """
     until = config.until
@@ -76,9 +76,10 @@ def train(
     gradient_steps = config.epochs * -(-episodes.steps // minibatch_size)
     agent_config = choose_execution(config, run, policy, gradient_steps, minibatch_size)
     if len(policy.normalizers):
-        policy.update_normalizers(episodes.samples())  # once: the data never change
+        policy.update_normalizers(to_device(episodes.samples(), policy.device))  # once: the data never change
     learned = replace(episodes, action=policy.learned_action(episodes.action))
-    agent, stream = make_parts(learned, policy, agent_config, until)
+    # A schedule that counts updates moves inside of an epoch too.
+    agent, stream = make_parts(learned, policy, agent_config, Budget(gradient_steps, "updates"))
     told = f"{len(episodes):,} of {len(dataset):,} episodes, {episodes.steps:,} env steps"
     print(f"learning from {config.dataset}: {told}; its mean return is {behaviour_return:.1f}", file=sys.stderr)
     evaluation = Evaluation(config.env, config.evaluation, seed=config.seed, behaviour_return=behaviour_return)

@@ -150,7 +150,11 @@ class Replay:
         return self._with_later_goals(batch, rows) if config.hindsight_fraction else batch
 
     def _with_later_goals(self, batch: Batch, rows: Rows) -> Batch:
-        """Gives some of the transitions a goal that was reached later in their episode, and its reward."""
+        """Gives some of the transitions a goal that was reached later in their episode, and its reward.
+
+        `discount` stays what it was, so episodes should end at a limit and not at the goal; the reward is asked for
+        with an empty `info`.
+        """
         assert self._compute_reward is not None
         chance, fraction = torch.rand(2, len(rows), generator=self._rng).numpy()
         later = self._buffer.column("obs/achieved_goal", self._buffer.later_rows(rows, fraction))
@@ -160,7 +164,7 @@ class Replay:
         return batch | {
             "obs/desired_goal": torch.from_numpy(goal),
             "next_obs/desired_goal": torch.from_numpy(goal),
-            "reward": torch.from_numpy(np.asarray(reward, np.float32)),
+            "reward": torch.from_numpy(np.where(changes, np.asarray(reward, np.float32), batch["reward"].numpy())),
         }
 
     def learned(self, feedback: Batch) -> None:

@@ -72,7 +72,7 @@ class SACDiscrete:
 
     def _critic_loss(self, batch: Batch) -> Loss:
         temperature = self._learning.temperature()
-        goal = soft_target(self.policy, self.target, temperature, batch)
+        goal = discrete_soft_target(self.policy, self.target, temperature, batch)
         action = batch["action"].view(1, -1, 1).expand(self._config.critics, -1, 1)
         values = self.critics(self.policy.seen(batch)).gather(-1, action).squeeze(-1)
         # Half the squared error, summed over the critics (equation 4).
@@ -102,7 +102,7 @@ class SACDiscrete:
 
 
 @torch.no_grad()
-def soft_target(policy: Actor, target: DiscreteCritics, temperature: Tensor, batch: Batch) -> Tensor:
+def discrete_soft_target(policy: Actor, target: DiscreteCritics, temperature: Tensor, batch: Batch) -> Tensor:
     """reward + discount * sum_a pi(a) (min_i Q_i(next_obs, a) - temperature * log pi(a)), [B] (equations 3 and 10)."""
     log_p = policy.params(batch, "next_").log_softmax(-1)
     next_value = target(policy.seen(batch, "next_")).amin(0)

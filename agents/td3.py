@@ -12,10 +12,10 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics
-from agents.deterministic_learning import DeterministicLearning
+from agents.deterministic_learning import DeterministicLearning, check_smoothed
 from agents.parts import Parts, load_parts, save_parts
 from agents.replay import minibatches
-from training.core import Batch, Budget, Counters, State, moved, require, to_device
+from training.core import Batch, Budget, Counters, State, moved, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss
@@ -32,7 +32,7 @@ class TD3Config:
     """How far the targets move after each step of the actor."""
     critics: int = 2
     critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
-    actor_gradient_steps: int = 2
+    policy_delay: int = 2
     """Gradient steps of the critics for each one of the actor and the targets."""
     smoothing_std: float = 0.2
     """Of the noise on the target's actions, which lie in [-1, 1]."""
@@ -41,13 +41,7 @@ class TD3Config:
     critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
-        require(self.critics >= 1, "critics", self.critics, "at least 1")
-        delay = self.actor_gradient_steps
-        require(delay >= 1, "actor_gradient_steps", delay, "at least 1")
-        for key in ("smoothing_std", "smoothing_clip"):
-            require(getattr(self, key) >= 0, key, getattr(self, key), "a number of at least 0")
+        check_smoothed(self)
 
 
 class TD3:
@@ -59,7 +53,7 @@ class TD3:
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
         self._learning = DeterministicLearning(
-            policy, self.critics, config, until=until, actor_gradient_steps=config.actor_gradient_steps
+            policy, self.critics, config, until=until, policy_delay=config.policy_delay
         )
         self._rng = generator(seed, "learning")
         self._parts: Parts = {**self._learning.parts, "rng": self._rng}

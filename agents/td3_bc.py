@@ -11,7 +11,7 @@ import torch
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics
-from agents.deterministic_learning import DeterministicLearning
+from agents.deterministic_learning import DeterministicLearning, check_smoothed
 from agents.parts import Parts, load_parts, save_parts
 from agents.td3 import td3_critic_loss
 from training.core import Batch, Budget, Counters, State, moved, require, to_device
@@ -24,7 +24,10 @@ from training.seeding import generator
 
 @dataclass(frozen=True)
 class TD3BCConfig:
-    """Its numbers; the defaults are the paper's (table 3)."""
+    """Its numbers; the defaults are the paper's (table 3).
+
+    The paper also normalizes the observations: `policy.normalize_observation`.
+    """
 
     minibatch_size: int = 256
     gamma: float = 0.99
@@ -32,7 +35,7 @@ class TD3BCConfig:
     """How far the targets move after each step of the actor."""
     critics: int = 2
     critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
-    actor_gradient_steps: int = 2
+    policy_delay: int = 2
     """Gradient steps of the critics for each one of the actor and the targets."""
     smoothing_std: float = 0.2
     """Of the noise on the target's actions, which lie in [-1, 1]."""
@@ -43,17 +46,11 @@ class TD3BCConfig:
     critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
+        check_smoothed(self)
         require(self.minibatch_size >= 1, "minibatch_size", self.minibatch_size, "at least 1")
         require(self.value_weight >= 0, "value_weight", self.value_weight, "a number of at least 0")
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
-        require(self.critics >= 1, "critics", self.critics, "at least 1")
-        delay = self.actor_gradient_steps
-        require(delay >= 1, "actor_gradient_steps", delay, "at least 1")
         parts = self.actor_optimizer.micro_batches
         require(parts == 1, "actor_optimizer.micro_batches", parts, "1: the value's weight is of the whole minibatch")
-        for key in ("smoothing_std", "smoothing_clip"):
-            require(getattr(self, key) >= 0, key, getattr(self, key), "a number of at least 0")
 
 
 class TD3BC:
@@ -69,7 +66,7 @@ class TD3BC:
             self.critics,
             config,
             until=until,
-            actor_gradient_steps=config.actor_gradient_steps,
+            policy_delay=config.policy_delay,
             whole_batch=True,  # the value's weight is relative to its mean size
         )
         self._rng = generator(seed, "learning")

@@ -140,7 +140,7 @@ class OffPolicySettings(Settings):
     minibatch_size: int = 256
     tau: float = 0.005
     """SAC, TD3: how far the targets move at a time."""
-    actor_gradient_steps: int = 2
+    policy_delay: int = 2
     """TD3: gradient steps of the critics for each one of the actor."""
     noise_std: float = 0.1
     """TD3: of the noise on actions in [-1, 1]."""
@@ -184,7 +184,7 @@ class OffPolicySettings(Settings):
         if self.algorithm == "TD3":
             options |= {
                 "policy.noise-std": self.noise_std,
-                "agent.actor-gradient-steps": self.actor_gradient_steps,
+                "agent.policy-delay": self.policy_delay,
                 "agent.smoothing-std": self.smoothing_std,
                 "agent.smoothing-clip": self.smoothing_clip,
             }

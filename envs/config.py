@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -80,10 +81,15 @@ def find_spec(env_id: str) -> EnvSpec:
         _import_module(module, env_id)
     spec = gym.registry.get(name)
     if spec is None:
-        close = difflib.get_close_matches(name, list(gym.registry), n=1)
-        hint = f"; the nearest registered name is {close[0]!r}" if close else ""
+        hint = nearest_hint(name, gym.registry)
         raise UserError(f"id = {env_id!r}: no environment is registered under this name{hint}", key="id")
     return spec
+
+
+def nearest_hint(name: str, known: Iterable[str]) -> str:
+    """The end of a complaint about an unknown environment: the known name that was perhaps meant, if there is one."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; the nearest name is {close[0]!r}" if close else ""
 
 
 def _import_module(module: str, env_id: str) -> None:

@@ -7,7 +7,6 @@ An episode that ends in a terminal state on the last step that its time limit al
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector.utils import batch_space
 
-from envs.config import EnvConfig
+from envs.config import EnvConfig, nearest_hint
 from envs.single import user_errors
 from training.core import UserError, require
 from training.extras import extra
@@ -36,8 +35,7 @@ def make_pool(config: EnvConfig, num_envs: int, kwargs: Mapping[str, Any]) -> Po
         import envpool
     known = envpool.list_all_envs()
     if config.id not in known:
-        close = get_close_matches(config.id, known, n=1)
-        hint = f"; the nearest name is {close[0]!r}" if close else ""
+        hint = nearest_hint(config.id, known)
         raise UserError(f"env.id = {config.id!r}: EnvPool has no environment of this name{hint}")
     with user_errors(config):
         return Pool(config.id, partial(envpool.make_gymnasium, config.id, num_envs=num_envs, **kwargs))

@@ -33,7 +33,6 @@ class Config(bc.BCRunConfig):
     )
 
 
-# The dataset's own mean return is about -508.
 CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 200.0),)
 
 

@@ -63,7 +63,8 @@ def train(config: Config, run: Run) -> None:
         )
         save(DATASET, *shown, config.env, algorithm="PPO", told={"run": run.folder.name}, root=datasets)
     if not cloning.finished:
-        clone = replace(config.clone, seed=config.seed, policy=config.policy, dataset=str(datasets / DATASET))
+        dataset = str(datasets / DATASET)
+        clone = replace(config.clone, seed=config.seed, env=config.env, policy=config.policy, dataset=dataset)
         bc.train(clone, cloning)
 
     def begin(policy: ActorCritic, own: PPOConfig, /, **how: Any) -> PPO:

@@ -40,7 +40,6 @@ class Config(decision_transformer.DecisionTransformerRunConfig):
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(500, "updates"))
 
 
-# The dataset's own mean return is about -508.
 CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 150.0),)
 
 

@@ -36,7 +36,6 @@ class Config(offline_actor_critic.OfflineActorCriticConfig):
     )
 
 
-# The dataset's own mean return is about -508.
 CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 200.0),)
 
 

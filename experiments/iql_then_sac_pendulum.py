@@ -6,36 +6,31 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agents import off_policy, offline_actor_critic
-from agents.actor import Actor, ActorConfig
-from agents.iql import IQL, IQLConfig
+from agents.actor import Actor
+from agents.iql import IQL
 from agents.replay import ReplayConfig
 from agents.sac import SAC, SACConfig
 from experiments import iql_pendulum, record_pendulum, sac_pendulum_short
 from training.checkpoint import read_state
 from training.claims import Claim
-from training.optimizer_config import OptimizerConfig
 from training.run import Run
 from training.run_folder import find_checkpoint
-
-FAST = OptimizerConfig(learning_rate=1e-3)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(sac_pendulum_short.Config):
     """`sac_pendulum_short`, but it begins with what IQL has learned, which also acts until the first update.
 
-    IQL is that of `iql_pendulum` for half as long, with SAC's networks.
+    IQL is that of `iql_pendulum` for half as long; SAC's networks, discount and environment are its own too.
     """
 
     offline: offline_actor_critic.OfflineActorCriticConfig = iql_pendulum.Config(
-        epochs=10,
-        policy=ActorConfig(),
-        agent=IQLConfig(expectile=0.8, inverse_temperature=0.3, actor_optimizer=FAST, critic_optimizer=FAST),
+        epochs=10, policy=sac_pendulum_short.Config.policy
     )
     replay: ReplayConfig = replace(sac_pendulum_short.Config.replay, warmup_mode="explore")
 
 
-# SAC alone has about -1000 after as many env steps.
+# SAC alone has about -800 after as many env steps.
 CLAIMS = (
     Claim("evaluation/return_mean", ">=", -200.0),
     Claim("evaluation/return_mean", ">=", baseline="sac_pendulum_short", margin=50.0),
@@ -47,7 +42,10 @@ def train(config: Config, run: Run) -> None:
     learned, acting = run.stage("offline"), run.stage("online")
     if not learned.finished:
         record_pendulum.provide(config.offline.dataset)
-        offline_actor_critic.train(replace(config.offline, seed=config.seed), learned, IQL)
+        own = config.agent
+        agent = replace(config.offline.agent, gamma=own.gamma, critics=own.critics, critic_network=own.critic_network)
+        offline = replace(config.offline, seed=config.seed, env=config.env, policy=config.policy, agent=agent)
+        offline_actor_critic.train(offline, learned, IQL)
 
     def begin(policy: Actor, own: SACConfig, /, **how: Any) -> SAC:
         state = read_state(find_checkpoint(learned.folder, "last"), "agent")

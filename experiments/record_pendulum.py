@@ -18,7 +18,7 @@ from training.core import Counters, Every
 from training.run import Run
 
 MIXED = "regimen/pendulum/mixed-v0"
-"""What the offline experiments learn from."""
+"""What the offline experiments learn from; its mean return is about -508."""
 
 
 @dataclass(frozen=True, kw_only=True)

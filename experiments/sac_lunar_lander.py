@@ -13,11 +13,9 @@ from envs.config import EnvConfig
 from training.checkpoint import CheckpointConfig
 from training.claims import Claim
 from training.core import Every
-from training.networks import NetworkConfig
 from training.optimizer_config import OptimizerConfig
 from training.run import Run
 
-NETWORK = NetworkConfig(hidden=(256, 256), activation="relu")
 FAST = OptimizerConfig(learning_rate=7.3e-4)
 
 
@@ -31,11 +29,9 @@ class Config(off_policy.OffPolicyConfig):
     env: EnvConfig = field(default_factory=lambda: EnvConfig("LunarLander-v3", kwargs={"continuous": True}))
     env_steps: int = 200_000
     num_envs: int = 4
-    policy: ActorConfig = ActorConfig(network=NETWORK)
+    policy: ActorConfig = ActorConfig()
     replay: ReplayConfig = ReplayConfig(capacity=200_000, warmup_env_steps=10_000, gradient_steps=2)
-    agent: SACConfig = SACConfig(
-        gamma=0.99, tau=0.01, critic_network=NETWORK, actor_optimizer=FAST, critic_optimizer=FAST
-    )
+    agent: SACConfig = SACConfig(tau=0.01, actor_optimizer=FAST, critic_optimizer=FAST)
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(20_000))
     checkpoint: CheckpointConfig = CheckpointConfig(every=Every(20_000))
 

@@ -29,7 +29,6 @@ class Config(offline_actor_critic.OfflineActorCriticConfig):
     agent: TD3BCConfig = TD3BCConfig(gamma=0.98, critic_network=NETWORK, actor_optimizer=FAST, critic_optimizer=FAST)
 
 
-# The dataset's own mean return is about -508.
 CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 200.0),)
 
 

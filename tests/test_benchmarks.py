@@ -237,7 +237,7 @@ def test_off_policy_settings_are_the_same_for_both_sides(settings: OffPolicySett
     assert agent.critics == len(peer.critic.q_networks)
     assert (agent.critic_network, agent.tau) == (ours.policy.network, peer.tau)
     if settings.algorithm == "TD3":
-        assert agent.actor_gradient_steps == peer.policy_delay
+        assert agent.policy_delay == peer.policy_delay
         assert (agent.smoothing_std, agent.smoothing_clip) == (peer.target_policy_noise, peer.target_noise_clip)
         assert ours.policy.noise_std == peer.action_noise._sigma == 0.3
     else:

@@ -1,4 +1,4 @@
-"""On a GPU: every agent learns there what it learns on the CPU, and nothing in an update waits for the device."""
+"""On a GPU every agent that acts, bandits apart, learns what it learns on the CPU, and no update waits for the GPU."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import torch
 
 from agents.actor_critic import ActorCriticConfig
 from agents.policy import policy_of
+from agents.recording import save
 from envs.config import EnvConfig
 from experiments.__main__ import main
 from tests import test_agents, test_off_policy
+from tests.recorded import record_random
 from tests.test_optimizer import data, network, optimizer_for, squared_error
 from training.core import Batch, Counters
 from training.metrics import Metrics
@@ -113,6 +115,15 @@ def test_a_loaded_state_goes_on_from_there(name: str) -> None:
     for _ in range(2):
         expected, found = numbers(first.update()), numbers(second.update())
         assert found == pytest.approx(expected, rel=1e-2, abs=1e-3)
+
+
+def test_data_are_normalized_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    env = EnvConfig("Pendulum-v1")
+    save("tiny/pendulum-v0", *record_random(env, 4), env, algorithm="none", told={})
+    options = "--dataset tiny/pendulum-v0 --epochs 2 --policy.normalize-observation --evaluation.final-episodes 10"
+    words = f"train bc_pendulum {options} --device cuda --tracker none --run-dir {tmp_path / 'run'}"
+    assert main(words.split()) == 0
 
 
 @pytest.mark.parametrize("name", ["ppo", "dqn", "sac"])

@@ -167,6 +167,14 @@ def test_acting_step_by_step_is_what_it_learns_on_whole_sequences(env: EnvConfig
                 np.testing.assert_allclose(episodes.action[key][start + t], value[0], atol=1e-5, err_msg=f"{e}, {t}")
 
 
+def test_it_remembers_what_the_environment_was_given() -> None:
+    policy = make_policy(EnvConfig("Pendulum-v1"))
+    step = {"obs": np.zeros((4, 3), np.float32), "is_first": np.ones(4, bool)}
+    action, remembered = policy.acting("explore", 4)(step, {}, {"action": np.full((4, 1), 9, np.float32)})
+    assert (policy.env_action(action)["action"] == 2).all()
+    assert (remembered["action"][:, 0] == 1).all(), "the bound, as in the data"
+
+
 def test_what_is_behind_the_end_of_an_episode_does_not_matter() -> None:
     episodes, _ = record_random(COUNTING, 3)
     policy = make_policy(COUNTING)

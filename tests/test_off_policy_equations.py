@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from typing import Any
@@ -17,17 +18,20 @@ from torch.distributions.transforms import TanhTransform
 from agents.actor import Actor, ActorConfig
 from agents.c51 import c51_target, project
 from agents.critics import Critics, DiscreteCritics
+from agents.ddpg import DDPG, DDPGConfig
 from agents.dqn import dqn_values
 from agents.q_learning import EpsilonConfig
 from agents.q_network import QNetwork, QNetworkConfig
 from agents.qr_dqn import qr_dqn_target, quantile_huber
 from agents.sac import soft_target
-from agents.sac_discrete import soft_target as discrete_soft_target
+from agents.sac_discrete import discrete_soft_target
 from agents.targets import copy_weights, follower, frozen_copy
 from agents.td3 import smoothed_target
+from agents.td3_bc import TD3BC, TD3BCConfig
 from agents.tqc import truncated_target
-from training.core import Batch, UserError
+from training.core import Batch, Budget, Counters, UserError
 from training.networks import MLP, Dueling, EnsembleMLP, NetworkConfig, NoisyLinear
+from training.optimizer_config import OptimizerConfig
 from training.seeding import generator
 
 NETWORK = NetworkConfig(hidden=(8, 8), activation="relu")
@@ -145,6 +149,55 @@ def test_the_quantile_loss_is_equation_10() -> None:
                 huber = 0.5 * error**2 if abs(error) <= 1 else abs(error) - 0.5
                 expected[row] += abs(tau - (error < 0)) * huber / 5
     torch.testing.assert_close(quantile_huber(quantiles, target), expected)
+
+
+DETERMINISTIC = ActorConfig(network=NETWORK, distribution="deterministic")
+SGD = OptimizerConfig(kind="sgd", learning_rate=0.1)
+BY_SGD: Any = {"critic_network": NETWORK, "actor_optimizer": SGD, "critic_optimizer": SGD}
+
+
+def critics_then_actor(agent: DDPG | TD3BC, batch: Batch, *, members: int, actor_loss: Any) -> None:
+    """One update by SGD against plain gradients, with targets that differ from what learns."""
+    policy, critics = agent.policy, agent.critics
+    target_policy, target = copy.deepcopy((policy, critics))
+    spread(policy), spread(critics)
+    expected_policy, expected_critics = copy.deepcopy((policy, critics))
+    agent.update(dict(batch), Counters())
+    obs, next_obs = {"obs": batch["obs"]}, {"obs": batch["next_obs"]}
+    with torch.no_grad():
+        later = target(next_obs, target_policy.action_of(next_obs)).squeeze(-1).amin(0)
+        goal = batch["reward"] + batch["discount"] * later
+    values = expected_critics(obs, batch["action"]).squeeze(-1)
+    assert len(values) == members
+    descend(expected_critics, sum((one - goal).square().mean() for one in values))
+    action = expected_policy.action_of(obs)
+    descend(expected_policy, actor_loss(action, expected_critics(obs, action)[0].squeeze(-1)))
+    for found, expected in ((critics, expected_critics), (policy, expected_policy)):
+        torch.testing.assert_close(found.state_dict(), expected.state_dict())
+
+
+def descend(module: torch.nn.Module, loss: Any) -> None:
+    for parameter, gradient in zip(
+        module.parameters(), torch.autograd.grad(loss, list(module.parameters())), strict=True
+    ):
+        parameter.data -= 0.1 * gradient
+
+
+def test_ddpgs_critic_learns_from_the_target_and_its_actor_climbs_the_critic() -> None:
+    agent = DDPG(make_actor(DETERMINISTIC), DDPGConfig(**BY_SGD), until=Budget(9), seed=1, minibatch_size=6)
+    batch = make_batch(discrete=False)
+    critics_then_actor(agent, batch, members=1, actor_loss=lambda _, value: -value.mean())
+
+
+def test_td3_bc_weighs_the_value_by_its_mean_size() -> None:
+    config = TD3BCConfig(**BY_SGD, policy_delay=1, smoothing_std=0.0, value_weight=2.5)
+    agent, batch = TD3BC(make_actor(DETERMINISTIC), config, until=Budget(9), seed=1), make_batch(discrete=False)
+
+    def actor_loss(action: Tensor, value: Tensor) -> Tensor:
+        weight = 2.5 / value.abs().mean().detach()
+        return (action - batch["action"]).square().mean() - weight * value.mean()
+
+    critics_then_actor(agent, batch, members=2, actor_loss=actor_loss)
 
 
 def squashed(policy: Actor, obs: Tensor) -> TransformedDistribution:

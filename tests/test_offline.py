@@ -29,6 +29,7 @@ from experiments.__main__ import main
 from tests.recorded import record_random
 from training.config import parse_options
 from training.core import Budget, Counters
+from training.logger import read_rows
 from training.networks import NetworkConfig
 from training.optimizer_config import OptimizerConfig
 from training.schedules import Schedule
@@ -140,6 +141,24 @@ def test_a_run_says_what_it_learned_from_and_how_it_compares(
     learned = tiny.top(0.3).samples()["obs"].double()
     torch.testing.assert_close(policy.normalizers["obs"].mean, learned.mean(0))
     torch.testing.assert_close(policy.normalizers["obs"].variance, learned.var(0, correction=0))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_schedule_moves_inside_of_an_epoch() -> None:
+    schedule = "--agent.optimizer.schedule.kind linear --agent.optimizer.schedule.warmup 0.4"
+    options = f"--dataset tiny/pendulum-v0 --epochs 1 --agent.minibatch-size 100 {schedule} --log-every.count 1"
+    assert train(f"{options} --agent.optimizer.learning-rate 1") == 0
+    rates = [row["optimizer/learning_rate"] for row in read_rows(Path("run/metrics.jsonl")) if "optimizer/loss" in row]
+    assert rates == pytest.approx([0, 1 / 4, 2 / 4, 3 / 4, *(1 - k / 6 for k in range(6))])
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_goes_on_after_the_data_begins_with_networks_of_its_own_shape() -> None:
+    small = "--policy.network.hidden 16 --agent.critic-network.hidden 8 --agent.critics 3 --replay.minibatch-size 8"
+    data = "--offline.dataset tiny/pendulum-v0 --offline.epochs 1 --offline.evaluation.final-episodes 10"
+    steps = "--env-steps 150 --evaluation.final-episodes 10 --tracker none --run-dir run"
+    assert main(f"train iql_then_sac_pendulum {small} {data} {steps}".split()) == 0
+    assert json.loads(Path("run/result.json").read_text())["counters"]["env_steps"] == 150
 
 
 def test_a_finished_run_is_extended_by_epochs(tiny: Episodes, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,6 +90,27 @@ def test_learners_go_on_with_fewer_when_a_node_leaves(cluster: Any, tmp_path: Pa
     assert result["claims"][0]["holds"]
 
 
+def test_learners_without_room_say_so_and_end_at_a_signal(cluster: Any, tmp_path: Path) -> None:
+    import ray
+
+    @ray.remote(num_cpus=1)
+    class Taken:
+        def is_there(self) -> bool:
+            return True
+
+    with connected(cluster.address, cpus=1):
+        taken = [Taken.remote() for _ in range(2)]
+        ray.get([one.is_there.remote() for one in taken], timeout=PATIENCE_S)
+        run = start(tmp_path / "run", f"--learners 2 --threads 1 --ray-address {cluster.address}")
+        assert run.stderr is not None
+        assert "the learners wait for room on the cluster" in run.stderr.readline()
+        run.send_signal(signal.SIGTERM)
+        _, told = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in told
+    assert not (tmp_path / "run").exists()
+
+
 def test_when_the_head_goes_the_run_goes_on_elsewhere(cluster: Any, tmp_path: Path) -> None:
     """All that counts is in the run's folder: what follows is bit for bit what would have come."""
     folder, whole = tmp_path / "run", tmp_path / "whole"

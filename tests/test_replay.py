@@ -352,6 +352,17 @@ def test_without_hindsight_goals_stay_and_with_a_fraction_some_change() -> None:
     assert changed[1] == pytest.approx(0.8, abs=0.06)
 
 
+def test_without_another_goal_the_reward_is_the_environments_own() -> None:
+    config = ReplayConfig(capacity=800, warmup_env_steps=0, horizon=50, minibatch_size=500, hindsight_fraction=0.5)
+    stream = Stream(GOALS, config, num_envs=2)
+    stream.replay._compute_reward = lambda achieved_goal, desired_goal, info: np.full(len(achieved_goal), 7.0)
+    batch = stream.next()
+    changed = (batch["obs/desired_goal"] != -1).flatten()
+    assert changed.any()
+    assert (batch["reward"][changed] == 7).all()
+    assert (batch["reward"][~changed] <= 0).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -21,13 +21,17 @@ Batch: TypeAlias = "dict[str, Tensor]"
 | `obs`, `obs/<name>` | [T+1, N, ...] | [B, ...] | what the policy saw; row T is what it would act on next |
 | `action`, `action/<name>` | [T, N, ...] | [B, ...] | what it did |
 | `action_mask` | [T+1, N, A] | [B, A] | True where a discrete action is allowed |
-| `reward` | [T, N] | [B] | float32 |
+| `next_obs`, `next_obs/<name>`, `next_action_mask` | | [B, ...] | of replay: what was seen after the step, or steps |
+| `reward` | [T, N] | [B] | float32; of replay with n-step returns their discounted sum |
+| `discount` | | [B] | of replay: gamma to the number of steps, 0 where the episode terminated |
+| `index`, `weight` | | [B] | of replay with priorities: the row in the buffer, and the importance weight |
 | `terminated`, `truncated` | [T, N] | [B] | the episode ended in a terminal state / was cut by a limit |
 | `valid` | [T, N] | | False: a reset transition, never learned from; without the key there is none |
 | `is_first` | [T+1, N] | [B] | the observation is the first of its episode |
 | `final_obs`, `final_obs/<name>` | [K, ...] | | the last observation of each of the K episodes that ended |
 | `final_index` | [K, 2] | | the (t, n) at which each of those ended |
 | `log_prob` | [T, N] | [B] | of the action, by the policy that acted, where that may be older than the newest |
+| `return_to_go`, `episode_step` | | [B, context] | of windows of a dataset: the return from each step on, its number |
 | `state/<name>` | [N, ...] | [B, ...] | what a policy with a memory remembered before row 0 / before each sequence |
 | `final_state/<name>` | [K, ...] | | what it remembered when it would have seen each of the K final observations |
 """

@@ -147,7 +147,7 @@ class Dueling(nn.Module):
 
 
 class EnsembleMLP(nn.Module):
-    """`members` perceptrons of one shape side by side, [B, inputs] -> [members, B, outputs], as batched products.
+    """`members` perceptrons of one shape side by side, [B, inputs] -> [members, B, outputs], each layer at once.
 
     Initialized like `MLP`, each member on its own.
     """

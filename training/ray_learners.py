@@ -12,8 +12,9 @@ import os
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,6 +27,8 @@ from training.files import read_json, write_json
 from training.ray_session import cluster_address, connected
 
 POLL_S = 0.2
+ROOM_NOTICE_S = 20.0
+"""After so long without a learner it is said that they wait: on a full cluster Ray does so without a word."""
 NEVER = float("inf")
 """Learners are not added while others learn: Ray counts what a cluster has, not what of it is free, and would end a
 group that learns for room that another run takes."""
@@ -80,7 +83,7 @@ def launch(work: Work, again: Work, folder: Path, count: int, *, address: str | 
             )
             raised = Path(storage, RAISED)
             try:
-                _fit(trainer.fit, Path(storage, "signal.json"))
+                _fit(trainer.fit, Path(storage))
             except WorkerGroupError as error:
                 if not raised.exists():
                     first = dict(error.worker_failures)
@@ -91,14 +94,33 @@ def launch(work: Work, again: Work, folder: Path, count: int, *, address: str | 
                 raise cloudpickle.loads(raised.read_bytes())
 
 
-def _fit(fit: Callable[[], object], told: Path) -> None:
-    """Lets the trainer work in a thread, where it leaves the handlers of signals alone, and writes down a signal."""
-    with ThreadPoolExecutor(1) as thread:
-        working = thread.submit(fit)
-        while not wait([working], POLL_S).done:
-            if interruption.requested() and not told.exists():
-                write_json(told, {"signal": interruption.requested()})
-    working.result()
+def _fit(fit: Callable[[], object], storage: Path) -> None:
+    """Lets the trainer work in a thread, where it leaves the handlers of signals alone, and writes down a signal.
+
+    While no learner has begun there is nothing to save and nobody to read it: Interrupted is raised at once. The thread
+    then ends with the connection to Ray.
+    """
+    fitted: Future[object] = Future()
+
+    def work() -> None:
+        try:
+            fitted.set_result(fit())
+        except BaseException as error:
+            fitted.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    begun, signal_file = storage / BEGUN, storage / "signal.json"
+    notice_at = time.monotonic() + ROOM_NOTICE_S
+    while not wait([fitted], POLL_S).done:
+        number = interruption.requested()
+        if number and not begun.exists():
+            raise interruption.Interrupted(number)
+        if number and not signal_file.exists():
+            write_json(signal_file, {"signal": number})
+        if time.monotonic() > notice_at and not begun.exists():
+            notice_at = NEVER
+            print("the learners wait for room on the cluster: each takes a CPU, or a GPU", file=sys.stderr)
+    fitted.result()
 
 
 @contextmanager

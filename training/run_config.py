@@ -31,7 +31,7 @@ class RunConfig:
     seed: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | Literal["auto"] = "auto"
-    """CPU threads of torch; auto: one for small networks, which more would slow down."""
+    """CPU threads of torch; auto: one for small networks, which more would slow down (see docs/performance.md)."""
     compile: bool | Literal["auto"] = "auto"
     """Compile the update (loss, gradient, clipping, optimizer); auto: where the run is long enough to pay for it."""
     learners: int = 1

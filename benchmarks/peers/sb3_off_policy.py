@@ -58,7 +58,7 @@ def make_model(settings: OffPolicySettings, envs: VecEnv) -> OffPolicyAlgorithm:
             "MlpPolicy",
             envs,
             tau=settings.tau,
-            policy_delay=settings.actor_gradient_steps,
+            policy_delay=settings.policy_delay,
             action_noise=NormalActionNoise(actions, actions + settings.noise_std),
             target_policy_noise=settings.smoothing_std,
             target_noise_clip=settings.smoothing_clip,
