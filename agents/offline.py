@@ -33,7 +33,8 @@ class OfflineConfig(PolicyRunConfig):
     dataset: str
     """The name of a Minari dataset on this machine, or its folder."""
     epochs: int = 50
-    """The budget in passes over the data; a stream that draws with replacement draws as many samples."""
+    """The budget in passes over the data; a stream that draws with replacement draws as many samples. Schedules count
+    it in updates."""
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(5, "epochs"))
     log_every: Every = Every(200, "updates")
     checkpoint: CheckpointConfig = CheckpointConfig(every=Every(2_000, "updates"))
@@ -76,7 +77,9 @@ def train(
     gradient_steps = config.epochs * -(-episodes.steps // minibatch_size)
     agent_config = choose_execution(config, run, policy, gradient_steps, minibatch_size)
     if len(policy.normalizers):
-        policy.update_normalizers(to_device(episodes.samples(), policy.device))  # once: the data never change
+        samples = episodes.samples()
+        seen = {key: samples[key] for key in policy.normalizers}
+        policy.update_normalizers(to_device(seen, policy.device))  # once: the data never change
     learned = replace(episodes, action=policy.learned_action(episodes.action))
     # A schedule that counts updates moves inside of an epoch too.
     agent, stream = make_parts(learned, policy, agent_config, Budget(gradient_steps, "updates"))

@@ -68,9 +68,11 @@ def train(config: OfflineActorCriticConfig, run: Run, make_agent: MakeAgent) -> 
     def make_policy(observation_space: Space[Any], action_space: Space[Any]) -> Actor:
         return Actor(observation_space, action_space, config.policy, generator(config.seed, "weights"))
 
-    def make_parts(episodes: Episodes, policy: Actor, agent_config: Any, until: Budget) -> tuple[Algorithm, Stream]:
-        agent = make_agent(policy, agent_config, until=until, seed=config.seed)
+    def make_parts(episodes: Episodes, policy: Actor, agent_config: Any, _: Budget) -> tuple[Algorithm, Stream]:
         gamma, size = agent_config.gamma, agent_config.minibatch_size
+        # Minibatches go on from one epoch into the next.
+        until = Budget(-(-config.epochs * episodes.steps // size), "updates")
+        agent = make_agent(policy, agent_config, until=until, seed=config.seed)
         return agent, DatasetReplay(episodes, size, gamma=gamma, seed=config.seed)
 
     offline.train(config, run, make_policy, make_parts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agents import off_policy, offline_actor_critic
-from agents.actor import Actor
+from agents.actor import Actor, ActorConfig
 from agents.iql import IQL
 from agents.replay import ReplayConfig
 from agents.sac import SAC, SACConfig
@@ -21,11 +21,14 @@ from training.run_folder import find_checkpoint
 class Config(sac_pendulum_short.Config):
     """`sac_pendulum_short`, but it begins with what IQL has learned, which also acts until the first update.
 
-    IQL is that of `iql_pendulum` for half as long; SAC's networks, discount and environment are its own too.
+    IQL is that of `iql_pendulum` for half as long. Its networks, discount and environment are SAC's, whatever `offline`
+    says.
     """
 
     offline: offline_actor_critic.OfflineActorCriticConfig = iql_pendulum.Config(
-        epochs=10, policy=sac_pendulum_short.Config.policy
+        epochs=10,
+        policy=ActorConfig(),
+        agent=replace(iql_pendulum.Config.agent, critic_network=sac_pendulum_short.Config.agent.critic_network),
     )
     replay: ReplayConfig = replace(sac_pendulum_short.Config.replay, warmup_mode="explore")
 

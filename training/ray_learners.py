@@ -28,7 +28,7 @@ from training.ray_session import cluster_address, connected
 
 POLL_S = 0.2
 ROOM_NOTICE_S = 20.0
-"""After so long without a learner it is said that they wait: on a full cluster Ray does so without a word."""
+"""After so long without a learner it is said that none has begun: on a full cluster Ray waits without a word."""
 NEVER = float("inf")
 """Learners are not added while others learn: Ray counts what a cluster has, not what of it is free, and would end a
 group that learns for room that another run takes."""
@@ -50,18 +50,21 @@ def launch(work: Work, again: Work, folder: Path, count: int, *, address: str | 
     gpus = torch.cuda.device_count() if gpu else 0  # where these are fewer than learners, as many learners begin
     if gpu and not cluster_address(address):
         require_gpu()
-    with interruption.catch(), connected(address, cpus=count, gpus=gpus):
+    # On a cluster all machines must see the run folder, and this is beside it.
+    shared = Path("runs").resolve() if cluster_address(address) else Path(tempfile.gettempdir())
+    shared.mkdir(exist_ok=True)
+    with (
+        interruption.catch(),
+        tempfile.TemporaryDirectory(prefix=".learners-", dir=shared, ignore_cleanup_errors=True) as storage,
+        connected(address, cpus=count, gpus=gpus),
+    ):
         from ray import cloudpickle
         from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
         from ray.train.torch import TorchConfig, TorchTrainer
 
         logging.getLogger("ray.train").setLevel(logging.ERROR)
         os.environ["RAY_TRAIN_ENABLE_PRINT_PATCH"] = "0"  # it would print what they print once more
-        # On a cluster all machines must see the run folder, and this is beside it.
-        shared = Path("runs").resolve() if cluster_address(address) else Path(tempfile.gettempdir())
-        shared.mkdir(exist_ok=True)
         with (
-            tempfile.TemporaryDirectory(prefix=".learners-", dir=shared) as storage,
             _shown(Path(storage, "out"), sys.stdout),
             _shown(Path(storage, "err"), sys.stderr),
         ):
@@ -119,7 +122,7 @@ def _fit(fit: Callable[[], object], storage: Path) -> None:
             write_json(signal_file, {"signal": number})
         if time.monotonic() > notice_at and not begun.exists():
             notice_at = NEVER
-            print("the learners wait for room on the cluster: each takes a CPU, or a GPU", file=sys.stderr)
+            print("no learner has begun yet: is there room for one? Each takes a CPU, or a GPU", file=sys.stderr)
     fitted.result()
 
 
