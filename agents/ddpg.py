@@ -9,9 +9,10 @@ from torch import Tensor
 
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics
-from agents.deterministic_learning import DeterministicLearning, check
+from agents.deterministic_learning import DeterministicLearning
 from agents.parts import load_parts, save_parts
 from agents.replay import minibatches
+from agents.targets import check_following
 from training.core import Batch, Budget, Counters, State, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
@@ -35,7 +36,7 @@ class DDPGConfig:
     critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-3)
 
     def __post_init__(self) -> None:
-        check(self)
+        check_following(self)
 
 
 class DDPG:

@@ -13,21 +13,15 @@ from torch import Tensor
 from agents.actor import Actor
 from agents.critics import Critics
 from agents.parts import Parts, prefixed
-from agents.targets import follower, frozen_copy
+from agents.targets import FollowingConfig, check_following, follower, frozen_copy
 from training.core import Batch, Budget, Counters, require
 from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer
 from training.optimizer_config import OptimizerConfig
 
 
-class DeterministicConfig(Protocol):
+class DeterministicConfig(FollowingConfig, Protocol):
     """What every one of these algorithms' configs says."""
-
-    @property
-    def gamma(self) -> float: ...
-
-    @property
-    def tau(self) -> float: ...
 
     @property
     def actor_optimizer(self) -> OptimizerConfig: ...
@@ -52,15 +46,9 @@ class SmoothedConfig(DeterministicConfig, Protocol):
     def smoothing_clip(self) -> float: ...
 
 
-def check(config: DeterministicConfig) -> None:
-    """The checks of what all of these configs say."""
-    require(0 <= config.gamma <= 1, "gamma", config.gamma, "a number from 0 to 1")
-    require(0 < config.tau <= 1, "tau", config.tau, "a number above 0, up to 1")
-
-
 def check_smoothed(config: SmoothedConfig) -> None:
-    """`check`, and the checks of what TD3 adds."""
-    check(config)
+    """The checks of what all of these configs say."""
+    check_following(config)
     for key in ("critics", "policy_delay"):
         require(getattr(config, key) >= 1, key, getattr(config, key), "at least 1")
     for key in ("smoothing_std", "smoothing_clip"):

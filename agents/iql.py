@@ -14,7 +14,7 @@ from torch import Tensor
 from agents.actor import Actor, require_continuous
 from agents.critics import Critics, StateValue
 from agents.parts import Parts, load_parts, prefixed, save_parts
-from agents.targets import follower, frozen_copy
+from agents.targets import check_following, follower, frozen_copy
 from training.core import Batch, Budget, Counters, State, require, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
@@ -49,8 +49,7 @@ class IQLConfig:
 
     def __post_init__(self) -> None:
         require(self.minibatch_size >= 1, "minibatch_size", self.minibatch_size, "at least 1")
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
+        check_following(self)
         require(0 < self.expectile < 1, "expectile", self.expectile, "a number between 0 and 1")
         beta = self.inverse_temperature
         require(beta >= 0, "inverse_temperature", beta, "a number of at least 0")

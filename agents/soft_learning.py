@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from agents.actor import Actor
 from agents.parts import Parts, prefixed
-from agents.targets import follower, frozen_copy
+from agents.targets import FollowingConfig, check_following, follower, frozen_copy
 from training.core import Batch, Budget, Counters, require
 from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer
@@ -40,14 +40,8 @@ class Temperature(nn.Module):
         return self.log.exp() * (entropy.detach() - self._target_entropy)
 
 
-class SoftConfig(Protocol):
+class SoftConfig(FollowingConfig, Protocol):
     """What every one of these algorithms' configs says."""
-
-    @property
-    def gamma(self) -> float: ...
-
-    @property
-    def tau(self) -> float: ...
 
     @property
     def critics(self) -> int: ...
@@ -64,8 +58,7 @@ class SoftConfig(Protocol):
 
 def check(config: SoftConfig) -> None:
     """The checks of what all of these configs say."""
-    require(0 <= config.gamma <= 1, "gamma", config.gamma, "a number from 0 to 1")
-    require(0 < config.tau <= 1, "tau", config.tau, "a number above 0, up to 1")
+    check_following(config)
     require(config.critics >= 1, "critics", config.critics, "at least 1")
     start = config.initial_temperature
     require(start > 0, "initial_temperature", start, "a number above 0")

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
 
+from training.core import require
+
 M = TypeVar("M", bound=nn.Module)
+
+
+class FollowingConfig(Protocol):
+    """What every algorithm's config says whose target follows what learns."""
+
+    @property
+    def gamma(self) -> float: ...
+
+    @property
+    def tau(self) -> float: ...
+
+
+def check_following(config: FollowingConfig) -> None:
+    """The checks of that."""
+    require(0 <= config.gamma <= 1, "gamma", config.gamma, "a number from 0 to 1")
+    require(0 < config.tau <= 1, "tau", config.tau, "a number above 0, up to 1")
 
 
 def frozen_copy(module: M) -> M:
