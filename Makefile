@@ -54,16 +54,16 @@ bench: .venv/.bench ## Measure the speed beside others: make bench ARGS="half_ch
 	@$(RUN_PYTHON) -m benchmarks $(ARGS)
 
 profile: .venv/.core ## Show where the time of EXPERIMENT=ppo_cartpole goes, with ARGS as for train
-	@$(RUN_PYTHON) -m benchmarks.profile $(EXPERIMENT) $(ARGS)
+	@$(RUN_PYTHON) -m benchmarks.costs.profile $(EXPERIMENT) $(ARGS)
 
 sync: .venv/.core ## Send a whole run to Weights & Biases: make sync RUN=runs/ppo_cartpole/...
 	@$(RUN_PYTHON) -m experiments sync $(RUN) $(ARGS)
 
 cluster: .venv/.extras ## Start a Ray cluster of NODES=2 on this machine
-	@$(RUN_PYTHON) -m training.ray_cluster up --nodes $(NODES)
+	@$(RUN_PYTHON) -m training.cluster.ray_local up --nodes $(NODES)
 
 cluster-down: .venv/.core ## End the Ray cluster that `make cluster` started
-	@$(RUN_PYTHON) -m training.ray_cluster down
+	@$(RUN_PYTHON) -m training.cluster.ray_local down
 
 submit: .venv/.extras ## Train EXPERIMENT on a Ray cluster: make submit ADDRESS=http://head:8265 ARGS="--storage s3://..."
 	@$(RUN_PYTHON) -m experiments submit $(EXPERIMENT) $(if $(ADDRESS),--address $(ADDRESS)) $(ARGS)

@@ -11,15 +11,16 @@ from math import inf, isfinite
 
 import torch
 
-from agents.actor_critic import ActorCritic
-from agents.estimators import gae
-from agents.parts import Parts, load_parts, save_parts
+from agents.acting.rollouts import continues, discount, explained_variance, to_samples, values
+from agents.policies.actor_critic import ActorCritic
 from agents.ppo import LossCoefficients
-from agents.rollouts import continues, discount, explained_variance, to_samples, values
-from training.core import Batch, Budget, Counters, State, require, to_device
+from agents.updates.estimators import gae
+from agents.updates.parts import Parts, load_parts, save_parts
+from training.core import Batch, Budget, Counters, to_device
+from training.errors import require
 from training.metrics import Mean, Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.state import State
 
 
 @dataclass(frozen=True)

@@ -13,23 +13,23 @@ from math import inf, isfinite
 import torch
 from torch import Tensor
 
-from agents.actor_critic import ActorCritic
-from agents.impala import require_vtrace
-from agents.parts import Parts, load_parts, save_parts
-from agents.ppo import ppo_loss
-from agents.rollouts import (
+from agents.acting.rollouts import (
     explained_variance,
     shuffled_minibatches,
     to_samples,
     with_normalized_advantage,
     with_vtrace,
 )
-from training.core import Batch, Budget, Counters, State, require, to_device
+from agents.impala import require_vtrace
+from agents.policies.actor_critic import ActorCritic
+from agents.ppo import ppo_loss
+from agents.updates.parts import Parts, load_parts, save_parts
+from training.core import Batch, Budget, Counters, to_device
+from training.errors import require
 from training.metrics import Last, Mean, Metrics, merge_metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.schedules import Schedule
+from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
 from training.seeding import generator
+from training.state import State
 
 
 @dataclass(frozen=True)

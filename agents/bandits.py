@@ -18,19 +18,21 @@ from gymnasium import Space, spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents import policy_run
-from agents.collector import Collector
-from agents.policy import Acting, Mode, NetworkPolicy
-from agents.policy_run import ActingConfig
-from agents.rollouts import Rollouts, to_samples
-from envs.bandits import BernoulliBandit
+from agents.acting.collector import Collector
+from agents.acting.rollouts import Rollouts, to_samples
+from agents.policies.policy import Acting, Mode, NetworkPolicy
+from agents.recipes import acting
+from agents.recipes.acting import ActingConfig
 from envs.config import EnvConfig
 from envs.single import make_env
-from envs.vector import Arrays
-from training.core import Algorithm, Batch, Budget, Counters, State, Stream, UserError, moved, require
+from envs.tasks.bandits import BernoulliBandit
+from envs.vectors.vector import Arrays
+from training.core import Algorithm, Batch, Budget, Counters, Stream, moved
+from training.errors import UserError, require
 from training.metrics import Last, Metrics
-from training.run import Run
+from training.run.run import Run
 from training.seeding import generator
+from training.state import State
 
 Array = NDArray[Any]
 
@@ -168,7 +170,7 @@ class BanditRunConfig(ActingConfig):
     agent: BanditConfig = BanditConfig()
     policy: BanditPolicyConfig = BanditPolicyConfig()
     num_envs: int = 1
-    env: EnvConfig = EnvConfig("envs.bandits:BernoulliBandit-v0")
+    env: EnvConfig = EnvConfig("envs.tasks:BernoulliBandit-v0")
 
 
 def train(config: BanditRunConfig, run: Run) -> None:
@@ -187,7 +189,7 @@ def train(config: BanditRunConfig, run: Run) -> None:
         env = make_env(config.env).unwrapped
         return {"training/regret": regret(policy, env.probabilities)} if isinstance(env, BernoulliBandit) else {}
 
-    policy_run.train(config, run, make_policy, make_parts, gradient_steps=0, samples_per_step=0, measure=measure)
+    acting.train(config, run, make_policy, make_parts, gradient_steps=0, samples_per_step=0, measure=measure)
 
 
 def regret(policy: BanditPolicy, probabilities: Array) -> float:

@@ -15,19 +15,19 @@ import torch
 from gymnasium import Space
 from torch import Tensor
 
-from agents import offline
-from agents.decision_transformer_policy import DecisionTransformerPolicy, DecisionTransformerPolicyConfig
-from agents.offline import OfflineConfig
-from agents.parts import Parts, load_parts, save_parts
-from envs.episodes import Episodes
-from training.core import Batch, Budget, Counters, State, Stream, require, to_device
+from agents.policies.decision_transformer import DecisionTransformerPolicy, DecisionTransformerPolicyConfig
+from agents.recipes import offline
+from agents.recipes.offline import OfflineConfig
+from agents.updates.parts import Parts, load_parts, save_parts
+from envs.episodes.episodes import Episodes
+from training.core import Batch, Budget, Counters, Stream, to_device
+from training.data.streams import Shuffled
+from training.errors import require
 from training.metrics import Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.run import Run
-from training.schedules import Schedule
+from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
+from training.run.run import Run
 from training.seeding import generator
-from training.shuffled import Shuffled
+from training.state import State
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from agents.q_learning import EpsilonConfig, QLearning, check
-from agents.q_network import QNetwork
-from training.core import Batch, Budget, Counters, State, UserError
+from agents.policies.q_network import QNetwork
+from agents.updates.q_learning import EpsilonConfig, QLearning, check
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.metrics import Metrics
-from training.optimizer import Loss
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import Loss, OptimizerConfig
+from training.state import State
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """IMPALA: actors that never wait for the learner, and V-trace (Espeholt et al. 2018, https://arxiv.org/abs/1802.01561).
 
-Workers act with policies that may be some updates old (see `agents.ray_collector.RayCollector`); V-trace corrects for
+Workers act with policies that may be some updates old (see `agents/acting/ray_collector.py`); V-trace corrects for
 what they did otherwise than the newest one. Without workers, or with a lag of 0, there is nothing to correct, and this
 is A2C with n-step returns. The defaults are the paper's for single Atari games (appendix G, table G.1).
 """
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from math import inf, isfinite
 
 from agents.a2c import a2c_loss
-from agents.actor_critic import ActorCritic
-from agents.parts import Parts, load_parts, save_parts
-from agents.rollouts import explained_variance, to_samples, with_vtrace
-from training.core import Batch, Budget, Counters, State, require, to_device
+from agents.acting.rollouts import explained_variance, to_samples, with_vtrace
+from agents.policies.actor_critic import ActorCritic
+from agents.updates.parts import Parts, load_parts, save_parts
+from training.core import Batch, Budget, Counters, to_device
+from training.errors import require
 from training.metrics import Mean, Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.schedules import Schedule
+from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
+from training.state import State
 
 
 @dataclass(frozen=True)

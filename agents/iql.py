@@ -11,17 +11,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agents.actor import Actor, require_continuous
-from agents.critics import Critics, StateValue
-from agents.parts import Parts, load_parts, prefixed, save_parts
-from agents.targets import check_following, follower, frozen_copy
-from training.core import Batch, Budget, Counters, State, require, to_device
+from agents.policies.actor import Actor, require_continuous
+from agents.updates.critics import Critics, StateValue
+from agents.updates.parts import Parts, load_parts, prefixed, save_parts
+from agents.updates.targets import check_following, follower, frozen_copy
+from training.core import Batch, Budget, Counters, to_device
+from training.errors import require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.schedules import Schedule
+from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
 from training.seeding import generator
+from training.state import State
 
 LARGEST_WEIGHT = 100.0
 """Of a sample in the policy's loss, as in the published code."""

@@ -16,10 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from agents.actor_critic import ActorCritic
-from agents.estimators import gae
-from agents.parts import Parts, load_parts, save_parts
-from agents.rollouts import (
+from agents.acting.rollouts import (
     continues,
     discount,
     explained_variance,
@@ -28,12 +25,15 @@ from agents.rollouts import (
     values,
     with_normalized_advantage,
 )
-from training.core import Batch, Budget, Counters, State, require, to_device
+from agents.policies.actor_critic import ActorCritic
+from agents.updates.estimators import gae
+from agents.updates.parts import Parts, load_parts, save_parts
+from training.core import Batch, Budget, Counters, to_device
+from training.errors import require
 from training.metrics import Last, Mean, Metrics, merge_metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.schedules import Schedule
+from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
 from training.seeding import generator
+from training.state import State
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,24 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from agents.estimators import gae
-from agents.parts import Parts, load_parts, save_parts
+from agents.acting.rollouts import (
+    continues,
+    discount,
+    explained_variance,
+    normalized,
+    observations,
+    shuffled_minibatches,
+)
+from agents.policies.recurrent_actor_critic import RecurrentActorCritic
 from agents.ppo import mean_kl, ppo_loss
-from agents.recurrent_actor_critic import RecurrentActorCritic
-from agents.rollouts import continues, discount, explained_variance, normalized, observations, shuffled_minibatches
-from training.core import Batch, Budget, Counters, State, require, to_device
+from agents.updates.estimators import gae
+from agents.updates.parts import Parts, load_parts, save_parts
+from training.core import Batch, Budget, Counters, to_device
+from training.errors import require
 from training.metrics import Last, Mean, Metrics, merge_metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.schedules import Schedule
+from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
 from training.seeding import generator
+from training.state import State
 
 _SEQUENCES = ("obs", "action", "action_mask", "is_first", "valid")
 """What the policy needs of each step, besides its state before the first."""

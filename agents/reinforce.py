@@ -12,14 +12,16 @@ from math import isfinite
 
 import torch
 
-from agents.actor_critic import ActorCritic
-from agents.estimators import lambda_return
-from agents.parts import Parts, load_parts, save_parts
-from agents.rollouts import continues, discount, explained_variance, normalized, to_samples, values
-from training.core import Batch, Budget, Counters, State, UserError, require, to_device
+from agents.acting.rollouts import continues, discount, explained_variance, normalized, to_samples, values
+from agents.policies.actor_critic import ActorCritic
+from agents.updates.estimators import lambda_return
+from agents.updates.parts import Parts, load_parts, save_parts
+from training.core import Batch, Budget, Counters, to_device
+from training.errors import UserError, require
 from training.metrics import Mean, Metrics
-from training.optimizer import Loss, Optimizer, check_coverage
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.optimizer.optimizer import check_coverage
+from training.state import State
 
 
 @dataclass(frozen=True)

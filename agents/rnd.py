@@ -18,11 +18,8 @@ import torch
 from gymnasium import Space, spaces
 from torch import Tensor, nn
 
-from agents.actor_critic import ActorCritic
-from agents.estimators import gae
-from agents.parts import Parts, load_parts, prefixed, save_parts
-from agents.ppo import ppo_loss
-from agents.rollouts import (
+from agents.acting.reward_scale import RewardScale
+from agents.acting.rollouts import (
     continues,
     discount,
     explained_variance,
@@ -32,13 +29,18 @@ from agents.rollouts import (
     values,
     with_normalized_advantage,
 )
-from envs.reward_scale import RewardScale
-from training.core import Batch, Budget, Counters, State, require, to_device
+from agents.policies.actor_critic import ActorCritic
+from agents.ppo import ppo_loss
+from agents.updates.estimators import gae
+from agents.updates.parts import Parts, load_parts, prefixed, save_parts
+from training.core import Batch, Budget, Counters, to_device
+from training.errors import require
 from training.metrics import Last, Mean, Metrics, merge_metrics
 from training.networks import MLP, Encoder, NetworkConfig, Normalizer
-from training.optimizer import Loss, Optimizer, check_coverage
-from training.optimizer_config import OptimizerConfig, Rule
+from training.optimizer import Loss, Optimizer, OptimizerConfig, Rule
+from training.optimizer.optimizer import check_coverage
 from training.seeding import generator
+from training.state import State
 
 OBS_CLIP = 5.0
 """Of normalized observations, in standard deviations (section 2.4)."""

@@ -11,17 +11,18 @@ from math import log
 import torch
 from torch import Tensor
 
-from agents.actor import Actor
-from agents.critics import DiscreteCritics
-from agents.parts import load_parts, save_parts
-from agents.replay import minibatches
-from agents.soft_learning import SoftLearning, check
-from training.core import Batch, Budget, Counters, State, UserError, require, to_device
+from agents.policies.actor import Actor
+from agents.replay.replay import minibatches
+from agents.updates.critics import DiscreteCritics
+from agents.updates.parts import load_parts, save_parts
+from agents.updates.soft import SoftLearning, check
+from training.core import Batch, Budget, Counters, to_device
+from training.errors import UserError, require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
-from training.optimizer import Loss
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import Loss, OptimizerConfig
 from training.seeding import generator
+from training.state import State
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agents.actor import Actor, require_continuous
-from agents.critics import Critics
-from agents.deterministic_learning import DeterministicLearning, check_smoothed
-from agents.parts import Parts, load_parts, save_parts
-from agents.replay import minibatches
-from training.core import Batch, Budget, Counters, State, moved, to_device
+from agents.policies.actor import Actor, require_continuous
+from agents.replay.replay import minibatches
+from agents.updates.critics import Critics
+from agents.updates.deterministic import DeterministicLearning, check_smoothed
+from agents.updates.parts import Parts, load_parts, save_parts
+from training.core import Batch, Budget, Counters, moved, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
-from training.optimizer import Loss
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import Loss, OptimizerConfig
 from training.seeding import generator
+from training.state import State
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agents.actor import Actor, require_continuous
-from agents.critics import Critics
-from agents.parts import Parts, load_parts, save_parts
+from agents.policies.actor import Actor, require_continuous
 from agents.qr_dqn import quantile_huber
-from agents.replay import minibatches
+from agents.replay.replay import minibatches
 from agents.sac import sac_actor_loss
-from agents.soft_learning import SoftLearning, check
-from training.core import Batch, Budget, Counters, State, moved, require, to_device
+from agents.updates.critics import Critics
+from agents.updates.parts import Parts, load_parts, save_parts
+from agents.updates.soft import SoftLearning, check
+from training.core import Batch, Budget, Counters, moved, to_device
+from training.errors import require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
-from training.optimizer import Loss
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import Loss, OptimizerConfig
 from training.seeding import generator
+from training.state import State
 
 
 @dataclass(frozen=True)

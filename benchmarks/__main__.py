@@ -10,13 +10,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pairs import FailedRunError, report, run_pair
-from benchmarks.workloads import WORKLOADS, Workload
-from training.config import nearest, parse_options, show_help
-from training.core import UserError, require
-from training.files import read_json, write_json
-from training.provenance import ROOT, describe_environment, hash_of
-from training.report_benchmarks import RESULTS, describe
+from benchmarks.comparison.pairs import FailedRunError, report, run_pair
+from benchmarks.comparison.workloads import WORKLOADS, Workload
+from reports.benchmarks import RESULTS, describe
+from training.errors import UserError, require
+from training.options import nearest, parse_options, show_help
+from training.run.files import read_json, write_json
+from training.run.provenance import ROOT, describe_environment, hash_of
 
 PACKAGES = ("training", "envs", "pretraining", "agents", "finetuning", "experiments", "benchmarks")
 

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from envs.spaces import Leaf
-from envs.vector import Arrays, named
+from envs.vectors.vector import Arrays, named
 
 
 class ToBounds:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
-from training.core import UserError, require
+from training.errors import UserError, require
 from training.extras import INSTALL
 
 BackendName = Literal["auto", "batched", "in-process", "subprocess", "vector-entry-point", "envpool"]
@@ -61,7 +61,7 @@ class EnvConfig:
 
     @property
     def has_reset_transitions(self) -> bool:
-        """Whether a step after an episode's end is the reset of the next one (envs/next_step.py)."""
+        """Whether a step after an episode's end is the reset of the next one (envs/vectors/next_step.py)."""
         return self.backend in ("vector-entry-point", "envpool")
 
     @property

@@ -7,23 +7,23 @@ from typing import Any
 
 import gymnasium as gym
 
-from envs.acrobot import ACROBOT
-from envs.bandits import BERNOULLI_BANDIT
-from envs.batched import BatchedVectorEnv, Dynamics
-from envs.buffers import Buffers, Layout
-from envs.cartpole import CARTPOLE
 from envs.config import EnvConfig, find_spec
-from envs.mountain_car import MOUNTAIN_CAR
-from envs.mountain_car_continuous import MOUNTAIN_CAR_CONTINUOUS
-from envs.next_step import NextStepVectorEnv
-from envs.pendulum import PENDULUM
-from envs.pool import make_pool
 from envs.single import make_env, selected_space, user_errors
-from envs.sub_env import SubEnvs
-from envs.sub_env_vector import SubEnvVectorEnv
-from envs.vector import VectorEnv
-from envs.workers import Workers
-from training.core import require
+from envs.tasks.acrobot import ACROBOT
+from envs.tasks.bandits import BERNOULLI_BANDIT
+from envs.tasks.cartpole import CARTPOLE
+from envs.tasks.mountain_car import MOUNTAIN_CAR
+from envs.tasks.mountain_car_continuous import MOUNTAIN_CAR_CONTINUOUS
+from envs.tasks.pendulum import PENDULUM
+from envs.vectors.batched import BatchedVectorEnv, Dynamics
+from envs.vectors.buffers import Buffers, Layout
+from envs.vectors.env_pool import make_pool
+from envs.vectors.next_step import NextStepVectorEnv
+from envs.vectors.sub_env import SubEnvs
+from envs.vectors.sub_env_vector import SubEnvVectorEnv
+from envs.vectors.vector import VectorEnv
+from envs.vectors.workers import Workers
+from training.errors import require
 
 BATCHED = {
     "Acrobot-v1": ACROBOT,
@@ -41,7 +41,7 @@ def make_vec(config: EnvConfig, num_envs: int, *, seed: int, first_env: int = 0)
 
     The data depend on seed, index, episode and actions only: not on the backend, nor on how the environments of a run
     are split over vectors and processes; the backends vector-entry-point and envpool are the exceptions to both
-    (envs/next_step.py).
+    (envs/vectors/next_step.py).
     Raises UserError where the environment cannot be made.
     """
     require(num_envs >= 1, "num_envs", num_envs, "at least 1")

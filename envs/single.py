@@ -3,8 +3,8 @@
 From the inside out: the environment, Gymnasium's OrderEnforcing and TimeLimit and the wrappers its registration asks
 for (all by `gym.make`), observations selected and stacked. Actions are rescaled and clipped for all environments at
 once, where the policy hands them over (envs/actions.py). Statistics stay out of here too: observation normalization
-belongs to the policy and reward scaling to envs/reward_scale.py, because an episode is restored by stepping these
-wrappers again.
+belongs to the policy and reward scaling to agents/acting/reward_scale.py, because an episode is restored by stepping
+these wrappers again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import FrameStackObservation, TransformObservation
 
 from envs.config import EnvConfig, find_spec
-from training.core import UserError, require
+from training.errors import UserError, require
 from training.extras import install_command
 
 
@@ -30,7 +30,7 @@ def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gym.Env[An
     require(config.backend != "envpool", "env.backend", config.backend, takes)
     kwargs = dict(config.kwargs) if render_mode is None else {**config.kwargs, "render_mode": render_mode}
     with user_errors(config):
-        # Gymnasium's own checker is off: envs/sub_env.py checks what the environment returns, on every step.
+        # Gymnasium's own checker is off: envs/vectors/sub_env.py checks what the environment returns, on every step.
         env = gym.make(find_spec(config.id), max_episode_steps=config.time_limit, disable_env_checker=True, **kwargs)
     if config.observation_indices is not None:
         indices = list(config.observation_indices)

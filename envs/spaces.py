@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from training.core import UserError
+from training.errors import UserError
 
 
 class SpaceError(ValueError):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from envs.config import EnvConfig
 from envs.single import make_env
-from envs.vector import episode_seed
-from training.core import UserError
+from envs.vectors.vector import episode_seed
+from training.errors import UserError
 from training.extras import extra, install_command
 
 DEFAULT_FPS = 30

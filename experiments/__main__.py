@@ -5,16 +5,14 @@ Everything heavy is imported by the command that needs it: `list` and `--help` a
 
 from __future__ import annotations
 
-import ast
-import importlib
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
+
+from training.experiments import find_experiments, first_line, load_experiment
 
 USAGE = """\
 usage: python -m experiments COMMAND
@@ -62,7 +60,7 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
         print(USAGE)
         return 0 if argv else 2
     if argv[0] not in commands:
-        from training.config import nearest
+        from training.options import nearest
 
         return _mistake(f"unknown command {argv[0]}: {nearest(argv[0], commands)}")
     try:
@@ -74,10 +72,10 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
 
 
 def _exit_code(error: Exception) -> int:
-    from training.core import UserError
+    from training.cluster.ray_session import WorkersFailedError
+    from training.errors import UserError
     from training.interruption import Interrupted
-    from training.non_finite import NonFinite
-    from training.ray_session import WorkersFailedError
+    from training.optimizer.non_finite import NonFinite
 
     if isinstance(error, UserError):
         return _mistake(str(error))
@@ -95,50 +93,19 @@ def _mistake(message: str) -> int:
     return 2
 
 
-def _descriptions(package: str) -> dict[str, str]:
-    """The first docstring line of every module that makes claims, read without importing it."""
-    spec = find_spec(package)
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    found = {}
-    for file in sorted(Path(spec.submodule_search_locations[0]).glob("*.py")):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        names = [target.id for node in tree.body for target in _targets(node) if isinstance(target, ast.Name)]
-        if "CLAIMS" in names:
-            found[file.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return found
-
-
-def _targets(node: ast.stmt) -> list[ast.expr]:
-    if isinstance(node, ast.Assign):
-        return node.targets
-    return [node.target] if isinstance(node, ast.AnnAssign) else []
-
-
 def _list(argv: Sequence[str], package: str) -> int:
     if argv:
         return _mistake(f"unexpected {argv[0]!r}: list takes nothing")
-    descriptions = _descriptions(package)
+    descriptions = {name: first_line(script) for name, script in find_experiments(package).items()}
     width = max(map(len, descriptions), default=0)
     for name, description in descriptions.items():
         print(f"{name:{width}}  {description}")
     return 0
 
 
-def _load(name: str, package: str) -> ModuleType:
-    """The module of an experiment; raises UserError when there is none of this name."""
-    from training.config import nearest
-    from training.core import UserError
-
-    known = _descriptions(package)
-    if name not in known:
-        raise UserError(f"unknown experiment {name}: {nearest(name, known)}")
-    return importlib.import_module(f"{package}.{name}")
-
-
 def _first(argv: Sequence[str], command: str, what: str) -> str:
     """The command's first word; raises UserError when it is missing."""
-    from training.core import UserError
+    from training.errors import UserError
 
     if not argv or argv[0].startswith("-"):
         raise UserError(f"{command} takes {what} first: python -m experiments {command} {what} [options]")
@@ -150,8 +117,8 @@ def _train(argv: Sequence[str], package: str) -> int:
         print("usage: python -m experiments train NAME [options]; `train NAME --help` lists the options of NAME")
         return 0
     name = _first(argv, "train", "NAME")
-    module = _load(name, package)
-    from training.commands import TrainOptions, train
+    module = load_experiment(name, package)
+    from commands.train import TrainOptions, train
 
     if _wants_help(argv):
         return _help(f"train {name}", module.__doc__, TrainOptions(), module.Config())
@@ -160,22 +127,22 @@ def _train(argv: Sequence[str], package: str) -> int:
 
 
 def _rates(argv: Sequence[str], package: str) -> int:
-    from training.commands import TrainOptions, rates
-    from training.rate_range import RateRangeOptions
+    from commands.train import TrainOptions, rates
+    from reports.rate_curve import RateRangeOptions
 
     if _wants_help(argv):
         return _help("rates NAME", rates.__doc__, TrainOptions(), RateRangeOptions())
     name = _first(argv, "rates", "NAME")
-    rates(name, _load(name, package), argv[1:])
+    rates(name, load_experiment(name, package), argv[1:])
     return 0
 
 
 def _resume(argv: Sequence[str], package: str) -> int:
-    from training.commands import ResumeOptions, resume
+    from commands.train import ResumeOptions, resume
 
     if _wants_help(argv):
         return _help("resume RUN", resume.__doc__, ResumeOptions())
-    resume(Path(_first(argv, "resume", "RUN")), lambda name: _load(name, package), argv[1:])
+    resume(Path(_first(argv, "resume", "RUN")), lambda name: load_experiment(name, package), argv[1:])
     return 0
 
 
@@ -198,13 +165,13 @@ def _evaluate(argv: Sequence[str], package: str) -> int:
     """Plays episodes with the policy of a run and prints what they measure."""
     from dataclasses import replace
 
-    from agents.evaluation import Evaluation
-    from agents.policy import load_policy
+    from agents.acting.evaluation import Evaluation
+    from agents.policies.policy import load_policy
+    from commands.train import print_measured, read_config
     from envs.video import record_video
-    from training.commands import print_measured, read_config
-    from training.config import parse_options
-    from training.core import require
-    from training.run_folder import read_settings
+    from training.errors import require
+    from training.options import parse_options
+    from training.run.folder import read_settings
 
     if _wants_help(argv):
         return _help("evaluate RUN", _evaluate.__doc__, EvaluateOptions())
@@ -212,7 +179,7 @@ def _evaluate(argv: Sequence[str], package: str) -> int:
     (options,) = parse_options(argv[1:], EvaluateOptions())
     require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")
     settings = read_settings(folder)
-    config = read_config(folder, settings, _load(settings["experiment"], package))
+    config = read_config(folder, settings, load_experiment(settings["experiment"], package))
     _require_policy(folder, config)
     how = replace(config.evaluation, greedy=config.evaluation.greedy and not options.stochastic)
     if options.episodes is not None:
@@ -234,7 +201,7 @@ def _evaluate(argv: Sequence[str], package: str) -> int:
 
 def _require_policy(folder: Path, config: Any) -> None:
     """Raises UserError for a run that has no policy to play with."""
-    from training.core import UserError
+    from training.errors import UserError
 
     if not hasattr(config, "env"):
         raise UserError(f"{folder} learned from data and has no policy to play with: result.json has its measures")
@@ -256,11 +223,11 @@ class RecordOptions:
 
 def _record(argv: Sequence[str], package: str) -> int:
     """Plays episodes with the policy of a run into a Minari dataset on this machine (extra `offline`)."""
-    from agents.recording import record_run
-    from training.commands import print_measured, read_config
-    from training.config import parse_options
-    from training.core import require
-    from training.run_folder import read_settings
+    from agents.acting.recording import record_run
+    from commands.train import print_measured, read_config
+    from training.errors import require
+    from training.options import parse_options
+    from training.run.folder import read_settings
 
     if _wants_help(argv):
         return _help("record RUN", _record.__doc__, RecordOptions())
@@ -269,7 +236,7 @@ def _record(argv: Sequence[str], package: str) -> int:
     require(options.episodes >= 1, "episodes", options.episodes, "at least 1")
     require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")
     settings = read_settings(folder)
-    config = read_config(folder, settings, _load(settings["experiment"], package))
+    config = read_config(folder, settings, load_experiment(settings["experiment"], package))
     _require_policy(folder, config)
     where, episodes = record_run(
         folder,
@@ -287,34 +254,34 @@ def _record(argv: Sequence[str], package: str) -> int:
 
 
 def _verify(argv: Sequence[str], package: str) -> int:
-    from training.verify import VerifyOptions, verify
+    from commands.verify import VerifyOptions, verify
 
     if _wants_help(argv):
         return _help("verify NAME", verify.__doc__, VerifyOptions())
     name = _first(argv, "verify", "NAME")
-    return 0 if verify(name, lambda other: _load(other, package), argv[1:], package=package) else 1
+    return 0 if verify(name, lambda other: load_experiment(other, package), argv[1:], package=package) else 1
 
 
 def _sweep(argv: Sequence[str], package: str) -> int:
-    from training.sweep import SweepOptions, sweep
+    from commands.sweep import SweepOptions, sweep
 
     if _wants_help(argv):
         return _help("sweep NAME", sweep.__doc__, SweepOptions())
     name = _first(argv, "sweep", "NAME")
-    return 0 if sweep(name, lambda other: _load(other, package), argv[1:], package=package) else 1
+    return 0 if sweep(name, lambda other: load_experiment(other, package), argv[1:], package=package) else 1
 
 
 def _submit(argv: Sequence[str], package: str) -> int:
-    from training.ray_submit import SubmitOptions, submit
+    from training.cluster.ray_submit import SubmitOptions, submit
 
     if _wants_help(argv):
         return _help("submit NAME", submit.__doc__, SubmitOptions())
     name = _first(argv, "submit", "NAME")
-    return submit(name, lambda other: _load(other, package), argv[1:], package=package)
+    return submit(name, lambda other: load_experiment(other, package), argv[1:], package=package)
 
 
 def _results(argv: Sequence[str], _: str) -> int:
-    from training.report_tables import write_docs
+    from reports.tables import write_docs
 
     if argv:
         return _mistake(f"unexpected {argv[0]!r}: results takes nothing")
@@ -333,8 +300,8 @@ class SyncOptions:
 
 def _sync(argv: Sequence[str], _: str) -> int:
     """Makes one whole Weights & Biases run from the files of a run."""
-    from training.config import parse_options
-    from training.tracker import sync
+    from training.options import parse_options
+    from training.run.tracker import sync
 
     if _wants_help(argv):
         return _help("sync RUN", _sync.__doc__, SyncOptions())
@@ -349,7 +316,7 @@ def _wants_help(argv: Sequence[str]) -> bool:
 
 
 def _help(command: str, description: str | None, *configs: object) -> int:
-    from training.config import show_help
+    from training.options import show_help
 
     show_help(f"python -m experiments {command}", (description or "").partition("\n\n")[0], *configs)
     return 0

@@ -11,18 +11,19 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from finetuning.domains import Domains, check_encoder
-from pretraining import data_run
-from pretraining.data_run import DataRunConfig, Part
+from pretraining import recipe
 from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.recipe import DataRunConfig, Part
 from pretraining.supervised import measure
-from training.core import Batch, Budget, Counters, State, require, to_device
-from training.dataset import Dataset
+from training.core import Batch, Budget, Counters, to_device
+from training.data.dataset import Dataset
+from training.data.splits import Splits
+from training.errors import require
 from training.metrics import Mean, Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.run import Run
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import Splits
+from training.state import State
 
 
 @dataclass(frozen=True)
@@ -109,4 +110,4 @@ def train(config: CORALRunConfig, run: Run, splits: Splits, target_domain: Datas
     def make_stream(source: Dataset) -> Domains:
         return Domains(source, target_domain, config.minibatch_size, seed=config.seed)
 
-    data_run.train(config, run, splits, model, make_algorithm, make_stream=make_stream)
+    recipe.train(config, run, splits, model, make_algorithm, make_stream=make_stream)

@@ -15,20 +15,20 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from finetuning.domains import Domains, check_encoder, shares
-from pretraining import data_run
-from pretraining.data_run import DataRunConfig, Part
+from pretraining import recipe
 from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.recipe import DataRunConfig, Part
 from pretraining.supervised import measure
-from training.core import Batch, Budget, Counters, State, require, to_device
-from training.dataset import Dataset
+from training.core import Batch, Budget, Counters, to_device
+from training.data.dataset import Dataset
+from training.data.splits import Splits
+from training.errors import require
 from training.metrics import Mean, Metrics
 from training.networks import MLP, NetworkConfig
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.parts import Parts, load_states, states_of
-from training.run import Run
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import Splits
+from training.state import Parts, State, load_states, states_of
 
 STEEPNESS = 10.0  # section 5.2: gamma of the schedule
 
@@ -123,4 +123,4 @@ def train(config: DANNRunConfig, run: Run, splits: Splits, target_domain: Datase
     def make_stream(source: Dataset) -> Domains:
         return Domains(source, target_domain, config.minibatch_size, seed=config.seed)
 
-    data_run.train(config, run, splits, model, make_algorithm, make_stream=make_stream)
+    recipe.train(config, run, splits, model, make_algorithm, make_stream=make_stream)

@@ -13,20 +13,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_inputs
-from pretraining.data_run import DataRunConfig, Part
+from pretraining import recipe
 from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.recipe import DataRunConfig, Part
 from pretraining.supervised import measure
-from training.core import Batch, Budget, Counters, State, UserError, require, to_device
-from training.initialization import linear
+from training.core import Batch, Budget, Counters, to_device
+from training.data.augmentation import AugmentationConfig, augment_inputs
+from training.data.splits import Splits
+from training.errors import UserError, require
 from training.metrics import Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.parts import Parts, load_states, states_of
-from training.run import Run
+from training.networks.initialization import linear
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import Splits
+from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
@@ -137,4 +137,4 @@ def train(config: DistillationRunConfig, run: Run, splits: Splits, teacher: Pred
     def make_algorithm(model: Predictor, own: DistillationConfig, until: Budget) -> Distillation:
         return Distillation(model, teacher, own, until=until, seed=config.seed)
 
-    data_run.train(config, run, splits, model, make_algorithm)
+    recipe.train(config, run, splits, model, make_algorithm)

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from pretraining.predictor import Predictor
-from training.core import Batch, Counters, State, UserError
-from training.dataset import Dataset
+from training.core import Batch, Counters
+from training.data.dataset import Dataset
+from training.data.streams import Shuffled
+from training.errors import UserError
 from training.metrics import Metrics
 from training.seeding import derived_seed
-from training.shuffled import Shuffled
+from training.state import State
 
 
 class Domains:

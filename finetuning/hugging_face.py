@@ -12,9 +12,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.random import fork_rng
 
-from pretraining.corpus import Tokenizer
-from training.core import State, UserError
+from training.data.corpus import Tokenizer
+from training.errors import UserError
 from training.extras import extra
+from training.state import State
 
 
 class HuggingFaceModel(nn.Module):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from torch import Generator, nn
 from torch.random import fork_rng
 
-from training.core import UserError, require
+from training.errors import UserError, require
 from training.extras import extra
 
 M = TypeVar("M", bound=nn.Module)

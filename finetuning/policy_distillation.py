@@ -14,19 +14,20 @@ from gymnasium import Space, spaces
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from agents import offline
-from agents.actor_critic import ActorCritic, ActorCriticConfig
 from agents.bc import samples
-from agents.offline import OfflineConfig
-from agents.parts import Parts, load_parts, save_parts
-from envs.episodes import Episodes
-from training.core import Batch, Budget, Counters, State, Stream, UserError, require, to_device
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.recipes import offline
+from agents.recipes.offline import OfflineConfig
+from agents.updates.parts import Parts, load_parts, save_parts
+from envs.episodes.episodes import Episodes
+from training.core import Batch, Budget, Counters, Stream, to_device
+from training.data.streams import Shuffled
+from training.errors import UserError, require
 from training.metrics import Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.run import Run
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.shuffled import Shuffled
+from training.state import State
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,21 @@ import torch
 from gymnasium import Space
 from torch import Generator, Tensor
 
-from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_inputs
-from pretraining.data_run import DataRunConfig, Part
-from pretraining.flat_inputs import explained, flat, flat_size
+from pretraining import recipe
 from pretraining.model import Model
-from training.core import Batch, Budget, Counters, State, require, to_device
+from pretraining.recipe import DataRunConfig, Part
+from training.core import Batch, Budget, Counters, to_device
+from training.data.augmentation import AugmentationConfig, augment_inputs
+from training.data.flat_inputs import explained, flat, flat_size
+from training.data.preprocessing import Preprocessing, PreprocessingConfig, check_numbers
+from training.data.splits import Splits
+from training.errors import require
 from training.metrics import Mean, Metrics
 from training.networks import MLP, Encoder, NetworkConfig
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.parts import Parts, load_states, states_of
-from training.preprocessing import Preprocessing, PreprocessingConfig, check_numbers
-from training.run import Run
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import Splits
+from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class AutoencoderRunConfig(DataRunConfig):
 
 
 def train(config: AutoencoderRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:
-    """One run; `measure` as in `data_run.train`."""
+    """One run; `measure` as in `recipe.train`."""
     check_numbers(splits, config.model.preprocessing)
     model = Autoencoder(splits.train.inputs, None, config.model, generator(config.seed, "weights"))
     model.preprocessing.fit(splits.train)
@@ -160,4 +160,4 @@ def train(config: AutoencoderRunConfig, run: Run, splits: Splits, *, measure: An
     def make_algorithm(model: Autoencoder, own: AutoencodingConfig, until: Budget) -> Autoencoding:
         return Autoencoding(model, own, until=until, seed=config.seed)
 
-    data_run.train(config, run, splits, model, make_algorithm, measure=measure)
+    recipe.train(config, run, splits, model, make_algorithm, measure=measure)

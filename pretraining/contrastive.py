@@ -17,21 +17,21 @@ from gymnasium import Space
 from torch import Generator, Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_inputs
-from pretraining.data_run import DataRunConfig, Part
+from pretraining import recipe
 from pretraining.model import Model
-from training.core import Batch, Budget, Counters, State, moved, require
-from training.dataset import Dataset
+from pretraining.recipe import DataRunConfig, Part
+from training.core import Batch, Budget, Counters, moved
+from training.data.augmentation import AugmentationConfig, augment_inputs
+from training.data.dataset import Dataset
+from training.data.preprocessing import Preprocessing, PreprocessingConfig, check_numbers
+from training.data.splits import Splits
+from training.errors import require
 from training.metrics import Mean, Metrics
 from training.networks import MLP, Encoder, NetworkConfig
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.parts import Parts, load_states, states_of
-from training.preprocessing import Preprocessing, PreprocessingConfig, check_numbers
-from training.run import Run
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import Splits
+from training.state import Parts, State, load_states, states_of
 
 LATER = "later/"
 """Before the name of an input: what was seen some steps later."""
@@ -179,7 +179,7 @@ class ContrastiveRunConfig(DataRunConfig):
 
 
 def train(config: ContrastiveRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:
-    """One run; `measure` as in `data_run.train`."""
+    """One run; `measure` as in `recipe.train`."""
     check_numbers(splits, config.model.preprocessing)
     model = ContrastiveEncoder(splits.train.inputs, None, config.model, generator(config.seed, "weights"))
     model.preprocessing.fit(splits.train)
@@ -187,4 +187,4 @@ def train(config: ContrastiveRunConfig, run: Run, splits: Splits, *, measure: An
     def make_algorithm(model: ContrastiveEncoder, own: ContrastiveConfig, until: Budget) -> Contrastive:
         return Contrastive(model, own, until=until, seed=config.seed)
 
-    data_run.train(config, run, splits, model, make_algorithm, measure=measure)
+    recipe.train(config, run, splits, model, make_algorithm, measure=measure)

@@ -18,21 +18,21 @@ import torch
 from gymnasium import Space
 from torch import Generator, Tensor, nn
 
-from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_inputs
+from pretraining import recipe
 from pretraining.autoencoder import Autoencoder, AutoencoderConfig
-from pretraining.data_run import DataRunConfig, Part
+from pretraining.recipe import DataRunConfig, Part
 from pretraining.whole_data import cluster_measures
-from training.core import Batch, Budget, Counters, State, require, to_device
-from training.dataset import Dataset
+from training.core import Batch, Budget, Counters, to_device
+from training.data.augmentation import AugmentationConfig, augment_inputs
+from training.data.dataset import Dataset
+from training.data.splits import Splits
+from training.errors import require
 from training.extras import extra
 from training.metrics import Mean, Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.parts import Parts, load_states, states_of
-from training.run import Run
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.run.run import Run
 from training.seeding import derived_seed, generator
-from training.splits import Splits
+from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class DeepClusteringRunConfig(DataRunConfig):
 def train(
     config: DeepClusteringRunConfig, run: Run, splits: Splits, begin: Autoencoder, *, measure: Any = None
 ) -> None:
-    """One run that begins with a trained autoencoder; `measure` as in `data_run.train`."""
+    """One run that begins with a trained autoencoder; `measure` as in `recipe.train`."""
     shape = {field.name: getattr(begin.config, field.name) for field in fields(AutoencoderConfig)}
     own = ClusteringEncoderConfig(**shape, clusters=config.clusters)
     model = ClusteringEncoder(splits.train.inputs, None, own, generator(config.seed, "weights"))
@@ -197,4 +197,4 @@ def train(
     def make_algorithm(model: ClusteringEncoder, own: DeepClusteringConfig, until: Budget) -> DeepClustering:
         return DeepClustering(model, own, numbered, until=until, seed=config.seed)
 
-    data_run.train(config, run, splits._replace(train=numbered), model, make_algorithm, measure=measure)
+    recipe.train(config, run, splits._replace(train=numbered), model, make_algorithm, measure=measure)

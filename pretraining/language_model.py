@@ -11,13 +11,14 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from pretraining.corpus import Tokenizer
-from training.checkpoint import read_state
-from training.config import config_from_tree, config_to_tree
-from training.core import State, UserError, require
-from training.run_folder import find_checkpoint
+from training.data.corpus import Tokenizer
+from training.errors import UserError, require
+from training.networks.transformer import Cache, Transformer, TransformerConfig, normal_embedding
+from training.options import config_from_tree, config_to_tree
+from training.run.checkpoint import read_state
+from training.run.folder import find_checkpoint
 from training.seeding import generator
-from training.transformer import Cache, Transformer, TransformerConfig, normal_embedding
+from training.state import State
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def load_language_model(run: str | Path, which: Literal["best", "last"] = "last"
     """
     algorithm = read_state(find_checkpoint(Path(run), which), "algorithm")
     if algorithm["model"]["lora"] is not None:
-        raise UserError(f"the model of {run} has adapters: load it with finetuning.adapt.load_adapted")
+        raise UserError(f"the model of {run} has adapters: load it with finetuning.language_model.load_adapted")
     model = build(algorithm["model"])
     load_weights(model, algorithm)
     return model

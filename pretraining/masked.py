@@ -15,20 +15,20 @@ import torch
 from gymnasium import Space
 from torch import Generator, Tensor, nn
 
-from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_inputs
-from pretraining.data_run import DataRunConfig, Part
+from pretraining import recipe
 from pretraining.model import Model
-from training.core import Batch, Budget, Counters, State, UserError, moved, require
+from pretraining.recipe import DataRunConfig, Part
+from training.core import Batch, Budget, Counters, moved
+from training.data.augmentation import AugmentationConfig, augment_inputs
+from training.data.splits import Splits
+from training.errors import UserError, require
 from training.metrics import Mean, Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.parts import Parts, load_states, states_of
-from training.run import Run
+from training.networks.sequence_encoder import SequenceEncoder
+from training.networks.transformer import STD, TransformerConfig, normal_linear
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.sequence_encoder import SequenceEncoder
-from training.splits import Splits
-from training.transformer import STD, TransformerConfig, normal_linear
+from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,10 @@ class MaskedRunConfig(DataRunConfig):
 
 
 def train(config: MaskedRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:
-    """One run; `measure` as in `data_run.train`."""
+    """One run; `measure` as in `recipe.train`."""
     model = MaskedEncoder(splits.train.inputs, None, config.model, generator(config.seed, "weights"))
 
     def make_algorithm(model: MaskedEncoder, own: MaskedConfig, until: Budget) -> Masked:
         return Masked(model, own, until=until, seed=config.seed)
 
-    data_run.train(config, run, splits, model, make_algorithm, measure=measure)
+    recipe.train(config, run, splits, model, make_algorithm, measure=measure)

@@ -13,11 +13,12 @@ from gymnasium import Space
 from torch import Tensor, nn
 
 from envs.space_json import space_from_json, space_to_json
-from training.checkpoint import read_best, read_state
-from training.config import config_from_tree, config_to_tree
-from training.core import State, UserError
-from training.run_folder import find_checkpoint
+from training.errors import UserError
+from training.options import config_from_tree, config_to_tree
+from training.run.checkpoint import read_best, read_state
+from training.run.folder import find_checkpoint
 from training.seeding import generator
+from training.state import State
 
 KINDS = {
     "Autoencoder": "pretraining.autoencoder",

@@ -17,22 +17,22 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.nn import functional as F  # noqa: N812
 
-from pretraining import data_run
-from pretraining.corpus import CorpusConfig, TokenizedCorpus, Tokenizer, tokenize_corpus
-from pretraining.data_run import DataRunConfig, HeldOutConfig, Part
-from pretraining.kneser_ney import KneserNey
+from pretraining import recipe
+from pretraining.baselines.kneser_ney import KneserNey
 from pretraining.language_model import LanguageModel, LanguageModelConfig
-from training.anchor import Anchor
-from training.checkpoint import CheckpointConfig
-from training.core import Batch, Budget, Counters, Every, State, moved, require
-from training.execution import choose_device, choose_precision
+from pretraining.recipe import DataRunConfig, HeldOutConfig, Part
+from training.core import Batch, Budget, Counters, Every, moved
+from training.data.corpus import CorpusConfig, TokenizedCorpus, Tokenizer, tokenize_corpus
+from training.data.splits import Splits
+from training.errors import require
 from training.metrics import Mean, Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.run import Run
-from training.schedules import Schedule
+from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
+from training.optimizer.anchor import Anchor
+from training.run.checkpoint import CheckpointConfig
+from training.run.compute import choose_device, choose_precision
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import Splits
+from training.state import State
 
 
 class NextTokenModel(Protocol):
@@ -185,7 +185,7 @@ def train_on_rows(
         return NextToken(model, own, until=until, anchor=held)
 
     more = None if measure is None else lambda learner, _: measure(learner)
-    data_run.train(config, run, rows, model, make_algorithm, measure=more)
+    recipe.train(config, run, rows, model, make_algorithm, measure=more)
 
 
 def kneser_ney_loss(corpus: TokenizedCorpus, context: int) -> float:

@@ -12,12 +12,13 @@ from gymnasium import Space, spaces
 from torch import Generator, Tensor
 
 from pretraining.model import Model
-from training.core import Batch, UserError, require
-from training.dataset import Dataset
+from training.core import Batch
+from training.data.dataset import Dataset
+from training.data.preprocessing import Preprocessing, PreprocessingConfig
+from training.errors import UserError, require
 from training.networks import MLP, Encoder, NetworkConfig, Normalizer
-from training.preprocessing import Preprocessing, PreprocessingConfig
-from training.sequence_encoder import SequenceEncoder
-from training.transformer import TransformerConfig
+from training.networks.sequence_encoder import SequenceEncoder
+from training.networks.transformer import TransformerConfig
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Classes by cross-entropy, with the label smoothing of Szegedy et al. 2016 (https://arxiv.org/abs/1512.00567, section 7);
 numbers by the squared error of standardized targets. Probabilities are calibrated by a temperature on the validation
-split (training/calibration.py).
+split (pretraining/calibration.py).
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from pretraining import data_run
-from pretraining.augmentation import AugmentationConfig, augment_inputs
-from pretraining.data_run import DataRunConfig, Part
+from pretraining import recipe
+from pretraining.calibration import best_temperature, calibration_error
 from pretraining.predictor import Predictor, PredictorConfig
-from training.anchor import Anchor
-from training.calibration import best_temperature, calibration_error
-from training.core import Batch, Budget, Counters, State, require, to_device
+from pretraining.recipe import DataRunConfig, Part
+from training.core import Batch, Budget, Counters, to_device
+from training.data.augmentation import AugmentationConfig, augment_inputs
+from training.data.preprocessing import check_numbers
+from training.data.splits import Splits
+from training.errors import require
 from training.extras import extra
 from training.metrics import Mean, Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.parts import Parts, load_states, states_of
-from training.preprocessing import check_numbers
-from training.run import Run
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.optimizer.anchor import Anchor
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import Splits
+from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def train(
     *,
     measure: Any = None,
 ) -> None:
-    """One run of supervised learning; `measure` as in `data_run.train`."""
+    """One run of supervised learning; `measure` as in `recipe.train`."""
     check_numbers(splits, config.model.preprocessing)
     model = Predictor(splits.train.inputs, splits.train.target, config.model, generator(config.seed, "weights"))
     model.fit_preprocessing(splits.train)
@@ -179,4 +179,4 @@ def train(
     def make_algorithm(model: Predictor, own: SupervisedConfig, until: Budget) -> Supervised:
         return Supervised(model, own, until=until, seed=config.seed)
 
-    data_run.train(config, run, splits, model, make_algorithm, measure=measure)
+    recipe.train(config, run, splits, model, make_algorithm, measure=measure)

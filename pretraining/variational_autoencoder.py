@@ -16,19 +16,19 @@ import torch
 from gymnasium import Space
 from torch import Generator, Tensor, nn
 
-from pretraining import data_run
+from pretraining import recipe
 from pretraining.autoencoder import Autoencoder, AutoencoderConfig
-from pretraining.data_run import DataRunConfig, Part
-from pretraining.flat_inputs import explained
-from training.core import Batch, Budget, Counters, State, require, to_device
+from pretraining.recipe import DataRunConfig, Part
+from training.core import Batch, Budget, Counters, to_device
+from training.data.flat_inputs import explained
+from training.data.preprocessing import check_numbers
+from training.data.splits import Splits
+from training.errors import require
 from training.metrics import Mean, Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.parts import Parts, load_states, states_of
-from training.preprocessing import check_numbers
-from training.run import Run
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import Splits
+from training.state import Parts, State, load_states, states_of
 
 LOG_STD_RANGE = (-5.0, 2.0)
 """Of the inputs and of the code: where a number is always the same, the likelihood has no bound."""
@@ -165,7 +165,7 @@ class VariationalRunConfig(DataRunConfig):
 
 
 def train(config: VariationalRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:
-    """One run; `measure` as in `data_run.train`."""
+    """One run; `measure` as in `recipe.train`."""
     check_numbers(splits, config.model.preprocessing)
     model = VariationalAutoencoder(splits.train.inputs, None, config.model, generator(config.seed, "weights"))
     model.preprocessing.fit(splits.train)
@@ -173,4 +173,4 @@ def train(config: VariationalRunConfig, run: Run, splits: Splits, *, measure: An
     def make_algorithm(model: VariationalAutoencoder, own: VariationalConfig, until: Budget) -> Variational:
         return Variational(model, own, until=until, seed=config.seed)
 
-    data_run.train(config, run, splits, model, make_algorithm, measure=measure)
+    recipe.train(config, run, splits, model, make_algorithm, measure=measure)

@@ -15,18 +15,20 @@ import torch
 from gymnasium import Space
 from torch import Tensor
 
-from pretraining import data_run
-from pretraining.data_run import DataRunConfig, HeldOutConfig, Part
-from pretraining.flat_inputs import explained, flat, flat_size
+from pretraining import recipe
 from pretraining.model import Model
-from training.core import Batch, Budget, Counters, State, UserError, require
+from pretraining.recipe import DataRunConfig, HeldOutConfig, Part
+from training.core import Batch, Budget, Counters
+from training.data.flat_inputs import explained, flat, flat_size
+from training.data.preprocessing import Preprocessing, PreprocessingConfig
+from training.data.splits import Splits
+from training.data.streams import Whole
+from training.errors import UserError, require
 from training.extras import extra
 from training.metrics import Last, Metrics
-from training.preprocessing import Preprocessing, PreprocessingConfig
-from training.run import Run
+from training.run.run import Run
 from training.seeding import derived_seed
-from training.splits import Splits
-from training.whole import Whole
+from training.state import State
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,7 @@ class WholeRunConfig(DataRunConfig):
 
 
 def train(config: WholeRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:
-    """One run; `measure` as in `data_run.train`."""
+    """One run; `measure` as in `recipe.train`."""
     train_split = splits.train
     model: Any = _MODELS[type(config.algorithm)](train_split.inputs, None, config.algorithm)
     model.preprocessing.fit(train_split)
@@ -246,4 +248,4 @@ def train(config: WholeRunConfig, run: Run, splits: Splits, *, measure: Any = No
     def make_algorithm(model: Any, _: Any, __: Budget) -> FitWhole:
         return FitWhole(model, seed=config.seed)
 
-    data_run.train(config, run, splits, model, make_algorithm, make_stream=Whole, measure=measure)
+    recipe.train(config, run, splits, model, make_algorithm, make_stream=Whole, measure=measure)

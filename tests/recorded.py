@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from agents.heads import Heads
-from agents.policy import Acting, Mode, NetworkPolicy
-from agents.recording import record
+from agents.acting.recording import record
+from agents.policies.heads import Heads
+from agents.policies.policy import Acting, Mode, NetworkPolicy
 from envs.config import EnvConfig
-from envs.episodes import Episodes
+from envs.episodes.episodes import Episodes
 from envs.making import make_env
-from envs.vector import Arrays
+from envs.vectors.vector import Arrays
 
 
 class RandomPolicy(NetworkPolicy):

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 import torch
 
-from training.checkpoint import CheckpointConfig
+from training.run.checkpoint import CheckpointConfig
 from training.claims import Claim
-from training.core import Budget, Every, UserError, require
+from training.core import Budget, Every
+from training.errors import UserError, require
 from training.fit import fit
 from training.metrics import Last
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import OptimizerConfig
 from training.search_space import Choice, LogUniform, Space, Uniform
 
 

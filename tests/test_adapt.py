@@ -9,20 +9,21 @@ from typing import Any
 import pytest
 import torch
 
-from finetuning import adapt, hugging_face
-from finetuning.adapt import AdaptConfig, load_adapted
+from finetuning import hugging_face, language_model
 from finetuning.hugging_face import HuggingFaceModel, export, load_pretrained
+from finetuning.language_model import AdaptConfig, load_adapted
 from finetuning.lora import LoRAConfig
-from pretraining.corpus import END, CorpusConfig, Tokenizer, tokenize_corpus
 from pretraining.language_model import LanguageModel, LanguageModelConfig, load_language_model
 from pretraining.next_token import NextTokenConfig
 from tests.language_models import gpt2, llama
-from training.core import Every, UserError
-from training.optimizer_config import OptimizerConfig, Rule
-from training.run import Run
+from training.core import Every
+from training.data.corpus import END, CorpusConfig, Tokenizer, tokenize_corpus
+from training.data.splits import Splits
+from training.errors import UserError
+from training.networks.transformer import TransformerConfig
+from training.optimizer import OptimizerConfig, Rule
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import Splits
-from training.transformer import TransformerConfig
 
 TEXTS = [f"def double_{index}(value):\n    return value * {index}\n" for index in range(40)]
 SHAPE = LanguageModelConfig(
@@ -77,13 +78,13 @@ def learn(config: AdaptConfig, model: Any, folder: Path) -> tuple[float, float]:
     with Run.create("gpt_lora", config, folder=folder, tracker="none") as run:
         first = replace(config, steps=1, algorithm=NextTokenConfig(OptimizerConfig(learning_rate=1e-9)))
         with Run.create("gpt_lora", first, folder=folder.with_name("before"), tracker="none") as before:
-            adapt.train(replace(first, lora=None), before, adapt_copy(model), rows(model, folder.parent))
-        adapt.train(config, run, model, rows(model, folder.parent))
+            language_model.train(replace(first, lora=None), before, adapt_copy(model), rows(model, folder.parent))
+        language_model.train(config, run, model, rows(model, folder.parent))
     return before.result["metrics"]["test/loss_nats"], run.result["metrics"]["test/loss_nats"]
 
 
 def adapt_copy(model: Any) -> Any:
-    kind = hugging_face if isinstance(model, HuggingFaceModel) else adapt.language_model
+    kind = hugging_face if isinstance(model, HuggingFaceModel) else language_model.language_model
     saved = model.save()
     copy = kind.build(saved)
     copy.load_state_dict(saved["weights"])
@@ -136,7 +137,7 @@ def test_an_anchor_holds_the_pretrained_weights(config: AdaptConfig, tokenizer: 
     for weight in (0.0, 0.1, 10.0):
         model = LanguageModel(SHAPE, tokenizer, generator(1))
         with Run.create("gpt_lora", config, folder=tmp_path / str(weight), tracker="none") as run:
-            adapt.train(replace(config, anchor=weight), run, model, rows(model, tmp_path))
+            language_model.train(replace(config, anchor=weight), run, model, rows(model, tmp_path))
         distances.append(sum(float((value - begin[key]).square().sum()) for key, value in model.state_dict().items()))
     assert distances == sorted(distances, reverse=True)
     assert distances[2] < distances[0] / 10

@@ -11,28 +11,29 @@ import numpy as np
 import pytest
 import torch
 
-from agents import on_policy
 from agents.a2c import A2C, A2CConfig
-from agents.actor_critic import ActorCritic, ActorCriticConfig
+from agents.acting.collector import Group, LocalCollector
+from agents.acting.evaluation import Evaluation, EvaluationConfig, play
+from agents.acting.rollouts import Rollouts, continues, discount, to_samples, values
 from agents.appo import APPO, APPOConfig
-from agents.collector import Group, LocalCollector
-from agents.evaluation import Evaluation, EvaluationConfig, play
 from agents.impala import IMPALA, IMPALAConfig
-from agents.policy import policy_of
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.policy import policy_of
+from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.ppo import PPO, PPOConfig
-from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
+from agents.recipes import on_policy
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from agents.reinforce import Reinforce, ReinforceConfig
 from agents.rnd import RND, RNDConfig
-from agents.rollouts import Rollouts, continues, discount, to_samples, values
 from envs.config import EnvConfig
 from envs.making import make_vec
 from tests.test_off_policy import AGENTS as OFF_POLICY
-from training.core import Budget, Counters, UserError
+from training.core import Budget, Counters
+from training.errors import UserError
 from training.metrics import Mean, Metrics, Sum
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig, with_compile
-from training.schedules import Schedule
+from training.optimizer import OptimizerConfig, Schedule
+from training.optimizer.config import with_compile
 from training.seeding import generator
 
 LINEAR = Schedule("linear")
@@ -178,7 +179,7 @@ def test_every_algorithm_is_in_these_suites() -> None:
 def test_it_learns_to_repeat_what_it_sees(name: str, kind: str, at_least: float) -> None:
     env = EnvConfig("tests.learning_envs:Identity-v0", kwargs={"kind": kind})
     training = Training(name, env)
-    training.run()
+    training.run.run()
     returns, _ = play(make_vec(env, 10, seed=99), training.policy, 2, mode="greedy", rng=generator(0))
     assert returns.mean() >= at_least
 
@@ -219,7 +220,7 @@ def test_a_truncated_episode_is_worth_what_it_would_have_become(name: str) -> No
     fast = OptimizerConfig(learning_rate=0.1, schedule=LINEAR)
     changes = {"baseline_optimizer": fast, "horizon": 32} if name == "reinforce" else {"optimizer": fast}
     training = Training(name, EnvConfig("tests.learning_envs:Endless-v0"), gamma=0.99, **changes)
-    training.run()
+    training.run.run()
     assert value_of_ones(training.policy) == pytest.approx(100, rel=0.1)
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from training.anchor import Anchor
-from training.core import Batch, Budget, Counters, UserError
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.optimizer.anchor import Anchor
 
 
 def parameters() -> dict[str, nn.Parameter]:

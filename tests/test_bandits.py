@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 import torch
 
+from agents.acting.collector import Group, LocalCollector
+from agents.acting.rollouts import Rollouts
 from agents.bandits import Bandit, BanditPolicy, BanditPolicyConfig, regret, thompson_sample, ucb1_index
-from agents.collector import Group, LocalCollector
-from agents.policy import policy_of
-from agents.rollouts import Rollouts
-from envs.bandits import PROBABILITIES, BernoulliBandit
+from agents.policies.policy import policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
-from training.core import Counters, UserError
+from envs.tasks.bandits import PROBABILITIES, BernoulliBandit
+from training.core import Counters
+from training.errors import UserError
 from training.seeding import generator
 
 STRATEGIES: list[Any] = ["epsilon-greedy", "ucb1", "thompson"]
-ENV = EnvConfig("envs.bandits:BernoulliBandit-v0")
+ENV = EnvConfig("envs.tasks:BernoulliBandit-v0")
 
 
 def make_policy(arms: int = 10, **config: Any) -> BanditPolicy:
@@ -128,7 +129,7 @@ def test_an_arm_that_is_not_allowed_is_not_pulled(strategy: Any) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_it_learns_which_arm_is_best(strategy: Any) -> None:
     training = Training(strategy, EnvConfig(ENV.id, kwargs={"probabilities": [0.1, 0.3, 0.9, 0.2]}))
-    training.run(600)
+    training.run.run(600)
     assert training.policy.predict(0) == 2
     assert training.policy.pulls.sum() == 600
     assert training.policy.pulls.argmax() == 2
@@ -145,7 +146,7 @@ def test_a_loaded_state_continues_to_the_bit(strategy: Any) -> None:
     second.rollouts.load_state_dict(state["rollouts"])
     second.now = first.now
     for training in (first, second):
-        training.run(50)
+        training.run.run(50)
     assert torch.equal(first.policy.pulls, second.policy.pulls)
     assert torch.equal(first.policy.successes, second.policy.successes)
     assert first.policy.pulls.sum() == 70 * 6
@@ -157,7 +158,7 @@ def test_counting_is_the_same_on_every_backend(backend: Any) -> None:
     counts = []
     for other in ("batched", backend):
         training = Training("thompson", EnvConfig(ENV.id, backend=other), num_envs=2)
-        training.run(40)
+        training.run.run(40)
         training.collector.close()
         counts.append(torch.stack((training.policy.pulls, training.policy.successes)))
     assert torch.equal(counts[0], counts[1])
@@ -165,7 +166,7 @@ def test_counting_is_the_same_on_every_backend(backend: Any) -> None:
 
 def test_a_policy_can_be_built_from_what_it_saves() -> None:
     training = Training("ucb1")
-    training.run(50)
+    training.run.run(50)
     built = policy_of(training.agent.state_dict())
     assert built.config == BanditPolicyConfig("ucb1")
     assert torch.equal(built.pulls, training.policy.pulls)

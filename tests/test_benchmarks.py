@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 import shlex
 import subprocess
@@ -17,24 +16,26 @@ import pytest
 import torch
 from stable_baselines3.common.env_util import make_vec_env
 
-from benchmarks import overhead, trainers
 from benchmarks.__main__ import main
-from benchmarks.measurement import Measurement, read_run
-from benchmarks.pairs import holds, judged, report, run_pair
+from benchmarks.comparison import trainers
+from benchmarks.comparison.measurement import Measurement, read_run
+from benchmarks.comparison.pairs import holds, judged, report, run_pair
+from benchmarks.comparison.programs import Ours, Peer
+from benchmarks.comparison.settings import OffPolicySettings, PPOSettings
+from benchmarks.comparison.workloads import DQN, EAGER, SAC, TD3, WORKLOADS, Workload
+from benchmarks.costs import overhead
+from benchmarks.costs.profile import Timers
+from benchmarks.costs.scaling import ENVS, HORIZON, Costs, line
+from benchmarks.costs.slow_envs import Slow
 from benchmarks.peers.sb3_off_policy import make_model
-from benchmarks.profile import Timers
-from benchmarks.programs import Ours, Peer
-from benchmarks.scaling import ENVS, HORIZON, Costs, line
-from benchmarks.settings import OffPolicySettings, PPOSettings
-from benchmarks.slow_envs import Slow
-from benchmarks.workloads import DQN, EAGER, SAC, TD3, WORKLOADS, Workload
-from experiments import ppo_cartpole
-from training import report_benchmarks
-from training.config import parse_options
-from training.core import UserError
-from training.provenance import describe_environment
-from training.report_plots import draw_ratios
-from training.report_tables import write_docs
+from experiments.control import ppo_cartpole
+from reports import benchmarks
+from reports.plots import draw_ratios
+from reports.tables import write_docs
+from training.errors import UserError
+from training.experiments import load_experiment
+from training.options import parse_options
+from training.run.provenance import describe_environment
 
 ROOT = Path(__file__).parents[1]
 TINY = PPOSettings(
@@ -213,8 +214,8 @@ def test_off_policy_settings_are_the_same_for_both_sides(settings: OffPolicySett
     assert OffPolicySettings.from_json(settings.to_json()) == settings
     envs = make_vec_env(settings.env, settings.num_envs)
     peer: Any = make_model(settings, envs)
-    experiment = f"experiments.{settings.algorithm}_{settings.env.split('-')[0]}".lower()
-    (ours,) = parse_options(settings.train_options(), importlib.import_module(experiment).Config())
+    experiment = f"{settings.algorithm}_{settings.env.split('-')[0]}".lower()
+    (ours,) = parse_options(settings.train_options(), load_experiment(experiment, "experiments").Config())
     agent, replay = ours.agent, ours.replay
     assert (ours.seed, ours.num_envs, ours.env.id) == (peer.seed, peer.n_envs, settings.env)
     assert (replay.capacity, replay.warmup_env_steps) == (peer.buffer_size, peer.learning_starts)
@@ -253,7 +254,7 @@ def test_every_workload_can_be_started() -> None:
         for program in own.programs:
             assert program.command(Path("folder"), 1)[0] == sys.executable
             if isinstance(program, Ours):
-                config = importlib.import_module(f"experiments.{program.experiment}").Config()
+                config = load_experiment(program.experiment, "experiments").Config()
                 parse_options([*program.settings.train_options(), *program.options], config)
 
 
@@ -360,7 +361,7 @@ def test_inner_parts_are_taken_off_the_outer_ones() -> None:
 
 def test_a_profile_says_where_the_time_of_a_real_run_went(tmp_path: Path) -> None:
     options = [f"--run-dir={tmp_path / 'run'}", *replace(TINY, evaluate_every_env_steps=256).train_options()]
-    command = [sys.executable, "-m", "benchmarks.profile", "ppo_cartpole", *options]
+    command = [sys.executable, "-m", "benchmarks.costs.profile", "ppo_cartpole", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     table = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line}
     for part in ("env", "acting", "update", "log", "evaluation", "checkpoint"):
@@ -373,7 +374,7 @@ def test_a_profile_says_where_the_time_of_a_real_run_went(tmp_path: Path) -> Non
 
 
 def test_tables_come_from_the_files_and_missing_ones_are_said(tmp_path: Path) -> None:
-    folder = tmp_path / report_benchmarks.RESULTS
+    folder = tmp_path / benchmarks.RESULTS
     folder.mkdir(parents=True)
     (tmp_path / "README.md").write_text("<!-- benchmarks:* -->\nold\n<!-- /benchmarks -->\nend\n")
     with pytest.raises(UserError, match=r"benchmarks:\* in .* run `make bench` first"):
@@ -391,7 +392,7 @@ def test_tables_come_from_the_files_and_missing_ones_are_said(tmp_path: Path) ->
 
 
 def test_a_benchmark_is_one_line() -> None:
-    one, two, none = map(report_benchmarks.describe, measured_reports())
+    one, two, none = map(benchmarks.describe, measured_reports())
     assert one == "one: 4.1 times slow (4 to 4.2; floor 2, holds; 3 pairs)"
     assert two == "two: 0.244 times slow (0.238 to 0.25; no floor; 3 pairs)"
     assert none == "none: no pair counts, each failed"

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from training import checkpoint as checkpoint_module
-from training.checkpoint import Checkpoint, Score, newest_first, read_best, read_state
-from training.core import Counters, Every, State, UserError
-from training.files import sha256
+from training.core import Counters, Every
+from training.errors import UserError
+from training.run import checkpoint as checkpoint_module
+from training.run.checkpoint import Checkpoint, Score, newest_first, read_best, read_state
+from training.run.files import sha256
+from training.state import State
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -280,7 +282,7 @@ import os, shutil, signal, sys
 from pathlib import Path
 import torch
 from tests.test_checkpoint import Part, at, make, names, save_up_to
-from training.checkpoint import newest_first, read_state
+from training.run.checkpoint import newest_first, read_state
 
 def die_at(count):
     left = [count]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.claims import Claim, describe, judge, judge_seed, scores_by_seed
-from training.core import UserError
-from training.statistics import lower_bound, upper_bound
+from training.errors import UserError
+from training.intervals import lower_bound, upper_bound
 
 RETURN = "evaluation/return_mean"
 FIVE = {1: 480.0, 2: 500.0, 3: 490.0, 4: 500.0, 5: 470.0}

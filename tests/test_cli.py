@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from experiments.__main__ import main
-from training.core import UserError
-from training.report_tables import write_docs
-from training.run import Run
+from reports.tables import write_docs
+from training.errors import UserError
+from training.run.run import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "trials"
@@ -28,9 +28,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 import torch
-from training.checkpoint import CheckpointConfig
+from training.run.checkpoint import CheckpointConfig
 from training.claims import Claim
-from training.core import Budget, Every, UserError, require
+from training.core import Budget, Every
+from training.errors import UserError, require
 from training.metrics import Last
 from training.fit import fit
 
@@ -83,11 +84,11 @@ def train(config, run):
 DIVERGING = '''
 """Its loss overflows in the sixth update."""
 import torch
-from training.checkpoint import CheckpointConfig
+from training.run.checkpoint import CheckpointConfig
 from training.core import Budget, Every
 from training.fit import fit
 from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import OptimizerConfig
 from trials import counting
 
 CLAIMS = ()

@@ -12,7 +12,6 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from pretraining import autoencoder, deep_clustering, variational_autoencoder, whole_data
-from pretraining.augmentation import AugmentationConfig, augment_inputs
 from pretraining.autoencoder import (
     Autoencoder,
     AutoencoderConfig,
@@ -21,9 +20,7 @@ from pretraining.autoencoder import (
     AutoencodingConfig,
 )
 from pretraining.deep_clustering import DeepClusteringRunConfig, kl, soft_assignment, target_distribution
-from pretraining.flat_inputs import explained
 from pretraining.model import load_model
-from pretraining.sources import of_arrays, sklearn_dataset
 from pretraining.variational_autoencoder import (
     VariationalAutoencoder,
     VariationalAutoencoderConfig,
@@ -34,13 +31,17 @@ from pretraining.variational_autoencoder import (
     normal_log_likelihood,
 )
 from pretraining.whole_data import KMeansConfig, PCAConfig, UMAPConfig, WholeRunConfig
-from training.core import Budget, Counters, UserError
-from training.dataset import Dataset
+from training.core import Budget, Counters
+from training.data.augmentation import AugmentationConfig, augment_inputs
+from training.data.dataset import Dataset
+from training.data.flat_inputs import explained
+from training.data.sources import of_arrays, sklearn_dataset
+from training.data.splits import SplitConfig, Splits, split
+from training.errors import UserError
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
-from training.run import Run
+from training.optimizer import OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import SplitConfig, Splits, split
 
 NETWORK = NetworkConfig(hidden=(16,), activation="relu", cnn="small")
 SHAPE = AutoencoderConfig(network=NETWORK, code=3)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.config import (
+from training.errors import UserError, require
+from training.options import (
     changed_options,
     config_from_tree,
     config_hash,
@@ -19,7 +20,6 @@ from training.config import (
     parse_options,
     show_help,
 )
-from training.core import UserError, require
 
 
 @dataclass(frozen=True)

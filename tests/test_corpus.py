@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pretraining.corpus import (
+from training.data.corpus import (
     END,
     CorpusConfig,
     Tokenizer,
@@ -21,8 +21,8 @@ from pretraining.corpus import (
     split_files,
     tokenize_corpus,
 )
-from training.core import UserError
-from training.splits import Splits
+from training.data.splits import Splits
+from training.errors import UserError
 
 TEXTS = [f"def double_{index}(value):\n    return value * {index}\n" for index in range(40)]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from agents.actor_critic import ActorCriticConfig
-from agents.policy import policy_of
-from agents.recording import save
+from agents.acting.recording import save
+from agents.policies.actor_critic import ActorCriticConfig
+from agents.policies.policy import policy_of
 from envs.config import EnvConfig
 from experiments.__main__ import main
 from tests import test_agents, test_off_policy
@@ -22,8 +22,8 @@ from tests.test_optimizer import data, network, optimizer_for, squared_error
 from training.core import Batch, Counters
 from training.metrics import Metrics
 from training.networks import NetworkConfig
-from training.non_finite import NonFinite
-from training.run_folder import read_settings
+from training.optimizer.non_finite import NonFinite
+from training.run.folder import read_settings
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import breast_cancer_mlp
 from experiments.__main__ import main
-from pretraining.sources import sklearn_dataset
+from experiments.data import breast_cancer_mlp
+from training.data.sources import sklearn_dataset
 
 SHORT = ("--epochs", "2")
 

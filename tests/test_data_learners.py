@@ -9,19 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from pretraining.augmentation import AugmentationConfig
 from pretraining.autoencoder import Autoencoder, AutoencoderConfig, Autoencoding, AutoencodingConfig
 from pretraining.contrastive import Contrastive, ContrastiveConfig, ContrastiveEncoder, ContrastiveEncoderConfig
-from pretraining.deep_clustering import (
-    ClusteringEncoder,
-    ClusteringEncoderConfig,
-    DeepClustering,
-    DeepClusteringConfig,
-)
+from pretraining.deep_clustering import ClusteringEncoder, ClusteringEncoderConfig, DeepClustering, DeepClusteringConfig
 from pretraining.masked import Masked, MaskedConfig, MaskedEncoder, MaskedEncoderConfig
 from pretraining.model import model_of
 from pretraining.predictor import Predictor, PredictorConfig
-from pretraining.sources import of_arrays, sklearn_dataset
 from pretraining.supervised import Supervised, SupervisedConfig
 from pretraining.variational_autoencoder import (
     Variational,
@@ -29,13 +22,15 @@ from pretraining.variational_autoencoder import (
     VariationalAutoencoderConfig,
     VariationalConfig,
 )
-from training.checkpoint import Checkpoint, read_state
 from training.core import Budget, Counters, Every
+from training.data.augmentation import AugmentationConfig
+from training.data.sources import of_arrays, sklearn_dataset
+from training.data.streams import Shuffled
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
+from training.networks.transformer import TransformerConfig
+from training.optimizer import OptimizerConfig
+from training.run.checkpoint import Checkpoint, read_state
 from training.seeding import generator
-from training.shuffled import Shuffled
-from training.transformer import TransformerConfig
 
 _DIGITS = sklearn_dataset("digits").select(np.arange(50))
 DIGITS = of_arrays(_DIGITS.array("input"), _DIGITS.array("target"), "digits", row=np.arange(50))

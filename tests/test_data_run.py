@@ -12,17 +12,17 @@ import pytest
 import torch
 from torch import nn
 
-from pretraining.data_run import DataRunConfig, HeldOutConfig, train
-from pretraining.sources import of_arrays
+from pretraining.recipe import DataRunConfig, HeldOutConfig, train
 from training import interruption
-from training.checkpoint import CheckpointConfig, read_state
-from training.core import Batch, Budget, Counters, Every, State, UserError
+from training.core import Batch, Budget, Counters, Every
+from training.data.sources import of_arrays
+from training.data.splits import SplitConfig, Splits, split
+from training.errors import UserError
 from training.metrics import Metrics
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.parts import load_states, states_of
-from training.run import Run
-from training.splits import SplitConfig, Splits, split
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.run.checkpoint import CheckpointConfig, read_state
+from training.run.run import Run
+from training.state import State, load_states, states_of
 
 
 @dataclass(frozen=True)

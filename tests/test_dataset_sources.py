@@ -10,20 +10,21 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from pretraining.mapped import map_parquet
-from pretraining.sources import (
+from envs.episodes.steps import minari_steps
+from training.core import Counters
+from training.data.dataset import Dataset
+from training.data.parquet import map_parquet
+from training.data.sources import (
     hugging_face,
     image_folder,
-    minari_steps,
     numpy_dataset,
     of_arrays,
     read_text,
     sklearn_dataset,
     table,
 )
-from training.core import Counters, UserError
-from training.dataset import Dataset
-from training.shuffled import Shuffled
+from training.data.streams import Shuffled
+from training.errors import UserError
 
 
 def test_scikit_learns_sets_are_what_they_are_there() -> None:
@@ -121,7 +122,7 @@ def test_a_hugging_face_folder_is_read_without_the_hub(tmp_path: Path) -> None:
 
 
 def test_the_steps_of_a_minari_dataset_are_samples_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from agents.recording import save
+    from agents.acting.recording import save
     from envs.config import EnvConfig
     from tests.recorded import record_random
 

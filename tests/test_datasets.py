@@ -24,15 +24,15 @@ from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 
-from agents.recording import save
+from agents.acting.recording import save
 from envs.config import EnvConfig, find_spec
-from envs.dataset_folders import copy_dataset, find_dataset, locked
-from envs.datasets import read_dataset
-from envs.episodes import Episodes, join
+from envs.episodes.dataset_folders import copy_dataset, find_dataset, locked
+from envs.episodes.datasets import read_dataset
+from envs.episodes.episodes import Episodes, join
 from envs.spaces import flatten, leaves
-from envs.vector import named
+from envs.vectors.vector import named
 from tests.recorded import RandomPolicy, record_random
-from training.core import UserError
+from training.errors import UserError
 
 COUNTING = EnvConfig("tests.learning_envs:CountingEpisodes-v0")
 SPACES = spaces.Box(-10, 10, (2,), np.float32), spaces.Box(-2, 2, (1,), np.float32)
@@ -430,7 +430,7 @@ def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 WRITER = """
 import os, signal
-from agents.recording import save
+from agents.acting.recording import save
 from envs.config import EnvConfig, find_spec
 from tests.recorded import record_random
 from minari.dataset._storages.hdf5_storage import HDF5Storage
@@ -465,7 +465,7 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, root: Path) -> Non
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("envs.dataset_folders.sync", full)
+    monkeypatch.setattr("envs.episodes.dataset_folders.sync", full)
     episodes, seeds = record_random(COUNTING, 1)
     told = error_of(lambda: save("a-v0", episodes, seeds, COUNTING, algorithm="none", told={}))
     assert told == f"dataset = 'a-v0': {root}/a-v0 cannot be written (No space left on device)"

@@ -12,25 +12,25 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
+from agents.acting.evaluation import play
+from agents.acting.recording import record
 from agents.decision_transformer import (
     DecisionTransformer,
     DecisionTransformerConfig,
     Windows,
     decision_transformer_loss,
 )
-from agents.decision_transformer_policy import DecisionTransformerPolicy, DecisionTransformerPolicyConfig
-from agents.evaluation import play
-from agents.policy import policy_of
-from agents.recording import record
+from agents.policies.decision_transformer import DecisionTransformerPolicy, DecisionTransformerPolicyConfig
+from agents.policies.policy import policy_of
 from envs.config import EnvConfig
-from envs.episodes import Episodes
+from envs.episodes.episodes import Episodes
 from envs.making import make_env, make_vec
 from tests.recorded import record_random
-from training.core import Batch, Budget, Counters, UserError
-from training.optimizer_config import OptimizerConfig
-from training.schedules import Schedule
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
+from training.networks.transformer import Transformer, TransformerConfig
+from training.optimizer import OptimizerConfig, Schedule
 from training.seeding import generator
-from training.transformer import Transformer, TransformerConfig
 
 COUNTING = EnvConfig("tests.learning_envs:CountingEpisodes-v0")
 SMALL = DecisionTransformerPolicyConfig(

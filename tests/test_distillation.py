@@ -10,19 +10,20 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from finetuning import distillation, fine_tune
+from finetuning import distillation, predictor
 from finetuning.distillation import Distillation, DistillationConfig, DistillationRunConfig, distillation_loss
-from finetuning.fine_tune import FineTuneConfig
+from finetuning.predictor import FineTuneConfig
 from pretraining.predictor import Predictor, PredictorConfig
-from pretraining.sources import of_arrays
 from pretraining.supervised import SupervisedConfig
-from training.core import Budget, Counters, UserError
-from training.dataset import Dataset
+from training.core import Budget, Counters
+from training.data.dataset import Dataset
+from training.data.sources import of_arrays
+from training.data.splits import SplitConfig, Splits, split
+from training.errors import UserError
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
-from training.run import Run
+from training.optimizer import OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import SplitConfig, Splits, split
 
 
 def pictures(count: int = 90, classes: int = 3) -> Dataset:
@@ -35,7 +36,7 @@ def pictures(count: int = 90, classes: int = 3) -> Dataset:
     return of_arrays(images.astype(np.uint8), target, "pictures", labels=[str(label) for label in range(classes)])
 
 
-def predictor(data: Dataset, seed: int, *, cnn: str = "small") -> Predictor:
+def small_predictor(data: Dataset, seed: int, *, cnn: str = "small") -> Predictor:
     network = NetworkConfig(hidden=(), activation="relu", cnn="residual", channels=(4,))
     if cnn == "small":
         network = NetworkConfig(hidden=(), activation="relu", cnn="small")
@@ -75,7 +76,7 @@ def test_at_a_high_temperature_the_gradient_is_that_of_the_logits_squared_distan
 @pytest.mark.parametrize("features", [0.0, 1.0])
 def test_a_student_comes_to_say_what_its_teacher_says(features: float) -> None:
     data = pictures()
-    teacher, student = predictor(data, 1, cnn="residual"), predictor(data, 2)
+    teacher, student = small_predictor(data, 1, cnn="residual"), small_predictor(data, 2)
     with torch.no_grad():
         teacher.head[-1].weight.mul_(300)
     config = DistillationConfig(
@@ -91,7 +92,7 @@ def test_a_student_comes_to_say_what_its_teacher_says(features: float) -> None:
 
 
 def test_what_cannot_be_taught_is_told() -> None:
-    teacher, student = predictor(pictures(), 1), predictor(pictures(classes=2), 1)
+    teacher, student = small_predictor(pictures(), 1), small_predictor(pictures(classes=2), 1)
     with pytest.raises(UserError, match="the teacher tells 3 classes apart, the student 2"):
         Distillation(student, teacher, DistillationConfig(), until=Budget(1, "updates"), seed=1)
     with pytest.raises(UserError, match="logits = 0: it takes more than 0, or features does"):
@@ -101,7 +102,7 @@ def test_what_cannot_be_taught_is_told() -> None:
 def test_a_whole_run_of_each(tmp_path: Path) -> None:
     data = pictures()
     splits = parts(data)
-    teacher = predictor(data, 1)
+    teacher = small_predictor(data, 1)
     student = DistillationRunConfig(epochs=15, minibatch_size=16, threads=1, model=teacher.config)
     student = replace(student, algorithm=DistillationConfig(labels=1.0))
     with Run.create("digits_distillation", student, folder=tmp_path / "student", tracker="none") as run:
@@ -112,7 +113,7 @@ def test_a_whole_run_of_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize("anchor", [0.0, 1000.0])
 def test_fine_tuning_begins_with_the_encoder_and_an_anchor_holds_it(anchor: float, tmp_path: Path) -> None:
     data = pictures()
-    pretrained = predictor(data, 7)
+    pretrained = small_predictor(data, 7)
     begin = {key: value.clone() for key, value in pretrained.encoder.state_dict().items()}
     config = FineTuneConfig(
         epochs=10,
@@ -123,7 +124,7 @@ def test_fine_tuning_begins_with_the_encoder_and_an_anchor_holds_it(anchor: floa
         algorithm=SupervisedConfig(optimizer=OptimizerConfig("sgd", learning_rate=1e-3)),
     )
     with Run.create("digits_full_fine_tune", config, folder=tmp_path / "run", tracker="none") as run:
-        fine_tune.train(config, run, parts(data), pretrained)
+        predictor.train(config, run, parts(data), pretrained)
     from pretraining.model import load_model
 
     tuned = load_model(tmp_path / "run", "last").encoder.state_dict()
@@ -133,10 +134,10 @@ def test_fine_tuning_begins_with_the_encoder_and_an_anchor_holds_it(anchor: floa
 
 def test_an_encoder_of_another_architecture_is_told(tmp_path: Path) -> None:
     data = pictures()
-    config = FineTuneConfig(epochs=1, threads=1, model=predictor(data, 1).config)
+    config = FineTuneConfig(epochs=1, threads=1, model=small_predictor(data, 1).config)
     told = "the pretrained model is of another architecture"
     with (
         pytest.raises(UserError, match=told),
         Run.create("digits_full_fine_tune", config, folder=tmp_path / "run", tracker="none") as run,
     ):
-        fine_tune.train(config, run, parts(data), predictor(data, 1, cnn="residual"))
+        predictor.train(config, run, parts(data), small_predictor(data, 1, cnn="residual"))

@@ -13,11 +13,12 @@ from finetuning.coral import CORAL, CORALConfig, coral_distance
 from finetuning.dann import DANN, DANNConfig, dann_loss, reversed_gradient
 from finetuning.domains import Domains, shares
 from pretraining.predictor import Predictor, PredictorConfig
-from pretraining.sources import of_arrays
-from training.core import Batch, Budget, Counters, UserError
-from training.dataset import Dataset
+from training.core import Batch, Budget, Counters
+from training.data.dataset import Dataset
+from training.data.sources import of_arrays
+from training.errors import UserError
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import OptimizerConfig
 from training.seeding import generator
 
 

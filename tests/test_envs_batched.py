@@ -11,7 +11,7 @@ import pytest
 
 from envs.config import EnvConfig
 from envs.making import BATCHED, make_vec
-from envs.vector import episode_seed
+from envs.vectors.vector import episode_seed
 
 PENDULUM = EnvConfig("Pendulum-v1")
 

@@ -7,8 +7,8 @@ from gymnasium.utils import seeding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.episode_generators import EPISODES_AHEAD, EpisodeGenerators, hash_words
-from envs.vector import episode_seed
+from envs.vectors.episode_generators import EPISODES_AHEAD, EpisodeGenerators, hash_words
+from envs.vectors.vector import episode_seed
 
 words = st.integers(0, 2**32 - 1)
 

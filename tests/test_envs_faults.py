@@ -17,7 +17,7 @@ import pytest
 
 from envs.config import EnvConfig
 from envs.making import make_vec
-from envs.vector import Arrays, EnvFault
+from envs.vectors.vector import Arrays, EnvFault
 
 FAULTY = "tests.toy_envs:Faulty-v0"
 ROOT = Path(__file__).parent.parent

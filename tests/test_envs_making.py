@@ -19,8 +19,8 @@ from envs.config import BackendName, EnvConfig
 from envs.making import make_vec
 from envs.single import make_env
 from envs.video import record_video
-from training.config import config_from_tree, config_to_tree, parse_options
-from training.core import UserError
+from training.errors import UserError
+from training.options import config_from_tree, config_to_tree, parse_options
 
 CARTPOLE = EnvConfig("CartPole-v1")
 ROOT = Path(__file__).parents[1]

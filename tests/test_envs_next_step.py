@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.collector import Group, LocalCollector
-from agents.rollouts import Rollouts, to_samples
+from agents.acting.collector import Group, LocalCollector
+from agents.acting.rollouts import Rollouts, to_samples
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
-from envs.next_step import NextStepVectorEnv
-from envs.vector import EnvFault
-from training.core import Counters, UserError
+from envs.vectors.next_step import NextStepVectorEnv
+from envs.vectors.vector import EnvFault
+from training.core import Counters
+from training.errors import UserError
 from training.seeding import generator
 
 CARTPOLE = EnvConfig("CartPole-v1", backend="vector-entry-point")

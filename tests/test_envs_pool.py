@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.rllib import RLlibPolicyConfig, RLlibRunConfig
-from agents.sb3 import SB3PolicyConfig, SB3RunConfig
+from agents.libraries.rllib import RLlibPolicyConfig, RLlibRunConfig
+from agents.libraries.sb3 import SB3PolicyConfig, SB3RunConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.single import make_env
-from training.core import UserError
+from training.errors import UserError
 
 
 def test_envpool_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:

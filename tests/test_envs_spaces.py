@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from envs.space_json import space_from_json, space_to_json
 from envs.spaces import SpaceError, flatten, leaves, unflatten, unflatten_rows
-from training.core import UserError
+from training.errors import UserError
 
 small = st.integers(1, 4)
 shapes = st.lists(st.integers(1, 3), max_size=3).map(tuple)

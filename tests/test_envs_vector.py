@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from envs.config import EnvConfig
 from envs.making import BATCHED, make_vec
 from envs.spaces import leaves
-from envs.vector import Arrays, Step, VectorEnv, episode_seed, named
-from training.core import State, UserError
+from envs.vectors.vector import Arrays, Step, VectorEnv, episode_seed, named
+from training.errors import UserError
+from training.state import State
 
 TOY = "tests.toy_envs:"
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.estimators import gae, lambda_return, n_step_return, vtrace
+from agents.updates.estimators import gae, lambda_return, n_step_return, vtrace
 
 
 def random_rollout(seed: int, horizon: int = 12, num_envs: int = 3) -> dict[str, torch.Tensor]:

@@ -10,13 +10,13 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.evaluation import Evaluation, EvaluationConfig, play
-from agents.policy import Acting
+from agents.acting.evaluation import Evaluation, EvaluationConfig, play
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.policy import Acting
 from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from envs.making import make_env, make_vec
-from envs.vector import Arrays
+from envs.vectors.vector import Arrays
 from training.core import Budget
 from training.metrics import Last
 from training.networks import NetworkConfig

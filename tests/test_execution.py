@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from experiments.__main__ import main
-from training.core import UserError
-from training.execution import choose_compile, choose_device, choose_threads, multiplications_of
-from training.run import Run
+from training.errors import UserError
+from training.run.compute import choose_compile, choose_device, choose_threads, multiplications_of
+from training.run.run import Run
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from training import interruption
-from training.checkpoint import Checkpoint, read_state
-from training.core import Batch, Budget, Counters, Every, State, Unit
+from training.core import Batch, Budget, Counters, Every, Unit
 from training.fit import fit
 from training.interruption import Interrupted
-from training.logger import Logger, read_rows
 from training.metrics import Last, Mean, Metrics, Sum
-from training.progress import Progress
+from training.run.checkpoint import Checkpoint, read_state
+from training.run.clock import Progress
+from training.run.logger import Logger, read_rows
+from training.state import State
 
 Calls = list[tuple[Any, ...]]
 NEVER = Every(1_000_000)

@@ -10,8 +10,8 @@ import torch
 from gymnasium import spaces
 from torch import distributions
 
-from agents.heads import Head, Heads, SquashedGaussian, make_head
-from training.core import UserError
+from agents.policies.heads import Head, Heads, SquashedGaussian, make_head
+from training.errors import UserError
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from agents.a2c import A2C, A2CConfig
-from agents.actor_critic import ActorCritic, ActorCriticConfig
+from agents.acting.collector import LocalCollector, make_group
+from agents.acting.rollouts import acted_on, with_vtrace
 from agents.appo import APPO, APPOConfig
-from agents.collector import LocalCollector, make_group
 from agents.impala import IMPALA, IMPALAConfig
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.ppo import PPO, PPOConfig
-from agents.rollouts import acted_on, with_vtrace
 from envs.config import EnvConfig
-from experiments.impala_cartpole import Config
-from training.core import Batch, Budget, Counters, UserError
+from experiments.control.impala_cartpole import Config
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.seeding import generator
 
 WALK = EnvConfig("tests.toy_envs:RandomWalk-v0")

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from pretraining.corpus import Tokens
-from pretraining.kneser_ney import KneserNey
-from training.core import UserError
+from pretraining.baselines.kneser_ney import KneserNey
+from training.data.corpus import Tokens
+from training.errors import UserError
 
 END, A, B, C = 0, 1, 2, 3
 

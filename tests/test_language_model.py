@@ -9,23 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.gpt_stdlib import Config
+from experiments.language.gpt_stdlib import Config
 from pretraining import next_token
-from pretraining.corpus import CorpusConfig, TokenizedCorpus, Tokenizer
-from pretraining.language_model import (
-    LanguageModel,
-    LanguageModelConfig,
-    complete,
-    draw,
-    generate,
-    load_language_model,
-)
+from pretraining.language_model import LanguageModel, LanguageModelConfig, complete, draw, generate, load_language_model
 from pretraining.next_token import NextToken, NextTokenConfig, NextTokenRunConfig, kneser_ney_loss
-from training.core import Budget, Counters, Every, UserError
-from training.optimizer_config import OptimizerConfig
-from training.run import Run
+from training.core import Budget, Counters, Every
+from training.data.corpus import CorpusConfig, TokenizedCorpus, Tokenizer
+from training.errors import UserError
+from training.networks.transformer import TransformerConfig
+from training.optimizer import OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.transformer import TransformerConfig
 
 TEXTS = [f"def double_{index}(value):\n    return value * {index}\n" for index in range(40)]
 SHAPE = LanguageModelConfig(

@@ -25,24 +25,24 @@ import torch.distributed as dist
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from agents.actor import Actor, ActorConfig
-from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.collector import LocalCollector, SharedCollector, make_group
+from agents.acting.collector import LocalCollector, SharedCollector, make_group
+from agents.acting.rollouts import Rollouts
 from agents.dqn import DQN, DQNConfig
+from agents.policies.actor import Actor, ActorConfig
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.q_network import QNetwork, QNetworkConfig
 from agents.ppo import PPO, PPOConfig
-from agents.q_network import QNetwork, QNetworkConfig
-from agents.rollouts import Rollouts
 from agents.td3_bc import TD3BC, TD3BCConfig
 from envs.config import EnvConfig
 from pretraining.contrastive import Contrastive, ContrastiveConfig, ContrastiveEncoder, ContrastiveEncoderConfig
 from training import learners
-from training.core import Batch, Budget, Counters, UserError
+from training.cluster.ray_session import connected
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.metrics import Max, Mean, Metrics
 from training.networks import NetworkConfig
-from training.non_finite import NonFinite
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
-from training.ray_session import connected
+from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.optimizer.non_finite import NonFinite
 from training.seeding import generator
 
 ROOT = Path(__file__).parents[1]
@@ -294,7 +294,6 @@ LONG = "--learners 2 --env-steps 200000 --threads 1 --tracker none --checkpoint.
 
 
 @pytest.mark.full
-@pytest.mark.timeout(900)
 def test_a_run_of_two_learners_on_ray_is_one_run_and_goes_on_after_a_kill(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run(_command("train", "ppo_cartpole", *SHORT, "--run-dir", str(whole)), cwd=ROOT, check=True)
@@ -314,7 +313,6 @@ def test_a_run_of_two_learners_on_ray_is_one_run_and_goes_on_after_a_kill(tmp_pa
 
 
 @pytest.mark.full
-@pytest.mark.timeout(900)
 def test_a_run_goes_on_by_itself_when_a_learner_is_killed(tmp_path: Path) -> None:
     whole, hurt = tmp_path / "whole", tmp_path / "hurt"
     longer = [*TWO, "--env-steps", "30720"]
@@ -335,7 +333,6 @@ def test_a_run_goes_on_by_itself_when_a_learner_is_killed(tmp_path: Path) -> Non
 
 
 @pytest.mark.full
-@pytest.mark.timeout(300)
 def test_what_only_the_first_of_two_learners_runs_into_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")
@@ -360,7 +357,6 @@ def _learner_processes() -> list[int]:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_two_learners_with_a_checkpoint(number: signal.Signals, tmp_path: Path) -> None:
     folder = tmp_path / "run"

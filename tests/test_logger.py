@@ -13,12 +13,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.console import Console
-from training.core import Budget, Counters, Every, UserError
-from training.logger import Logger, read_rows
+from training.core import Budget, Counters, Every
+from training.errors import UserError
 from training.metrics import Last, Max, Mean, Metric, Metrics, Sum
-from training.progress import Progress
-from training.serialization import load_state, write_state
+from training.run.clock import Progress
+from training.run.console import Console
+from training.run.logger import Logger, read_rows
+from training.run.serialization import load_state, write_state
 
 FLOATS = st.floats(allow_nan=False, width=32)
 

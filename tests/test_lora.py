@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from finetuning.lora import LoRAConfig, inject, merge, trained_fraction
-from finetuning.rules import LORA_RULES, discriminative, frozen
+from finetuning.optimizer_rules import LORA_RULES, discriminative, frozen
 from tests.language_models import gpt2, llama
-from training.core import Batch, Budget, Counters, UserError
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.networks import MLP, NetworkConfig
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
+from training.networks.transformer import Transformer, TransformerConfig
+from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.seeding import generator
-from training.transformer import Transformer, TransformerConfig
 
 Case = tuple[nn.Module, Callable[[nn.Module], torch.Tensor], str]
 

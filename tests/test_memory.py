@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.memory import Memory
-from training.numpy_networks import memory_as_numpy
+from training.networks.in_numpy import memory_as_numpy
+from training.networks.recurrent import Memory
 from training.seeding import generator
 
 CELLS = ["lstm", "gru"]

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 
-from training.convolutions import CNN
-from training.core import UserError
-from training.initialization import linear
+from training.errors import UserError
 from training.networks import MLP, Encoder, NetworkConfig, Normalizer
+from training.networks.convolutions import CNN
+from training.networks.initialization import linear
 
 CONFIG = NetworkConfig()
 

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from torch import nn
 
 from training.networks import MLP, Encoder, NetworkConfig, Normalizer
-from training.numpy_networks import as_numpy, encoder_as_numpy, normalizer_as_numpy
+from training.networks.in_numpy import as_numpy, encoder_as_numpy, normalizer_as_numpy
 from training.seeding import generator
 
 SMALL = NetworkConfig(hidden=(16, 8), cnn="small")

@@ -10,31 +10,32 @@ import numpy as np
 import pytest
 import torch
 
-from agents.actor import Actor, ActorConfig
+from agents.acting.collector import Group, LocalCollector
+from agents.acting.evaluation import play
 from agents.c51 import C51, C51Config
-from agents.collector import Group, LocalCollector
 from agents.ddpg import DDPG, DDPGConfig
 from agents.dqn import DQN, DQNConfig
-from agents.evaluation import play
-from agents.off_policy import OffPolicyConfig
-from agents.policy import policy_of
-from agents.q_learning import EpsilonConfig
-from agents.q_network import QNetwork, QNetworkConfig
+from agents.policies.actor import Actor, ActorConfig
+from agents.policies.policy import policy_of
+from agents.policies.q_network import QNetwork, QNetworkConfig
 from agents.qr_dqn import QRDQN, QRDQNConfig
-from agents.replay import Replay, ReplayConfig
+from agents.recipes.off_policy import OffPolicyConfig
+from agents.replay.replay import Replay, ReplayConfig
 from agents.sac import SAC, SACConfig
 from agents.sac_discrete import SACDiscrete, SACDiscreteConfig
 from agents.td3 import TD3, TD3Config
 from agents.tqc import TQC, TQCConfig
+from agents.updates.q_learning import EpsilonConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
 from tests.learning_envs import TabularEnv
-from training.core import Batch, Budget, Counters, UserError
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.metrics import Metrics
 from training.networks import NetworkConfig
-from training.optimizer import check_coverage
-from training.optimizer_config import OptimizerConfig, with_compile
-from training.schedules import Schedule
+from training.optimizer import OptimizerConfig, Schedule
+from training.optimizer.config import with_compile
+from training.optimizer.optimizer import check_coverage
 from training.seeding import generator
 
 NETWORK = NetworkConfig(hidden=(32,), activation="relu", cnn="small")
@@ -117,7 +118,7 @@ def env_for(name: str, kind: str) -> EnvConfig:
 def test_it_learns_to_repeat_what_it_sees(name: str) -> None:
     env = env_for(name, "identity")
     training = Training(name, env)
-    training.run()
+    training.run.run()
     policy = policy_of(copy.deepcopy(training.agent.state_dict()))
     returns, _ = play(make_vec(env, 10, seed=99), policy, 2, mode="greedy", rng=generator(0))
     assert returns.mean() >= (-0.5 if name in CONTINUOUS else 9.5)
@@ -150,7 +151,7 @@ def test_its_values_approach_the_exact_ones(name: str, time_limit: int | None) -
     else:
         changes |= {"epsilon": EpsilonConfig(final=0.3, fraction=0.1)}
     training = Training(name, env, env_steps=8_000, **changes)
-    training.run()
+    training.run.run()
     batch: Batch = {"obs": torch.arange(3)}
     with torch.no_grad():
         if name == "sac_discrete":

@@ -15,23 +15,24 @@ from torch import Tensor
 from torch.distributions import Categorical, Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from agents.actor import Actor, ActorConfig
 from agents.c51 import c51_target, project
-from agents.critics import Critics, DiscreteCritics
 from agents.ddpg import DDPG, DDPGConfig
 from agents.dqn import dqn_values
-from agents.q_learning import EpsilonConfig
-from agents.q_network import QNetwork, QNetworkConfig
+from agents.policies.actor import Actor, ActorConfig
+from agents.policies.q_network import QNetwork, QNetworkConfig
 from agents.qr_dqn import qr_dqn_target, quantile_huber
 from agents.sac import soft_target
 from agents.sac_discrete import discrete_soft_target
-from agents.targets import copy_weights, follower, frozen_copy
 from agents.td3 import smoothed_target
 from agents.td3_bc import TD3BC, TD3BCConfig
 from agents.tqc import truncated_target
-from training.core import Batch, Budget, Counters, UserError
+from agents.updates.critics import Critics, DiscreteCritics
+from agents.updates.q_learning import EpsilonConfig
+from agents.updates.targets import copy_weights, follower, frozen_copy
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.networks import MLP, Dueling, EnsembleMLP, NetworkConfig, NoisyLinear
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import OptimizerConfig
 from training.seeding import generator
 
 NETWORK = NetworkConfig(hidden=(8, 8), activation="relu")

@@ -14,27 +14,26 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from agents.actor_critic import ActorCritic, ActorCriticConfig
+from agents.acting.evaluation import play
+from agents.acting.recording import save
 from agents.bc import BC, BCConfig, bc_loss, samples
-from agents.evaluation import play
-from agents.policy import load_policy, policy_of
-from agents.recording import save
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.policy import load_policy, policy_of
 from envs.config import EnvConfig
-from envs.dataset_folders import find_dataset
-from envs.datasets import read_dataset
-from envs.episodes import Episodes
+from envs.episodes.dataset_folders import find_dataset
+from envs.episodes.datasets import read_dataset
+from envs.episodes.episodes import Episodes
 from envs.making import make_vec
-from experiments import record_pendulum
 from experiments.__main__ import main
+from experiments.offline import record_pendulum
 from tests.recorded import record_random
-from training.config import parse_options
 from training.core import Budget, Counters
-from training.logger import read_rows
+from training.data.streams import Shuffled
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
-from training.schedules import Schedule
+from training.optimizer import OptimizerConfig, Schedule
+from training.options import parse_options
+from training.run.logger import read_rows
 from training.seeding import generator
-from training.shuffled import Shuffled
 
 SMALL = ActorCriticConfig(network=NetworkConfig(hidden=(32,)))
 PENDULUM = EnvConfig("Pendulum-v1")
@@ -267,7 +266,7 @@ def find_datasets() -> list[Path]:
 
 KILLER = """
 import os, signal, sys
-import agents.mixtures as mixtures
+import agents.acting.recorded_datasets as mixtures
 from experiments.__main__ import main
 real, saved = mixtures.save, []
 def dies(*args, **kwargs):

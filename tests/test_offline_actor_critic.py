@@ -10,21 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from agents.actor import Actor, ActorConfig
+from agents.acting.evaluation import play
 from agents.cql import CQL, CQLConfig
-from agents.evaluation import play
 from agents.iql import IQL, IQLConfig, expectile_loss
-from agents.offline_actor_critic import DatasetReplay
-from agents.policy import policy_of
+from agents.policies.actor import Actor, ActorConfig
+from agents.policies.policy import policy_of
+from agents.recipes.offline_actor_critic import DatasetReplay
 from agents.td3_bc import TD3BC, TD3BCConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
 from tests.recorded import record_random
-from training.core import Budget, Counters, UserError
+from training.core import Budget, Counters
+from training.errors import UserError
 from training.metrics import Metrics
 from training.networks import NetworkConfig
-from training.optimizer import check_coverage
-from training.optimizer_config import OptimizerConfig, with_compile
+from training.optimizer import OptimizerConfig
+from training.optimizer.config import with_compile
+from training.optimizer.optimizer import check_coverage
 from training.seeding import generator
 
 IDENTITY = EnvConfig("tests.learning_envs:Identity-v0", kwargs={"kind": "box"})

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from training.config import config_from_tree, config_to_tree, parse_options
-from training.core import Batch, Budget, Counters, UserError
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.metrics import Last, Max, Mean, Sum
-from training.non_finite import DeferredCheck
-from training.optimizer import Gradient, Loss, NonFinite, Optimizer, check_coverage
-from training.optimizer_config import OptimizerConfig, Rule
-from training.schedules import Schedule
+from training.optimizer import Gradient, Loss, Optimizer, OptimizerConfig, Rule, Schedule
+from training.optimizer.non_finite import DeferredCheck
+from training.optimizer.optimizer import NonFinite, check_coverage
+from training.options import config_from_tree, config_to_tree, parse_options
 
 ROOT = Path(__file__).parents[1]
 UNTIL = Budget(100, "updates")
@@ -457,7 +457,7 @@ def test_no_compiler_is_imported_for_an_eager_update() -> None:
 import sys, torch
 from training.core import Budget, Counters
 from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import OptimizerConfig
 for kind in ("adam", "adamw", "muon"):
     w = torch.nn.Parameter(torch.ones(2, 2))
     optimizer = Optimizer({"w": w}, OptimizerConfig(kind), until=Budget(1, "updates"))

@@ -12,14 +12,15 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.policy import policy_of
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.policy import policy_of
 from agents.ppo import PPO, PPOConfig
 from envs.spaces import flatten, leaves
-from envs.vector import named
-from training.core import Batch, Budget, Counters, UserError
+from envs.vectors.vector import named
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import OptimizerConfig
 from training.seeding import generator
 
 SMALL = ActorCriticConfig(network=NetworkConfig(hidden=(8,), cnn="small"), initial_log_std=-0.5)

@@ -9,11 +9,12 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agents.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from finetuning.policy_distillation import PolicyDistillation, PolicyDistillationConfig, divergence, said
-from training.core import Budget, Counters, UserError
+from training.core import Budget, Counters
+from training.errors import UserError
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
+from training.optimizer import OptimizerConfig
 from training.seeding import generator
 
 OBS = spaces.Box(-1, 1, (3,), np.float32)

@@ -12,19 +12,19 @@ import torch
 from torch import Tensor
 
 from agents.a2c import A2C, A2CConfig
-from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.collector import Group, LocalCollector
-from agents.on_policy import OnPolicyConfig
+from agents.acting.collector import Group, LocalCollector
+from agents.acting.rollouts import Rollouts
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.ppo import PPO, PPOConfig, ppo_loss
+from agents.recipes.on_policy import OnPolicyConfig
 from agents.reinforce import Reinforce, ReinforceConfig
-from agents.rollouts import Rollouts
 from envs.config import EnvConfig
 from envs.making import make_vec
-from training.core import Batch, Budget, Counters, UserError
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.metrics import merge_metrics
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
-from training.schedules import Schedule
+from training.optimizer import OptimizerConfig, Schedule
 from training.seeding import generator
 
 UNTIL = Budget(1_000)

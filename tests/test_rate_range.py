@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments import breast_cancer_mlp, ppo_cartpole
 from experiments.__main__ import main
-from training.core import Budget, Counters, UserError
-from training.rate_range import RateRangeOptions, smoothed, with_rate_range
-from training.schedules import Schedule
+from experiments.control import ppo_cartpole
+from experiments.data import breast_cancer_mlp
+from reports.rate_curve import RateRangeOptions, smoothed, with_rate_range
+from training.core import Budget, Counters
+from training.errors import UserError
+from training.optimizer import Schedule
 
 STEPS = Budget(1000, "updates")
 

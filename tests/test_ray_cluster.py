@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from training.ray_session import connected
+from training.cluster.ray_session import connected
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("ray")]
 
@@ -75,7 +75,6 @@ def test_a_node_may_leave_and_another_join(cluster: Any, tmp_path: Path) -> None
     assert result["claims"][0]["holds"]
 
 
-@pytest.mark.timeout(900)
 def test_learners_go_on_with_fewer_when_a_node_leaves(cluster: Any, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     run = start(folder, f"--learners 2 --threads 1 --ray-address {cluster.address}")

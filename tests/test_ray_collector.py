@@ -17,22 +17,23 @@ import ray
 import torch
 
 from agents.a2c import A2C, A2CConfig
-from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.collector import Collector, LocalCollector, make_group
-from agents.ray_collector import RayCollector, join_parts
-from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
+from agents.acting.collector import Collector, LocalCollector, make_group
+from agents.acting.ray_collector import RayCollector, join_parts
+from agents.acting.rollouts import Rollouts, acted_on
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
-from agents.replay_buffer import ReplayBuffer
-from agents.rollouts import Rollouts, acted_on
+from agents.replay.buffer import ReplayBuffer
 from envs.config import EnvConfig
 from envs.making import make_vec
 from experiments.__main__ import main
-from experiments.ppo_cartpole import Config
-from training.core import Batch, Budget, Counters, UserError
+from experiments.control.ppo_cartpole import Config
+from training.cluster.ray_session import WorkersFailedError, connected
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.metrics import Mean
-from training.ray_session import WorkersFailedError, connected
+from training.run.serialization import load_state, write_state
 from training.seeding import generator
-from training.serialization import load_state, write_state
 
 pytestmark = pytest.mark.xdist_group("ray")
 

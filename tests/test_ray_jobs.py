@@ -21,11 +21,11 @@ import pytest
 
 from experiments.__main__ import main
 from tests.searched import PACKAGE, write_package
-from training import ray_cluster, ray_versions
-from training.core import UserError
-from training.ray_job import Job, run
-from training.ray_versions import differences, versions
-from training.storage import Storage
+from training.cluster import ray_local, ray_versions
+from training.cluster.ray_job import Job, run
+from training.cluster.ray_versions import differences, versions
+from training.cluster.storage import Storage
+from training.errors import UserError
 
 pytestmark = pytest.mark.xdist_group("ray")
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,7 +135,7 @@ def test_a_job_keeps_its_run_in_the_storage_and_goes_on_from_there(package: Path
     place = package / "storage"
     options = ("--env-steps=60", "--pause-s=0.5", "--checkpoint.every.count=10")
     job = Job(PACKAGE, "hill", options, place.as_uri())
-    code = f"import sys; from training.ray_job import Job, run; sys.exit(run({job!r}, send_every_s=0.5))"
+    code = f"import sys; from training.cluster.ray_job import Job, run; sys.exit(run({job!r}, send_every_s=0.5))"
     process = subprocess.Popen([sys.executable, "-c", code])
     wait_for(lambda: len(list(place.glob("checkpoints/*/manifest.json"))) >= 2)
     process.kill()  # as a machine that is lost: nothing more is sent
@@ -173,13 +173,13 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 
 def test_a_cluster_that_is_not_there_ends_quietly(tmp_path: Path) -> None:
-    assert ray_cluster.stop(state=tmp_path / "cluster.json") == 0
-    (own,) = ray_cluster.free_ports(1)
+    assert ray_local.stop(state=tmp_path / "cluster.json") == 0
+    (own,) = ray_local.free_ports(1)
     assert own > 0
     # A process that got the number of one that was started is not ended.
     state = tmp_path / "cluster.json"
     state.write_text(json.dumps({"nodes": [{"pid": os.getpid(), "began": "long ago", "log": ""}]}))
-    assert ray_cluster.stop(state=state) == 0
+    assert ray_local.stop(state=state) == 0
     assert not state.exists()
 
 
@@ -202,11 +202,11 @@ def python(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Two nodes on this machine, as `make cluster` starts them."""
     cwd = tmp_path_factory.mktemp("cluster")
-    up = python("-m", "training.ray_cluster", "up", "--nodes", "2", cwd=cwd)
+    up = python("-m", "training.cluster.ray_local", "up", "--nodes", "2", cwd=cwd)
     assert up.returncode == 0, up.stderr
-    started = json.loads((cwd / ray_cluster.STATE).read_text())
+    started = json.loads((cwd / ray_local.STATE).read_text())
     yield started
-    assert python("-m", "training.ray_cluster", "down", cwd=cwd).stdout == "ended 2 nodes\n"
+    assert python("-m", "training.cluster.ray_local", "down", cwd=cwd).stdout == "ended 2 nodes\n"
     for node in started["nodes"]:
         with pytest.raises(ProcessLookupError):
             os.killpg(node["pid"], 0)
@@ -216,7 +216,6 @@ SHORT = "--env-steps 4096 --evaluation.final-episodes 10"
 
 
 @pytest.mark.full
-@pytest.mark.timeout(900)
 def test_a_submitted_run_comes_back_finished_and_other_versions_are_refused(
     cluster: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -237,7 +236,7 @@ def test_a_submitted_run_comes_back_finished_and_other_versions_are_refused(
     other_options = python(*experiments, *asked, "--seed", "2", cwd=tmp_path)
     assert (other_options.returncode, "is of a job with other options" in other_options.stderr) == (2, True)
     with_other_versions = (
-        "import sys, training.ray_submit as submit; from experiments.__main__ import main; "
+        "import sys, training.cluster.ray_submit as submit; from experiments.__main__ import main; "
         "submit.versions = lambda: {'python': '2.7.18', 'packages': {}}; sys.exit(main(sys.argv[1:]))"
     )
     refused = python("-c", with_other_versions, *asked[:-1], "there", cwd=tmp_path)
@@ -247,7 +246,6 @@ def test_a_submitted_run_comes_back_finished_and_other_versions_are_refused(
 
 
 @pytest.mark.full
-@pytest.mark.timeout(900)
 def test_a_job_is_followed_again_after_its_watcher_is_gone(cluster: dict[str, Any], tmp_path: Path) -> None:
     asked = f"submit ppo_cartpole --address {cluster['dashboard']} --env-steps 20000 --run-dir here"
     command = [sys.executable, "-m", "experiments", *shlex.split(asked)]

@@ -10,14 +10,14 @@ import minari
 import numpy as np
 import pytest
 
-from agents.evaluation import play
-from agents.recording import Recorder, record
+from agents.acting.evaluation import play
+from agents.acting.recording import Recorder, record
 from envs.config import EnvConfig
-from envs.datasets import read_dataset
+from envs.episodes.datasets import read_dataset
 from envs.making import make_vec
 from experiments.__main__ import main
 from tests.recorded import RandomPolicy, record_random
-from training.core import UserError
+from training.errors import UserError
 from training.seeding import generator
 
 COUNTING = EnvConfig("tests.learning_envs:CountingEpisodes-v0")

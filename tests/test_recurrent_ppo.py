@@ -10,23 +10,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.collector import Group, LocalCollector
-from agents.evaluation import play
-from agents.on_policy import OnPolicyConfig
-from agents.policy import policy_of
+from agents.acting.collector import Group, LocalCollector
+from agents.acting.evaluation import play
+from agents.acting.rollouts import Rollouts
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.policy import policy_of
+from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.ppo import PPO, PPOConfig
-from agents.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
+from agents.recipes.on_policy import OnPolicyConfig
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
-from agents.rollouts import Rollouts
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.single import make_env
-from envs.vector import episode_seed
-from training.core import Batch, Budget, Counters, UserError
+from envs.vectors.vector import episode_seed
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig, all_can_compile, with_compile
-from training.schedules import Schedule
+from training.optimizer import OptimizerConfig, Schedule
+from training.optimizer.config import all_can_compile, with_compile
 from training.seeding import generator
 
 UNTIL = Budget(1_000)

@@ -11,19 +11,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents import replay_buffer
-from agents.collector import Group, LocalCollector
-from agents.q_network import QNetwork, QNetworkConfig
-from agents.replay import Replay, ReplayConfig, goal_reward
-from agents.replay_buffer import ReplayBuffer
-from agents.sum_tree import SumTree
+from agents.acting.collector import Group, LocalCollector
+from agents.policies.q_network import QNetwork, QNetworkConfig
+from agents.replay.buffer import ReplayBuffer
+from agents.replay.replay import Replay, ReplayConfig, goal_reward
+from agents.replay.sum_tree import SumTree
 from envs.config import EnvConfig
 from envs.making import make_vec
-from envs.reach import fingertip
 from envs.single import make_env
-from training.checkpoint import Checkpoint
-from training.core import Batch, Budget, Counters, Every, UserError
+from envs.tasks.reach import fingertip
+from training.core import Batch, Budget, Counters, Every
+from training.errors import UserError
 from training.networks import NetworkConfig
+from training.run.checkpoint import Checkpoint
 from training.seeding import generator
 
 COUNTING = EnvConfig("tests.learning_envs:CountingEpisodes-v0")
@@ -225,7 +225,7 @@ def learn(stream: Stream) -> Batch:
 def test_full_segments_are_written_once_and_go_with_the_last_checkpoint_that_names_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay_buffer, "SEGMENT_ROWS", 20)
+    monkeypatch.setattr("agents.replay.buffer.SEGMENT_ROWS", 20)
     config = ReplayConfig(capacity=100, warmup_env_steps=0, horizon=4, minibatch_size=4)
     first, second = Stream(SHORT, config, num_envs=2), Stream(SHORT, config, num_envs=2)
     saving = Checkpoint(tmp_path, {"stream": first.replay}, every=Every(1), keep_last=2)
@@ -391,7 +391,7 @@ def test_an_environment_without_goals_is_one_line() -> None:
 
 
 def test_the_arm_observes_where_it_is_and_is_rewarded_there() -> None:
-    env = make_env(EnvConfig("envs.reach:Reach-v0"))
+    env = make_env(EnvConfig("envs.tasks:Reach-v0"))
     obs, _ = env.reset(seed=3)
     assert env.observation_space.contains(obs)
     for _ in range(20):

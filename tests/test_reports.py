@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from reports.plots import draw_learning_curves
+from reports.tables import print_report
 from training.claims import Claim, judge
-from training.report_plots import draw_learning_curves
-from training.report_tables import print_report
 
 
 def report(name: str, *, target: float | None = 90.0, baseline: str | None = None, seeds: int = 2) -> dict[str, Any]:

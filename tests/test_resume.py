@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.recording import save
+from agents.acting.recording import save
 from envs.config import EnvConfig
 from experiments.__main__ import main
 from tests.recorded import record_random
@@ -294,10 +294,10 @@ def test_fifty_random_kill_points_give_fifty_identical_runs(whole: tuple[str, Pa
 def test_a_kill_inside_a_checkpoint_write_costs_nothing(whole: tuple[str, Path, float], tmp_path: Path) -> None:
     """The process dies just before a checkpoint gets its name, and in the middle of its files."""
     name, _, _ = whole
-    for call in ("os.rename", "training.checkpoint.write_state"):
+    for call in ("os.rename", "training.run.checkpoint.write_state"):
         folder = tmp_path / call
         script = f"""
-import os, signal, training.checkpoint
+import os, signal, training.run.checkpoint
 from experiments.__main__ import main
 real, calls = {call}, []
 def dies(*args, **kwargs):

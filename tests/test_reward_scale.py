@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.collector import Group, LocalCollector, make_group
-from agents.rollouts import Rollouts
+from agents.acting.collector import Group, LocalCollector, make_group
+from agents.acting.reward_scale import RewardScale
+from agents.acting.rollouts import Rollouts
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
-from envs.reward_scale import RewardScale
 from training.core import Counters
 from training.seeding import generator
 

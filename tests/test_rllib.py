@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.policy import load_policy
-from agents.rllib import (
+from agents.libraries.rllib import (
     Iterations,
     RLlibAgent,
     RLlibPolicy,
@@ -26,12 +25,14 @@ from agents.rllib import (
     settings,
     to_plain,
 )
+from agents.policies.policy import load_policy
 from envs.config import EnvConfig
 from experiments.__main__ import main
-from experiments.rllib_ppo_cartpole import Config
-from training.core import Counters, UserError
-from training.ray_session import connected
-from training.serialization import load_state, write_state
+from experiments.libraries.rllib_ppo_cartpole import Config
+from training.cluster.ray_session import connected
+from training.core import Counters
+from training.errors import UserError
+from training.run.serialization import load_state, write_state
 
 pytestmark = pytest.mark.xdist_group("ray")
 SMALL: dict[str, Any] = {"train_batch_size_per_learner": 128, "minibatch_size": 64, "num_epochs": 2, "lr": 1e-3}

@@ -9,16 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.actor_critic import ActorCriticConfig
+from agents.acting.rollouts import next_obs
+from agents.policies.actor_critic import ActorCriticConfig
 from agents.rnd import RND, RNDConfig
-from agents.rollouts import next_obs
 from envs.config import EnvConfig
 from tests.test_agents import Training
 from tests.test_ppo import UNTIL, make_rollout
-from training.core import Batch, Counters, State, UserError
+from training.core import Batch, Counters
+from training.errors import UserError
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig, Rule
+from training.optimizer import OptimizerConfig, Rule
 from training.seeding import generator
+from training.state import State
 
 CONFIG = RNDConfig(
     minibatch_size=8,
@@ -328,7 +330,8 @@ def test_impossible_numbers_are_named(changes: dict[str, Any], message: str) -> 
 
 
 def test_the_baseline_of_the_experiment_has_its_settings() -> None:
-    from experiments import rnd_mountain_car, rnd_mountain_car_plain
+    from experiments.baselines import rnd_mountain_car_plain
+    from experiments.exploration import rnd_mountain_car
 
     ours, theirs = vars(rnd_mountain_car.Config()), vars(rnd_mountain_car_plain.Config())
     same = ("env", "num_envs", "groups", "policy", "scale_reward")

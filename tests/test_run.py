@@ -20,16 +20,19 @@ from typing import Any
 import pytest
 import torch
 
-from training import interruption, provenance
-from training.checkpoint import CheckpointConfig, read_state
+from training import interruption
 from training.claims import Claim
-from training.core import Budget, Counters, Every, State, UserError
+from training.core import Budget, Counters, Every
+from training.errors import UserError
 from training.interruption import Interrupted
-from training.logger import read_rows
 from training.metrics import Last
-from training.provenance import changes, describe_environment, source_hash
-from training.run import Run
-from training.run_folder import find_checkpoint, read_settings
+from training.run import provenance
+from training.run.checkpoint import CheckpointConfig, read_state
+from training.run.folder import find_checkpoint, read_settings
+from training.run.logger import read_rows
+from training.run.provenance import changes, describe_environment, import_closure, source_hash
+from training.run.run import Run
+from training.state import State
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -264,7 +267,7 @@ HOLD = """
 import multiprocessing, sys, time
 from pathlib import Path
 from tests.test_run import Config
-from training.run import Run
+from training.run.run import Run
 run = Run.create("example", Config(), folder=Path(sys.argv[1]), tracker="none")
 worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
 worker.start()
@@ -385,17 +388,38 @@ def test_another_commit_alone_warns_and_leaves_the_run_exact() -> None:
     assert list(changes({**now, "commit": "0123abc"}, now)) == ["commit"]
 
 
-def test_the_source_hash_follows_the_packages_and_the_experiment_alone(tmp_path: Path) -> None:
-    for name in ("training/fit.py", "agents/ppo.py", "experiments/one.py", "experiments/two.py", "docs/text.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("a = 1\n")
+def test_the_source_hash_covers_what_the_experiment_imports_and_nothing_else(tmp_path: Path) -> None:
+    files = {
+        "agents/__init__.py": "",
+        "agents/ppo.py": "from training import fit",
+        "agents/sac.py": "",
+        "envs/tasks/__init__.py": "register('Reach-v0', 'envs.tasks.reach:Reach')",
+        "envs/tasks/reach.py": "",
+        "experiments/control/one.py": "from agents.ppo import PPO\nENV = 'envs.tasks:Reach-v0'",
+        "experiments/control/two.py": "",
+        "reports/tables.py": "",
+        "training/fit.py": "def late():\n    import training.late",
+        "training/late.py": "",
+        "training/submit.py": "import agents.ppo",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    other = {"agents/sac.py", "experiments/control/two.py", "reports/tables.py", "training/submit.py"}
+    for name, text in files.items():
+        before = source_hash("one", tmp_path)
+        (tmp_path / name).write_text(f"{text}\nchanged = True\n")
+        assert (source_hash("one", tmp_path) != before) == (name not in other), name
     before = source_hash("one", tmp_path)
-    for name, matters in {"experiments/two.py": False, "docs/text.py": False, "experiments/one.py": True}.items():
-        (tmp_path / name).write_text("a = 2\n")
-        assert (source_hash("one", tmp_path) != before) == matters
-    before = source_hash("one", tmp_path)
-    shutil.move(tmp_path / "agents/ppo.py", tmp_path / "agents/a2c.py")
+    (tmp_path / "training/fit.py").rename(tmp_path / "training/loop.py")
     assert source_hash("one", tmp_path) != before
+
+
+def test_the_source_hash_of_a_real_experiment_leaves_other_algorithms_and_reports_out() -> None:
+    files = {path.relative_to(ROOT).as_posix() for path in import_closure(ROOT / "experiments/control/ppo_cartpole.py")}
+    assert {"agents/ppo.py", "training/fit.py", "envs/tasks/cartpole.py", "agents/acting/ray_worker.py"} <= files
+    assert not files & {"agents/sac.py", "agents/dqn.py", "pretraining/supervised.py", "reports/tables.py"}
+    assert not any(name.startswith(("commands/", "reports/", "finetuning/")) for name in files)
 
 
 def test_a_folder_without_git_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,23 +12,24 @@ import numpy as np
 import pytest
 import torch
 
-from agents.actor import Actor, ActorConfig
-from agents.actor_critic import ActorCritic, ActorCriticConfig
-from agents.evaluation import EvaluationConfig
-from agents.policy import NetworkPolicy, load_policy, policy_of
-from agents.q_network import QNetwork, QNetworkConfig
-from agents.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunConfig, make_model, train
-from agents.sb3_weights import load_weights
+from agents.acting.evaluation import EvaluationConfig
+from agents.libraries.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunConfig, make_model, train
+from agents.libraries.sb3_vec_env import SB3VecEnv
+from agents.libraries.sb3_weights import load_weights
+from agents.policies.actor import Actor, ActorConfig
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.policy import NetworkPolicy, load_policy, policy_of
+from agents.policies.q_network import QNetwork, QNetworkConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
-from envs.sb3_vec_env import SB3VecEnv
-from envs.vector import EnvFault, VectorEnv
-from training.checkpoint import CheckpointConfig
-from training.core import Budget, Counters, Every, UserError
+from envs.vectors.vector import EnvFault, VectorEnv
+from training.core import Budget, Counters, Every
+from training.errors import UserError
 from training.networks import NetworkConfig
-from training.run import Run
+from training.run.checkpoint import CheckpointConfig
+from training.run.run import Run
+from training.run.serialization import load_state, write_state
 from training.seeding import generator
-from training.serialization import load_state, write_state
 
 SMALL = {"net_arch": [16, 16]}
 OFF_POLICY = {"buffer_size": 160, "learning_starts": 60, "batch_size": 16, "train_freq": 4}
@@ -75,7 +76,7 @@ MODELS: dict[str, tuple[str, SB3PolicyConfig]] = {
     ),
     "TRPO": ("CartPole-v1", _sb3("TRPO", {"n_steps": 32, "batch_size": 32})),
     "MaskablePPO": ("tests.toy_envs:Masked-v0", _sb3("MaskablePPO", ON_POLICY)),
-    "dict": ("envs.reach:Reach-v0", _sb3("PPO", ON_POLICY, "MultiInputPolicy")),
+    "dict": ("envs.tasks:Reach-v0", _sb3("PPO", ON_POLICY, "MultiInputPolicy")),
     "n-step": ("Pendulum-v1", _sb3("SAC", {**OFF_POLICY, "n_steps": 3})),
     "images": ("tests.toy_envs:Pictures-v0?bits", _sb3("PPO", ON_POLICY, "CnnPolicy")),
     "start": ("tests.toy_envs:Pictures-v0?discrete", _sb3("DQN", OFF_POLICY, "CnnPolicy")),

@@ -8,8 +8,9 @@ import tyro
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.core import Budget, Counters, UserError
-from training.schedules import Schedule
+from training.core import Budget, Counters
+from training.errors import UserError
+from training.optimizer import Schedule
 
 BUDGET = Budget(1000, "env_steps")
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import ppo_cartpole
-from training.config import config_from_tree, config_to_tree
-from training.core import Budget, Counters, UserError
-from training.schedules import Schedule
+from experiments.control import ppo_cartpole
+from training.core import Budget, Counters
+from training.errors import UserError
+from training.optimizer import Schedule
+from training.options import config_from_tree, config_to_tree
 from training.search_space import (
     Choice,
     Integer,

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from pretraining import contrastive, masked
-from pretraining.augmentation import AugmentationConfig
+from pretraining.baselines.probe import labelled_part, linear_probe
 from pretraining.contrastive import (
     ContrastiveConfig,
     ContrastiveEncoderConfig,
@@ -18,19 +18,20 @@ from pretraining.contrastive import (
     nt_xent,
     time_pairs,
 )
-from pretraining.data_run import HeldOutConfig
 from pretraining.masked import Masked, MaskedConfig, MaskedEncoder, MaskedEncoderConfig, MaskedRunConfig, masked_loss
 from pretraining.model import load_model
-from pretraining.probe import labelled_part, linear_probe
-from pretraining.sources import of_arrays, sklearn_dataset
-from training.core import Budget, Counters, Every, UserError
+from pretraining.recipe import HeldOutConfig
+from training.core import Budget, Counters, Every
+from training.data.augmentation import AugmentationConfig
+from training.data.sources import of_arrays, sklearn_dataset
+from training.data.splits import SplitConfig, split
+from training.errors import UserError
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
-from training.run import Run
+from training.networks.sequence_encoder import SequenceEncoder
+from training.networks.transformer import TransformerConfig
+from training.optimizer import OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.sequence_encoder import SequenceEncoder
-from training.splits import SplitConfig, split
-from training.transformer import TransformerConfig
 
 SMALL = TransformerConfig(width=16, layers=1, heads=2, causal=False)
 
@@ -130,7 +131,7 @@ def test_what_is_hidden_cannot_be_seen() -> None:
 
 def test_patches_are_the_images_tiles() -> None:
     image = torch.arange(2 * 4 * 6 * 3, dtype=torch.uint8).view(2, 4, 6, 3)
-    from training.dataset import pixels
+    from training.data.dataset import pixels
 
     encoder = SequenceEncoder(pixels((4, 6, 3)), SMALL, generator(1, "weights"))
     tiles = (encoder.tokens(image) * 255).round().to(torch.uint8)

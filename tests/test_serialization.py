@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import nn
 
-from training.core import State
-from training.serialization import load_state, write_state
+from training.run.serialization import load_state, write_state
+from training.state import State
 
 
 def written_and_loaded(folder: Path, state: State) -> State:

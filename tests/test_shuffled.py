@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.core import Counters, UserError
-from training.shuffled import Shuffled
+from training.core import Counters
+from training.data.streams import Shuffled
+from training.errors import UserError
 
 DATA = {"number": torch.arange(10), "pair": torch.arange(20.0).reshape(10, 2)}
 

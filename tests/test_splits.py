@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from pretraining.sources import of_arrays
-from training.core import UserError
-from training.dataset import Dataset, numbers
-from training.splits import SplitConfig, Splits, check_classes, check_leaks, split, without_duplicates
+from training.data.dataset import Dataset, numbers
+from training.data.sources import of_arrays
+from training.data.splits import SplitConfig, Splits, check_classes, check_leaks, split, without_duplicates
+from training.errors import UserError
 
 ROWS = 200
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 import subprocess
 import sys
@@ -13,74 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from agents.rllib import RLlibRunConfig
-from agents.sb3 import SB3RunConfig
+from agents.libraries.rllib import RLlibRunConfig
+from agents.libraries.sb3 import SB3RunConfig
+from training.experiments import find_experiments, load_experiment
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ["training", "envs", "pretraining", "agents", "finetuning", "experiments", "benchmarks"]
+FLOORS = ["training", "reports", "envs", "pretraining", "agents", "finetuning", "commands", "experiments", "benchmarks"]
 """From the ground up: each may import from itself and from below."""
-EXPERIMENTS = {
-    "a2c_cartpole",
-    "appo_cartpole",
-    "bandit_bernoulli",
-    "bandit_bernoulli_epsilon_greedy",
-    "bandit_bernoulli_ucb1",
-    "bc_pendulum",
-    "bc_then_ppo_lunar_lander",
-    "breast_cancer_mlp",
-    "c51_cartpole",
-    "cql_pendulum",
-    "ddpg_pendulum",
-    "decision_transformer_pendulum",
-    "diabetes_regression",
-    "digits_autoencoder",
-    "digits_clustering",
-    "digits_cnn",
-    "digits_contrastive",
-    "digits_deep_clustering",
-    "digits_distillation",
-    "digits_domain_adaptation",
-    "digits_full_fine_tune",
-    "digits_masked",
-    "digits_rate_range",
-    "dqn_cartpole",
-    "gpt_lora",
-    "gpt_stdlib",
-    "her_reach",
-    "impala_cartpole",
-    "iql_pendulum",
-    "iql_then_sac_pendulum",
-    "policy_distillation",
-    "ppo_acrobot",
-    "ppo_bipedal_walker",
-    "ppo_cartpole",
-    "ppo_cartpole_no_velocity",
-    "ppo_half_cheetah",
-    "ppo_lunar_lander",
-    "ppo_mountain_car",
-    "ppo_pendulum",
-    "pretrained_encoder_ppo",
-    "qr_dqn_cartpole",
-    "rainbow_cartpole",
-    "record_pendulum",
-    "recurrent_ppo_cartpole",
-    "reinforce_cartpole",
-    "rllib_ppo_cartpole",
-    "rnd_mountain_car",
-    "rnd_mountain_car_plain",
-    "sac_discrete_cartpole",
-    "sac_half_cheetah",
-    "sac_half_cheetah_sb3",
-    "sac_lunar_lander",
-    "sac_pendulum",
-    "sac_pendulum_short",
-    "sac_reach",
-    "td3_bc_pendulum",
-    "td3_half_cheetah",
-    "td3_pendulum",
-    "text_classification",
-    "tqc_pendulum",
-}
+EXPERIMENTS = find_experiments("experiments")
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
@@ -110,14 +49,20 @@ def test_imports_go_down() -> None:
 def test_wandb_ray_minari_and_pickle_stay_where_they_belong() -> None:
     for path, tree in sources():
         libraries = imported(tree)
-        assert "wandb" not in libraries or path == Path("training/wandb_process.py"), path
-        assert not libraries & {"minari", "h5py"} or path == Path("envs/datasets.py"), path
-        assert "ray" not in libraries or "ray" in path.name or path == Path("agents/rllib.py"), path
+        assert "wandb" not in libraries or path == Path("training/run/wandb_process.py"), path
+        assert not libraries & {"minari", "h5py"} or path == Path("envs/episodes/datasets.py"), path
+        assert "ray" not in libraries or "ray" in path.name or path == Path("agents/libraries/rllib.py"), path
         assert not libraries & {"pickle", "cloudpickle", "joblib", "shelve", "marshal", "dill"}, path
 
 
 @pytest.mark.parametrize(
-    "module", ["experiments.ppo_cartpole", "experiments.bc_pendulum", "experiments.digits_clustering", "envs.making"]
+    "module",
+    [
+        "experiments.control.ppo_cartpole",
+        "experiments.offline.bc_pendulum",
+        "experiments.data.digits_clustering",
+        "envs.making",
+    ],
 )
 def test_importing_loads_nothing_that_is_not_needed_yet(module: str) -> None:
     heavy = (
@@ -130,13 +75,9 @@ def test_importing_loads_nothing_that_is_not_needed_yet(module: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_experiments_that_others_rely_on_are_there() -> None:
-    assert {path.stem for path in (ROOT / "experiments").glob("*.py")} - {"__init__", "__main__"} == EXPERIMENTS
-
-
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS))
 def test_every_experiment_has_a_claim_and_the_common_options(name: str) -> None:
-    module = importlib.import_module(f"experiments.{name}")
+    module = load_experiment(name, "experiments")
     assert module.CLAIMS
     assert len((module.__doc__ or "").splitlines()[0]) > 20
     config = module.Config()

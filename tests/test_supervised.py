@@ -11,11 +11,10 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from pretraining.augmentation import AugmentationConfig, augment, augment_inputs
-from pretraining.linear import compared, logistic_regression, ridge
+from pretraining.baselines.linear import compared, logistic_regression, ridge
+from pretraining.calibration import best_temperature, calibration_error
 from pretraining.model import load_model, load_weights, model_of
 from pretraining.predictor import Predictor, PredictorConfig
-from pretraining.sources import of_arrays, sklearn_dataset
 from pretraining.supervised import (
     Supervised,
     SupervisedConfig,
@@ -26,17 +25,19 @@ from pretraining.supervised import (
     number_measures,
     train,
 )
-from pretraining.text import with_pairs
-from training.calibration import best_temperature, calibration_error
-from training.core import Budget, Counters, UserError
-from training.dataset import Dataset
+from training.core import Budget, Counters
+from training.data.augmentation import AugmentationConfig, augment, augment_inputs
+from training.data.dataset import Dataset
+from training.data.preprocessing import PreprocessingConfig
+from training.data.snippets import with_pairs
+from training.data.sources import of_arrays, sklearn_dataset
+from training.data.splits import SplitConfig, Splits, split
+from training.errors import UserError
 from training.networks import NetworkConfig
-from training.optimizer_config import OptimizerConfig
-from training.preprocessing import PreprocessingConfig
-from training.run import Run
+from training.networks.transformer import TransformerConfig
+from training.optimizer import OptimizerConfig
+from training.run.run import Run
 from training.seeding import generator
-from training.splits import SplitConfig, Splits, split
-from training.transformer import TransformerConfig
 
 SMALL = NetworkConfig(hidden=(8,), activation="relu", cnn="residual", channels=(4, 4))
 CONFIG = SupervisedRunConfig(

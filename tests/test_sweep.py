@@ -20,13 +20,13 @@ from typing import Any
 
 import pytest
 
-from experiments import ppo_cartpole
 from experiments.__main__ import main
+from experiments.control import ppo_cartpole
+from reports.sweep_script import variant_script
 from tests.searched import PACKAGE, write_package
 from training.claims import Claim
-from training.core import UserError
+from training.errors import UserError
 from training.search_space import Uniform
-from training.variant import variant_script
 
 pytestmark = pytest.mark.xdist_group("ray")
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,7 +47,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
     """One small Ray for all tests here."""
-    from training.ray_session import connected
+    from training.cluster.ray_session import connected
 
     with connected(None, cpus=2):
         yield
@@ -60,7 +60,7 @@ def result_of(folder: Path) -> dict[str, Any]:
 
 def trial(package: Path, name: str, *, budget: int = 40, pause_s: float = 0.0, **drawn: Any) -> Any:
     """A trial as Tune makes it, without Tune."""
-    from training.ray_search import Trial, Trials
+    from training.cluster.ray_search import Trial, Trials
 
     trials = Trials(
         package=PACKAGE,
@@ -150,7 +150,7 @@ def test_a_member_of_a_population_goes_on_from_a_copy_of_another_with_other_rate
 def test_rates_that_a_member_had_for_no_step_are_not_part_of_its_schedule(package: Path, tmp_path: Path) -> None:
     """One that is copied again before it has gone on was trained with the rates of its copy only, and one whose copy
     has spent the budget with those of its parent."""
-    from training.ray_search import _found, lives
+    from training.cluster.ray_search import _found, lives
 
     donor = trial(package, "donor", budget=100, pause_s=0.05)
     donor.train()
@@ -285,7 +285,7 @@ SHORT_CARTPOLE = '''"""`ppo_cartpole` with so few env steps that better values s
 from dataclasses import dataclass
 
 from experiments import ppo_cartpole
-from experiments.ppo_cartpole import SPACE, train
+from experiments.control.ppo_cartpole import SPACE, train
 
 CLAIMS = ppo_cartpole.CLAIMS
 
@@ -378,7 +378,7 @@ def test_a_variant_is_formatted_and_is_the_configuration(tmp_path: Path, monkeyp
         subprocess.run(asked, check=True)
     monkeypatch.syspath_prepend(tmp_path)
     config = importlib.import_module("written_variant").Config()
-    from training.config import changed_values
+    from training.options import changed_values
 
     assert changed_values(config, base) == changes
     with pytest.raises(UserError, match=r"agent\.gamma = .* cannot be written into a script"):
@@ -386,7 +386,6 @@ def test_a_variant_is_formatted_and_is_the_configuration(tmp_path: Path, monkeyp
 
 
 @pytest.mark.full
-@pytest.mark.timeout(600)
 def test_a_sweep_that_is_killed_goes_on(package: Path) -> None:
     asked = [sys.executable, "-m", PACKAGE, *shlex.split(SWEEP), "--pause-s", "0.2", "--scheduler", "none"]
     process = subprocess.Popen(asked, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -13,12 +13,13 @@ from typing import Any, cast
 
 import pytest
 
-from training.core import Budget, Counters, Every, UserError
-from training.logger import Logger
+from training.core import Budget, Counters, Every
+from training.errors import UserError
 from training.metrics import Last
-from training.progress import Progress
-from training.tracker import Job, Mode, Tracker, sync
-from training.wandb_process import _use_parent
+from training.run.clock import Progress
+from training.run.logger import Logger
+from training.run.tracker import Job, Mode, Tracker, sync
+from training.run.wandb_process import _use_parent
 
 CONFIG = {
     "experiment": "ppo_cartpole",

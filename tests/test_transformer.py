@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from tests.language_models import llama
-from training.core import Batch, Budget, Counters, UserError
-from training.optimizer import Loss, Optimizer
-from training.optimizer_config import OptimizerConfig
+from training.core import Batch, Budget, Counters
+from training.errors import UserError
+from training.networks.transformer import Cache, Rotary, Transformer, TransformerConfig, rotated
+from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.seeding import generator
-from training.transformer import Cache, Rotary, Transformer, TransformerConfig, rotated
 
 LLAMA = TransformerConfig(width=24, layers=2, heads=2, norm="rms", mlp="swiglu", position="rotary")
 

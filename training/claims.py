@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
-from training.core import UserError, require
-from training.statistics import estimate, interval, lower_bound, upper_bound
+from training.errors import UserError, require
+from training.intervals import estimate, interval, lower_bound, upper_bound
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,10 @@ A stream yields the next batch, an algorithm learns from it; `training/fit.py` i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from training.errors import require
+from training.state import Stateful
 
 if TYPE_CHECKING:  # workers that step environments import this file and need no torch
     from torch import Tensor, device
@@ -48,9 +51,6 @@ def moved(tensor: Tensor, device: device) -> Tensor:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
-
-State: TypeAlias = dict[str, Any]
-"""What a part must save: nested dicts and lists of tensors, NumPy arrays, numbers, strings, booleans and None."""
 
 Unit = Literal["env_steps", "updates", "samples", "epochs"]
 
@@ -109,17 +109,6 @@ class Budget:
         return min(1.0, now.count(self.unit) / self.count)
 
 
-class Stateful(Protocol):
-    """A named part of a run. Loading what was saved makes the part continue as if it had never stopped.
-
-    A part that may fail to has an attribute `inexact: list[str]`: after loading, why it does not continue to the bit.
-    """
-
-    def state_dict(self) -> State: ...
-
-    def load_state_dict(self, state: State) -> None: ...
-
-
 class Stream(Stateful, Protocol):
     """Where the next batch comes from. It never sees a loss."""
 
@@ -138,21 +127,3 @@ class Algorithm(Stateful, Protocol):
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         """Learns from the batch; returns what was measured and the feedback for the stream."""
         ...
-
-
-class UserError(Exception):
-    """A mistake of the user's: shown as one line that names the value, the place and what would be right; exit code 2.
-
-    Not a ValueError, so that config libraries let it through as it is. `key` is the field of the config that the
-    message begins with, if it does: who reads the config puts before it where that field is.
-    """
-
-    def __init__(self, message: str, *, key: str | None = None) -> None:
-        super().__init__(message)
-        self.key = key
-
-
-def require(condition: bool, key: str, value: object, takes: str) -> None:
-    """Checks one value of a config; the error names the key, the value and what the key takes."""
-    if not condition:
-        raise UserError(f"{key} = {value!r}: it takes {takes}", key=key)

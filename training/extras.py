@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from training.core import UserError
+from training.errors import UserError
 
 INSTALL = ".venv/bin/pip install -c constraints.txt"
 

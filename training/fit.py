@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from training import interruption, learners
-from training.checkpoint import Checkpoint
 from training.core import Algorithm, Budget, Counters, Every, Stream
-from training.logger import Logger
 from training.metrics import Metrics
+from training.run.checkpoint import Checkpoint
+from training.run.logger import Logger
 
 
 class Evaluate(Protocol):

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from training.core import State
+from training.state import State
 
 
 class Mean(NamedTuple):

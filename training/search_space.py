@@ -16,9 +16,9 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from training.config import as_options, field_types, members, nearest, parse_options
-from training.core import UserError, require
-from training.schedules import Schedule
+from training.errors import UserError, require
+from training.optimizer import Schedule
+from training.options import as_options, field_types, members, nearest, parse_options
 
 
 @dataclass(frozen=True)

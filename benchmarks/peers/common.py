@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import gymnasium as gym
 import torch
 
-from benchmarks.measurement import Clock
-from benchmarks.settings import Settings
+from benchmarks.comparison.measurement import Clock
+from benchmarks.comparison.settings import Settings
 
 S = TypeVar("S", bound=Settings)
 EVALUATION_SEED = 1_000_000

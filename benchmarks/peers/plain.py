@@ -18,9 +18,9 @@ from gymnasium.wrappers import RecordEpisodeStatistics
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-from benchmarks.measurement import Clock
+from benchmarks.comparison.measurement import Clock
+from benchmarks.comparison.settings import PPOSettings
 from benchmarks.peers.common import greedy_return, main
-from benchmarks.settings import PPOSettings
 
 
 class Agent(nn.Module):

@@ -12,9 +12,9 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
-from benchmarks.measurement import Clock
+from benchmarks.comparison.measurement import Clock
+from benchmarks.comparison.settings import PPOSettings
 from benchmarks.peers.common import greedy_return, main
-from benchmarks.settings import PPOSettings
 
 
 def run(settings: PPOSettings, folder: Path, clock: Clock) -> float:

@@ -16,9 +16,9 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
-from benchmarks.measurement import Clock
+from benchmarks.comparison.measurement import Clock
+from benchmarks.comparison.settings import PPOSettings
 from benchmarks.peers.common import greedy_return, main
-from benchmarks.settings import PPOSettings
 
 
 def run(settings: PPOSettings, folder: Path, clock: Clock) -> float:

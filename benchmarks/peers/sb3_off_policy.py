@@ -14,9 +14,9 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from benchmarks.measurement import Clock
+from benchmarks.comparison.measurement import Clock
+from benchmarks.comparison.settings import OffPolicySettings
 from benchmarks.peers.common import greedy_return, main
-from benchmarks.settings import OffPolicySettings
 
 
 def run(settings: OffPolicySettings, folder: Path, clock: Clock) -> float:

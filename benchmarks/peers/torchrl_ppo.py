@@ -22,9 +22,9 @@ from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
 from torchrl.record import CSVLogger
 
-from benchmarks.measurement import Clock
+from benchmarks.comparison.measurement import Clock
+from benchmarks.comparison.settings import PPOSettings
 from benchmarks.peers.common import greedy_return, main
-from benchmarks.settings import PPOSettings
 
 
 def run(settings: PPOSettings, folder: Path, clock: Clock) -> float:

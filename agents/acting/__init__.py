@@ -1,0 +1,1 @@
+"""What steps environments with a policy: collectors, rollouts, evaluation, recording."""

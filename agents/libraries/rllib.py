@@ -1,0 +1,309 @@
+"""Any algorithm of RLlib (its new API stack) as one experiment, on our environments, run folder and checkpoint.
+
+One batch of the stream is one iteration of RLlib's, in which it acts and learns; nothing of how it does is changed. Its
+state travels by its own `get_state` as arrays and numbers; its pickled saves are never called. What it cannot restore,
+it says: episodes begin anew, random numbers are others, and a replay buffer starts empty.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import Space, spaces
+
+from agents.acting.evaluation import Evaluation
+from agents.policies.policy import Acting, Mode, NetworkPolicy
+from agents.recipes.acting import ActingConfig, learn
+from envs.config import EnvConfig
+from envs.single import make_env
+from envs.vectors.vector import Arrays
+from training.cluster.ray_session import connected
+from training.core import Batch, Counters
+from training.errors import UserError, require
+from training.metrics import Last, Metrics
+from training.options import nearest
+from training.run.compute import choose_device, choose_threads
+from training.run.run import Run
+from training.seeding import drawing_from
+from training.state import State
+
+MODULE = "default_policy"
+ENVIRONMENT = "regimen"
+
+
+@dataclass(frozen=True)
+class RLlibPolicyConfig:
+    """An algorithm and its arguments, by the names that RLlib gives them; together they make the policy."""
+
+    algorithm: str = "PPO"
+    """A class of ray.rllib.algorithms that has the new API stack."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """Of `AlgorithmConfig.training`, such as lr and train_batch_size_per_learner."""
+    model: dict[str, Any] = field(default_factory=dict)
+    """Of RLlib's `DefaultModelConfig`, such as fcnet_hiddens."""
+
+    def __post_init__(self) -> None:
+        require(
+            "model" not in self.arguments, "arguments.model", self.arguments.get("model"), "no model: it has `model`"
+        )
+        takes = "False: a policy with a memory is not adapted"
+        require(not self.model.get("use_lstm"), "model.use_lstm", self.model.get("use_lstm"), takes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLlibRunConfig(ActingConfig):
+    """What to act in, with which algorithm, for how long. An experiment sets `agent`.
+
+    `workers` are RLlib's env runners, `num_envs` are those of all of them together.
+    """
+
+    agent: RLlibPolicyConfig
+    iteration_env_steps: int = 1_000
+    """After how many `fit` may log, evaluate and save; RLlib finishes the step of its algorithm first."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        takes = "'auto': RLlib divides its environments itself"
+        require(self.groups == "auto", "groups", self.groups, takes)
+        takes = "a backend without reset transitions, such as 'auto'"
+        require(not self.env.has_reset_transitions, "env.backend", self.env.backend, takes)
+        require(self.compile is not True, "compile", self.compile, "False: RLlib computes as it does")
+        require(self.learners == 1, "learners", self.learners, "1: RLlib has learners of its own")
+        require(self.device != "cuda", "device", self.device, "'cpu' or 'auto': RLlib learns on the CPU here")
+        require(self.iteration_env_steps >= 1, "iteration_env_steps", self.iteration_env_steps, "at least 1")
+
+
+def train(config: RLlibRunConfig, run: Run) -> None:
+    """One run of an algorithm of RLlib."""
+    until = config.until
+    choose_device(run, "cpu")
+    choose_threads(run, config.threads, multiplications=0)
+    with ExitStack() as stack:
+        stack.enter_context(connected(config.ray_address, cpus=max(1, config.workers)))
+        algorithm = make_algorithm(config)
+        stack.callback(algorithm.stop)
+        env = stack.enter_context(closing(make_env(config.env)))
+        agent = RLlibAgent(algorithm, RLlibPolicy(env.observation_space, env.action_space, config.agent, _rng()))
+        evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
+        learn(config, run, agent, Iterations(algorithm), evaluate, until)
+
+
+def make_algorithm(config: RLlibRunConfig) -> Any:
+    """RLlib's algorithm on the environments of the config; Ray must be connected. Raises UserError as `settings` does.
+
+    With no workers it acts in this process.
+    """
+    from ray.tune.registry import register_env
+
+    register_env(ENVIRONMENT, _EnvMaker(config.env))
+    theirs = settings(config.agent)
+    theirs.environment(ENVIRONMENT)
+    theirs.env_runners(
+        num_env_runners=config.workers, num_envs_per_env_runner=config.num_envs // max(1, config.workers)
+    )
+    theirs.learners(num_learners=0, num_gpus_per_learner=0)
+    # By env steps alone: some algorithms would end an iteration by the clock.
+    theirs.reporting(min_time_s_per_iteration=None, min_sample_timesteps_per_iteration=config.iteration_env_steps)
+    theirs.debugging(seed=config.seed, log_level="ERROR")
+    try:
+        return theirs.build_algo()
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise UserError(f"agent: RLlib's {config.agent.algorithm} refuses this: {_line(error)}") from error
+
+
+def settings(config: RLlibPolicyConfig) -> Any:
+    """RLlib's own config object, with the arguments and the model.
+
+    Raises UserError for an algorithm, an argument or a model field that RLlib does not know or refuses.
+    """
+    from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+
+    logging.getLogger("ray.rllib").setLevel(logging.ERROR)
+    known = {name for kind in inspect.getmro(_class(config.algorithm)) for name in _parameters(kind)}
+    for name, value in config.arguments.items():
+        require(name in known, f"agent.arguments.{name}", value, f"no such argument; {nearest(name, sorted(known))}")
+    names = [own.name for own in fields(DefaultModelConfig)]
+    for name, value in config.model.items():
+        require(name in names, f"agent.model.{name}", value, f"no such field; {nearest(name, names)}")
+    theirs = _class(config.algorithm)()
+    theirs.api_stack(enable_rl_module_and_learner=True, enable_env_runner_and_connector_v2=True)
+    theirs.framework("torch")
+    try:
+        theirs.training(**config.arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"agent.arguments: RLlib's {config.algorithm} refuses them: {_line(error)}") from error
+    if config.model:
+        theirs.rl_module(model_config=DefaultModelConfig(**config.model))
+    return theirs
+
+
+class RLlibPolicy(NetworkPolicy):
+    """A module of RLlib's under our contract: evaluated, recorded, loaded and used like any other policy.
+
+    Bounded continuous actions are learned in [-1, 1], as RLlib does by default.
+    """
+
+    def __init__(
+        self,
+        observation_space: Space[Any],
+        action_space: Space[Any],
+        config: RLlibPolicyConfig,
+        rng: torch.Generator,
+    ) -> None:
+        super().__init__(observation_space, action_space, config)
+        box = isinstance(observation_space, spaces.Box)
+        require(box, "env", observation_space, "observations that are one Box: RLlib's default models take no other")
+
+        with drawing_from(rng.initial_seed()):
+            spec = settings(config).get_rl_module_spec(spaces={MODULE: (observation_space, action_space)})
+            try:
+                self.module = spec.build()
+            except (NotImplementedError, TypeError, ValueError) as error:
+                raise UserError(f"agent: RLlib's {config.algorithm} refuses this: {_line(error)}") from error
+
+    def acting(self, mode: Mode, rows: int) -> Acting:
+        @torch.no_grad()
+        def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
+            outputs = self.module.forward_inference({"obs": torch.from_numpy(np.ascontiguousarray(step["obs"]))})
+            if "actions" in outputs:
+                return {"action": outputs["actions"].numpy()}, state
+            chances = self.module.get_inference_action_dist_cls().from_logits(outputs["action_dist_inputs"])
+            if mode == "greedy":
+                return {"action": chances.to_deterministic().sample().numpy()}, state
+            with drawing_from(int(noise["seed"].flat[0])):
+                return {"action": chances.sample().numpy()}, state
+
+        return act
+
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Arrays:
+        return {"seed": torch.randint(2**31, leading, generator=rng).numpy()}
+
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        """Takes those of RLlib's learner, which may have more: critics, target networks."""
+        own = self.module.state_dict()
+        self.module.load_state_dict({name: torch.as_tensor(np.asarray(weights[name])) for name in own})
+
+
+class RLlibAgent:
+    """The half of an algorithm that learned something: its policy, optimizers and counts; it learns in `Iterations`."""
+
+    def __init__(self, algorithm: Any, policy: RLlibPolicy) -> None:
+        self._algorithm, self.policy = algorithm, policy
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        """Nothing is left to do: the iteration has learned already."""
+        return {}, {}
+
+    def state_dict(self) -> State:
+        self.policy.load_weights(self._algorithm.learner_group.get_weights()[MODULE])
+        return {"policy": self.policy.save(), "rllib": to_plain(self._algorithm.get_state())}
+
+    def load_state_dict(self, state: State) -> None:
+        self._algorithm.set_state(from_plain(state["rllib"]))
+
+
+class Iterations:
+    """The stream: `next` lets the algorithm act and learn for one iteration, and gives an empty batch."""
+
+    def __init__(self, algorithm: Any) -> None:
+        self._algorithm = algorithm
+        self.inexact: list[str] = []
+
+    def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
+        result = self._algorithm.train()
+        env_steps = int(result["num_env_steps_sampled_lifetime"]) - now.env_steps
+        acted, learned = result["env_runners"], result.get("learners", {}).get(MODULE, {})
+        told = {"rollout/return_mean": acted.get("episode_return_mean")}
+        told |= {f"rllib/{name}": value for name, value in learned.items()}
+        metrics: Metrics = {
+            name: Last(float(value)) for name, value in told.items() if isinstance(value, int | float | np.number)
+        }
+        return {}, now.advance(env_steps=env_steps, samples=env_steps), metrics
+
+    def learned(self, feedback: Batch) -> None:
+        """Nothing comes back."""
+
+    def state_dict(self) -> State:
+        return {"replay": getattr(self._algorithm, "local_replay_buffer", None) is not None}
+
+    def load_state_dict(self, state: State) -> None:
+        self.inexact = ["RLlib cannot continue its episodes and random numbers: both begin anew"]
+        if state["replay"]:
+            self.inexact.append("RLlib's replay buffer is not saved: it starts empty")
+
+
+class _EnvMaker:
+    """Makes one of our environments, in this process or in an env runner's."""
+
+    def __init__(self, config: EnvConfig) -> None:
+        self._config = config
+
+    def __call__(self, _: Any) -> Any:
+        return make_env(self._config)
+
+
+def to_plain(value: Any, place: str = "rllib") -> Any:
+    """RLlib's state as what a checkpoint can hold; tuples, and dicts whose keys are numbers, are marked as such.
+
+    Raises TypeError, naming the place, for anything else: it would have to be pickled.
+    """
+    if isinstance(value, dict):
+        if all(isinstance(key, str) for key in value):
+            return {key: to_plain(inner, f"{place}.{key}") for key, inner in value.items()}
+        keys = [to_plain(key, f"{place} (a key)") for key in value]
+        return {"<keys>": keys, "<values>": [to_plain(inner, f"{place}.{key}") for key, inner in value.items()]}
+    if isinstance(value, list | tuple):
+        inner = [to_plain(one, f"{place}[{index}]") for index, one in enumerate(value)]
+        return {"<tuple>": inner} if isinstance(value, tuple) else inner
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str | np.ndarray | torch.Tensor):
+        return value
+    raise TypeError(f"{place} is a {type(value).__name__}: no checkpoint can hold it")
+
+
+def from_plain(value: Any) -> Any:
+    """The inverse of `to_plain`."""
+    if isinstance(value, list):
+        return [from_plain(one) for one in value]
+    if not isinstance(value, dict):
+        return value.numpy() if isinstance(value, torch.Tensor) else value
+    if set(value) == {"<tuple>"}:
+        return tuple(from_plain(one) for one in value["<tuple>"])
+    if set(value) == {"<keys>", "<values>"}:
+        return dict(zip(from_plain(value["<keys>"]), from_plain(value["<values>"]), strict=True))
+    return {key: from_plain(inner) for key, inner in value.items()}
+
+
+def _class(name: str) -> Any:
+    """The config class of an algorithm. Raises UserError where RLlib has none of this name."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    algorithms = import_module("ray.rllib.algorithms")
+    kind = getattr(algorithms, f"{name}Config", None)
+    if kind is None:
+        known = [known.removesuffix("Config") for known in dir(algorithms) if known.endswith("Config")]
+        raise UserError(f"agent.algorithm = {name!r}: {nearest(name, [other for other in known if other])}")
+    return kind
+
+
+def _parameters(kind: type) -> list[str]:
+    own = vars(kind).get("training")
+    return [name for name in inspect.signature(own).parameters if name not in ("self", "kwargs")] if own else []
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _rng() -> torch.Generator:
+    """Of weights that RLlib's own take the place of."""
+    return torch.Generator().manual_seed(0)

@@ -1,0 +1,1 @@
+"""Policies: from observations to actions, one class for each shape. A policy knows no loss."""

@@ -1,0 +1,99 @@
+"""The policy of the on-policy algorithms: an actor that chooses and a critic that values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from gymnasium import Space
+from torch import Tensor
+
+from agents.policies.heads import LOG_STD_RANGE, Heads
+from agents.policies.policy import Acting, Mode, NetworkPolicy
+from envs.vectors.vector import Arrays
+from training.core import Batch
+from training.errors import require
+from training.networks import MLP, Encoder, NetworkConfig
+
+
+@dataclass(frozen=True)
+class ActorCriticConfig:
+    """The shape of an actor-critic."""
+
+    network: NetworkConfig = NetworkConfig()
+    shared_encoder: bool = True
+    """One encoder of images for the actor and the critic; the perceptrons behind it are always separate."""
+    squash: bool = False
+    """Press continuous actions through tanh into the action range, instead of clipping them to it."""
+    rescale_action: bool = True
+    """Bounded continuous actions are learned in [-1, 1] and rescaled to the bounds of the environment."""
+    normalize_observation: bool = False
+    """Running mean and variance of float observations; they move after each update and nowhere else."""
+    initial_log_std: float = 0.0
+    """Of continuous actions."""
+
+    def __post_init__(self) -> None:
+        low, high = LOG_STD_RANGE
+        require(low <= self.initial_log_std <= high, "initial_log_std", self.initial_log_std, f"{low:g} to {high:g}")
+
+
+class ActorCritic(NetworkPolicy):
+    """An actor and a critic on the same observations, as separate perceptrons."""
+
+    def __init__(
+        self,
+        observation_space: Space[Any],
+        action_space: Space[Any],
+        config: ActorCriticConfig,
+        rng: torch.Generator,
+    ) -> None:
+        super().__init__(
+            observation_space,
+            action_space,
+            config,
+            rescale_action=config.rescale_action,
+            normalize_observation=config.normalize_observation,
+        )
+        self.heads = Heads(self.action_spaces, squash=config.squash, initial_log_std=config.initial_log_std)
+        self.actor_encoder = Encoder(self.obs_spaces, config.network, rng)
+        shared = config.shared_encoder
+        self.critic_encoder = self.actor_encoder if shared else Encoder(self.obs_spaces, config.network, rng)
+        # A small last layer makes the first policy nearly uniform (Andrychowicz et al. 2021, section 3.2).
+        features = self.actor_encoder.out_features
+        self.actor = MLP(features, config.network, rng, outputs=self.heads.size, gain=0.01)
+        self.critic = MLP(features, config.network, rng, outputs=1, gain=1.0)
+
+    def acting(self, mode: Mode, rows: int) -> Acting:
+        outputs_of, heads = self.outputs_of(rows, self.actor_encoder, self.actor), self.heads
+        log_std = {key: value.detach().cpu().numpy() for key, value in heads.log_std.items()}
+        draw = heads.sample if mode == "explore" else heads.uniform
+
+        def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
+            params = heads.params(outputs_of(step), step.get("action_mask"), log_std)
+            return heads.mode(params) if mode == "greedy" else draw(params, noise), state
+
+        return act
+
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Arrays:
+        return self.heads.noise(leading, rng)
+
+    def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probability of `action`, entropy and value of each sample, all [...], with their gradients."""
+        obs = self.normalized(batch)
+        features = self.actor_encoder(obs)
+        params = self.heads.params(self.actor(features), batch.get("action_mask"))
+        value = self.critic(features if self.config.shared_encoder else self.critic_encoder(obs)).squeeze(-1).float()
+        log_prob, entropy = self.heads.evaluate(params, batch)
+        return log_prob, entropy, value
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """Log-probability of `action` [...]."""
+        outputs = self.actor(self.actor_encoder(self.normalized(batch)))
+        log_prob, _ = self.heads.evaluate(self.heads.params(outputs, batch.get("action_mask")), batch)
+        return log_prob
+
+    def value(self, batch: Batch) -> Tensor:
+        """The value of each observation [...]."""
+        value: Tensor = self.critic(self.critic_encoder(self.normalized(batch))).squeeze(-1).float()
+        return value

@@ -1,0 +1,80 @@
+"""What actor-critic algorithms that learn from a dataset share: transitions of it as the stream, and their config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gymnasium import Space
+
+from agents.policies.actor import Actor, ActorConfig
+from agents.recipes import offline
+from agents.recipes.offline import OfflineConfig
+from agents.replay.buffer import ReplayBuffer
+from envs.episodes.episodes import Episodes
+from training.core import Algorithm, Batch, Budget, Counters, Stream
+from training.errors import require
+from training.metrics import Metrics
+from training.run.run import Run
+from training.seeding import generator
+from training.state import State
+
+
+class DatasetReplay:
+    """Minibatches of transitions [B, ...] as `Replay` yields them, each as likely as every other.
+
+    As many samples as the dataset has steps are an epoch. Raises UserError when there are fewer than a minibatch takes.
+    """
+
+    def __init__(self, episodes: Episodes, minibatch_size: int, *, gamma: float, seed: int) -> None:
+        takes = f"1 to {episodes.steps}, the steps of the dataset"
+        require(1 <= minibatch_size <= episodes.steps, "agent.minibatch_size", minibatch_size, takes)
+        self._buffer = ReplayBuffer(episodes.steps + len(episodes) + 1, num_envs=1)
+        for e in range(len(episodes)):
+            self._buffer.add(episodes.rollout(e))
+        self._steps, self._minibatch_size, self._gamma = episodes.steps, minibatch_size, gamma
+        self._rng = generator(seed, "replay")
+
+    def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
+        rows = self._buffer.draw(self._minibatch_size, self._rng)
+        after = now.advance(samples=len(rows))
+        epochs = after.samples // self._steps - now.samples // self._steps
+        return self._buffer.transitions_at(rows, gamma=self._gamma), after.advance(epochs=epochs), {}
+
+    def learned(self, feedback: Batch) -> None:
+        """Nothing comes back: no transition is preferred."""
+
+    def state_dict(self) -> State:
+        return {"rng": self._rng.get_state()}
+
+    def load_state_dict(self, state: State) -> None:
+        self._rng.set_state(state["rng"])
+
+
+class MakeAgent(Protocol):
+    """The class of an algorithm that learns from transitions of a dataset."""
+
+    def __call__(self, policy: Actor, config: Any, /, *, until: Budget, seed: int) -> Algorithm: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineActorCriticConfig(OfflineConfig):
+    """From which data to learn, with what policy."""
+
+    policy: ActorConfig = ActorConfig()
+
+
+def train(config: OfflineActorCriticConfig, run: Run, make_agent: MakeAgent) -> None:
+    """One run of an offline actor-critic algorithm."""
+
+    def make_policy(observation_space: Space[Any], action_space: Space[Any]) -> Actor:
+        return Actor(observation_space, action_space, config.policy, generator(config.seed, "weights"))
+
+    def make_parts(episodes: Episodes, policy: Actor, agent_config: Any, _: Budget) -> tuple[Algorithm, Stream]:
+        gamma, size = agent_config.gamma, agent_config.minibatch_size
+        # Minibatches go on from one epoch into the next.
+        until = Budget(-(-config.epochs * episodes.steps // size), "updates")
+        agent = make_agent(policy, agent_config, until=until, seed=config.seed)
+        return agent, DatasetReplay(episodes, size, gamma=gamma, seed=config.seed)
+
+    offline.train(config, run, make_policy, make_parts)

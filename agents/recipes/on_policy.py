@@ -1,0 +1,79 @@
+"""What every on-policy experiment shares: its config, and rollouts as the stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agents.acting.collector import Collector
+from agents.acting.reward_scale import RewardScale
+from agents.acting.rollouts import Rollouts
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.policy import NetworkPolicy
+from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
+from agents.recipes import acting
+from agents.recipes.acting import ActingConfig
+from training.core import Algorithm, Budget, Stream
+from training.errors import require
+from training.run.run import Run
+from training.seeding import generator
+
+
+class AgentConfig(acting.AgentConfig, Protocol):
+    """What the stream must know of an on-policy algorithm's config."""
+
+    @property
+    def horizon(self) -> int: ...
+
+
+class MakeAgent(Protocol):
+    """An on-policy algorithm's class."""
+
+    def __call__(self, policy: Any, config: Any, /, *, until: Budget, seed: int) -> Algorithm: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPolicyConfig(ActingConfig):
+    """What to act in, with what policy, for how long. An experiment sets the algorithm's config."""
+
+    agent: AgentConfig
+    policy: ActorCriticConfig = ActorCriticConfig()
+    scale_reward: bool = False
+    """Divide rewards by the running standard deviation of the discounted return."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        memory = getattr(self.agent, "has_memory", False)
+        takes = f"{'a Recurrent' if memory else 'an '}ActorCriticConfig: {type(self.agent).__name__} learns with that"
+        given = isinstance(self.policy, RecurrentActorCriticConfig)
+        require(given == memory, "policy", type(self.policy).__name__, takes)
+        lag = getattr(self.agent, "max_policy_lag", 0) if self.workers else 0
+        takes = "False where workers act behind learning (agent.max_policy_lag): it follows each environment's return"
+        require(not (self.scale_reward and lag), "scale_reward", self.scale_reward, takes)
+        samples = self.agent.horizon * self.num_envs
+        minibatch = getattr(self.agent, "minibatch_size", samples)
+        takes = f"a divisor of the rollout: {self.agent.horizon} steps of {self.num_envs} environments are {samples}"
+        require(samples % minibatch == 0, "agent.minibatch_size", minibatch, f"{takes} samples")
+
+
+def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
+    """One run of an on-policy algorithm."""
+
+    def make_policy(collector: Collector) -> NetworkPolicy:
+        kind: Any = RecurrentActorCritic if isinstance(config.policy, RecurrentActorCriticConfig) else ActorCritic
+        policy: NetworkPolicy = kind(
+            collector.observation_space, collector.action_space, config.policy, generator(config.seed, "weights")
+        )
+        return policy
+
+    def make_parts(
+        collector: Collector, policy: NetworkPolicy, agent_config: Any, until: Budget
+    ) -> tuple[Algorithm, Stream]:
+        agent = make_agent(policy, agent_config, until=until, seed=config.seed)
+        reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
+        return agent, Rollouts(collector, policy, config.agent.horizon, reward_scale)
+
+    # An algorithm without minibatches takes one gradient step on each whole rollout.
+    samples = getattr(config.agent, "minibatch_size", config.agent.horizon * config.num_envs)
+    gradient_steps = config.env_steps * getattr(config.agent, "epochs", 1) // samples
+    acting.train(config, run, make_policy, make_parts, gradient_steps=gradient_steps, samples_per_step=samples)

@@ -1,0 +1,1 @@
+"""What the updates of several algorithms are made of: estimators, losses, targets, critics."""

@@ -1,0 +1,63 @@
+"""Critics of actions: what an actor's algorithm learns beside it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from agents.policies.actor import Actor
+from training.core import Batch
+from training.networks import MLP, Encoder, EnsembleMLP, NetworkConfig
+
+
+class Critics(nn.Module):
+    """`members` critics of observation and continuous action: [members, B, outputs].
+
+    They see what the actor sees: its normalization is used, and not theirs to train.
+    """
+
+    def __init__(
+        self, policy: Actor, network: NetworkConfig, rng: torch.Generator, *, members: int, outputs: int = 1
+    ) -> None:
+        super().__init__()
+        self.encoder = Encoder(policy.obs_spaces, network, rng)
+        inputs = self.encoder.out_features + policy.head.size
+        self.ensemble = EnsembleMLP(inputs, network, rng, members=members, outputs=outputs)
+
+    def forward(self, obs: Batch, action: Tensor, members: int | None = None) -> Tensor:
+        """Of normalized observations [B, ...] and flat actions [B, n]; with `members` that many, the first ones."""
+        values: Tensor = self.ensemble(torch.cat([self.encoder(obs), action], -1), members).float()
+        return values
+
+    def smallest(self, obs: Batch, action: Tensor) -> Tensor:
+        """The smallest of the members' values, [B], against overestimation (Fujimoto et al. 2018, equation 10)."""
+        value: Tensor = self(obs, action).squeeze(-1).amin(0)
+        return value
+
+
+class DiscreteCritics(nn.Module):
+    """`members` critics of every discrete action: [members, B, actions]."""
+
+    def __init__(self, policy: Actor, network: NetworkConfig, rng: torch.Generator, *, members: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(policy.obs_spaces, network, rng)
+        features = self.encoder.out_features
+        self.ensemble = EnsembleMLP(features, network, rng, members=members, outputs=policy.head.size)
+
+    def forward(self, obs: Batch) -> Tensor:
+        values: Tensor = self.ensemble(self.encoder(obs)).float()
+        return values
+
+
+class StateValue(nn.Module):
+    """What an observation is worth, whatever is done: [B]."""
+
+    def __init__(self, policy: Actor, network: NetworkConfig, rng: torch.Generator) -> None:
+        super().__init__()
+        self.encoder = Encoder(policy.obs_spaces, network, rng)
+        self.mlp = MLP(self.encoder.out_features, network, rng, outputs=1)
+
+    def forward(self, obs: Batch) -> Tensor:
+        """Of normalized observations [B, ...]."""
+        value: Tensor = self.mlp(self.encoder(obs)).squeeze(-1).float()
+        return value

@@ -1,0 +1,1 @@
+"""Runs of ours and of peers in pairs, with the same settings."""

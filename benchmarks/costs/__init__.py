@@ -1,0 +1,1 @@
+"""Where the time of our own runs goes."""

@@ -1,0 +1,1 @@
+"""Finished episodes as arrays, and datasets of them on this machine."""

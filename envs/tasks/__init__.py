@@ -1,0 +1,7 @@
+"""Environments of our own. Importing this registers them with Gymnasium; their code is imported when one is made."""
+
+import gymnasium as gym
+
+gym.register("BernoulliBandit-v0", "envs.tasks.bandits:BernoulliBandit", max_episode_steps=1)
+gym.register("DigitDial-v0", "envs.tasks.digit_dial:DigitDialEnv", max_episode_steps=20)
+gym.register("Reach-v0", "envs.tasks.reach:ReachEnv", max_episode_steps=50)

@@ -1,0 +1,1 @@
+"""Vector environments: N copies of one environment, stepped together under one contract."""

@@ -1,0 +1,106 @@
+"""Environments whose N copies are one NumPy computation, exact to Gymnasium's own environment.
+
+What is particular to an environment is a `Dynamics`: a few pure functions in a file of its own, see
+envs/tasks/cartpole.py. Seeds, time limit, autoreset and the saved state are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.actions import check_actions
+from envs.spaces import leaves
+from envs.vectors.episode_generators import EpisodeGenerators
+from envs.vectors.vector import Arrays, Step, VectorEnv
+from training.errors import require
+from training.state import State
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """An environment as pure functions; the state is float64 [S, N], so that each variable is contiguous."""
+
+    observation_space: gym.Space[Any]
+    action_space: gym.Space[Any]
+    initial_state: Callable[[np.random.Generator], Float]
+    """One environment's state [S] at its reset, drawn as Gymnasium draws it."""
+    transition: Callable[[Float, NDArray[Any]], tuple[Float, Float, NDArray[np.bool_]]]
+    """(state [S, N], action [N, ...]) -> (next state [S, N], reward [N], terminated [N]); changes no argument."""
+    observe: Callable[[Float], NDArray[np.float32]]
+    """State [S, N] -> a new array of observations [N, ...]."""
+
+
+class BatchedVectorEnv(VectorEnv):
+    """N copies of one environment stepped at once, as a VectorEnv; its state is saved directly."""
+
+    def __init__(self, dynamics: Dynamics, num_envs: int, *, time_limit: int, seed: int, first_env: int) -> None:
+        self.num_envs, self.time_limit = num_envs, time_limit
+        self.observation_space, self.action_space = dynamics.observation_space, dynamics.action_space
+        self.inexact: list[str] = []
+        self._dynamics, self._action_leaves = dynamics, leaves(self.action_space)
+        self._generators = EpisodeGenerators(num_envs, seed=seed, first_env=first_env)
+        self._episode = np.full(num_envs, -1, np.int64)
+        self._episode_steps = np.zeros(num_envs, np.int64)
+        self._state: Float = np.zeros((0, num_envs))  # until the reset
+
+    @property
+    def episode_steps(self) -> NDArray[np.int64]:
+        return self._episode_steps.copy()
+
+    def reset(self) -> Step:
+        self._episode[:] = 0
+        self._episode_steps[:] = 0
+        self._state = np.ascontiguousarray(self._initial_states(np.arange(self.num_envs)))
+        return self.current()
+
+    def current(self) -> Step:
+        obs, nothing = self._dynamics.observe(self._state), np.zeros(self.num_envs, np.bool_)
+        return Step({"obs": obs}, np.zeros(self.num_envs), nothing, nothing.copy(), {"obs": obs[nothing]})
+
+    def send(self, action: Arrays) -> None:
+        assert self._episode[0] >= 0, "step before reset"
+        checked = check_actions(self._action_leaves, action, self.num_envs, None)["action"]
+        self._state, reward, terminated = self._dynamics.transition(self._state, checked)
+        self._episode_steps += 1
+        truncated = self._episode_steps >= self.time_limit
+        obs = self._dynamics.observe(self._state)
+        (ended,) = (terminated | truncated).nonzero()
+        final_obs = obs.take(ended, axis=0)
+        if len(ended):
+            self._episode[ended] += 1
+            self._episode_steps[ended] = 0
+            self._state[:, ended] = self._initial_states(ended)
+            obs[ended] = self._dynamics.observe(self._state[:, ended])
+        self._stepped = Step({"obs": obs}, reward, terminated, truncated, {"obs": final_obs})
+
+    def receive(self) -> Step:
+        return self._stepped
+
+    def state_dict(self) -> State:
+        return {
+            "episode": self._episode.copy(),
+            "episode_steps": self._episode_steps.copy(),
+            "state": self._state.copy(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        saved = len(state["episode"])
+        require(saved == self.num_envs, "num_envs", self.num_envs, f"{saved}, as in the saved state")
+        self._episode, self._episode_steps = state["episode"].copy(), state["episode_steps"].copy()
+        self._state = state["state"].copy()
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+    def _initial_states(self, rows: NDArray[np.int64]) -> Float:
+        """Of the episodes that now begin in some environments."""
+        begun = self._generators.begin(self._episode, rows)
+        return np.array([self._dynamics.initial_state(generator) for generator in begun]).T

@@ -1,0 +1,1 @@
+"""What other experiments are compared with."""

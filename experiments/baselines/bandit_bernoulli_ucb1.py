@@ -1,0 +1,27 @@
+"""UCB1 on the ten arms of `bandit_bernoulli`, whose baseline it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents import bandits
+from agents.bandits import BanditPolicyConfig
+from experiments.exploration import bandit_bernoulli
+from training.claims import Claim
+from training.run.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(bandit_bernoulli.Config):
+    """UCB1 has nothing to choose."""
+
+    policy: BanditPolicyConfig = BanditPolicyConfig("ucb1")
+
+
+# 10,000 pulls of arms drawn evenly cost 1,800.
+CLAIMS = (Claim("training/regret", "<=", 850.0),)
+
+
+def train(config: Config, run: Run) -> None:
+    """As there."""
+    bandits.train(config, run)

@@ -1,0 +1,46 @@
+"""A perceptron tells benign from malignant tumours: scikit-learn's 569 samples of 30 numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from pretraining import supervised
+from pretraining.baselines.linear import against, logistic_regression
+from pretraining.predictor import PredictorConfig
+from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
+from training.claims import Claim
+from training.data.sources import sklearn_dataset
+from training.data.splits import SplitConfig, split
+from training.networks import NetworkConfig
+from training.optimizer import OptimizerConfig, Schedule
+from training.run.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(SupervisedRunConfig):
+    """A wide layer, strong weight decay, and the weights of the best epoch."""
+
+    split: SplitConfig = SplitConfig("stratified", validation=0.15, test=0.3)
+    epochs: int | None = 100
+    patience: int | None = 20
+    minibatch_size: int = 32
+    model: PredictorConfig = PredictorConfig(network=NetworkConfig(hidden=(128,), activation="relu"))
+    algorithm: SupervisedConfig = SupervisedConfig(
+        label_smoothing=0.05,
+        optimizer=OptimizerConfig("adamw", learning_rate=1e-3, schedule=Schedule("cosine"), weight_decay=0.1),
+    )
+
+
+# The classes can nearly be told apart by a plane: a perceptron has to reach that, and is not to be worse.
+CLAIMS = (
+    Claim("test/auc", ">=", 0.98, at="best"),
+    Claim("over_logistic_regression/auc", ">=", 0.0, margin=-0.01, at="best"),
+)
+
+
+def train(config: Config, run: Run) -> None:
+    """`supervised.train` makes the network; `training.fit` is the loop."""
+    splits = split(sklearn_dataset("breast_cancer"), config.split, seed=config.seed)
+    baseline = partial(logistic_regression, splits)
+    supervised.train(config, run, splits, measure=against("logistic_regression", baseline))

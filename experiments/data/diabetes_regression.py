@@ -1,0 +1,46 @@
+"""A perceptron foretells the progress of diabetes: scikit-learn's 442 patients with ten numbers each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from pretraining import supervised
+from pretraining.baselines.linear import against, ridge
+from pretraining.predictor import PredictorConfig
+from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
+from training.claims import Claim
+from training.data.sources import sklearn_dataset
+from training.data.splits import SplitConfig, split
+from training.networks import NetworkConfig
+from training.optimizer import OptimizerConfig, Schedule
+from training.run.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(SupervisedRunConfig):
+    """A narrow layer, strong weight decay, averaged weights, and those of the best epoch."""
+
+    split: SplitConfig = SplitConfig(validation=0.15, test=0.3)
+    epochs: int | None = 100
+    patience: int | None = 20
+    minibatch_size: int = 32
+    model: PredictorConfig = PredictorConfig(network=NetworkConfig(hidden=(32,), activation="tanh"))
+    algorithm: SupervisedConfig = SupervisedConfig(
+        optimizer=OptimizerConfig(
+            "adamw", learning_rate=1e-3, schedule=Schedule("cosine"), weight_decay=1.0, ema_decay=0.98
+        )
+    )
+
+
+CLAIMS = (
+    Claim("test/r2", ">=", 0.35, at="best"),
+    Claim("over_ridge/r2", ">=", 0.0, margin=-0.03, at="best"),
+)
+
+
+def train(config: Config, run: Run) -> None:
+    """`supervised.train` makes the network; `training.fit` is the loop."""
+    splits = split(sklearn_dataset("diabetes"), config.split, seed=config.seed)
+    baseline = partial(ridge, splits)
+    supervised.train(config, run, splits, measure=against("ridge", baseline))

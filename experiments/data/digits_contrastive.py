@@ -1,0 +1,71 @@
+"""Features learned by contrast read digits from a tenth of the labels better than those labels alone do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from pretraining import contrastive, supervised
+from pretraining.baselines.probe import labelled_part, linear_probe
+from pretraining.contrastive import ContrastiveConfig, ContrastiveEncoderConfig, ContrastiveRunConfig
+from pretraining.model import load_model
+from pretraining.predictor import PredictorConfig
+from pretraining.recipe import HeldOutConfig
+from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
+from training.claims import Claim
+from training.core import Every
+from training.data.augmentation import AugmentationConfig
+from training.data.sources import sklearn_dataset
+from training.data.splits import SplitConfig, split
+from training.networks import NetworkConfig
+from training.optimizer import OptimizerConfig, Schedule
+from training.run.run import Run
+
+CHANGES = AugmentationConfig(shift_pixels=1.0, rotate_degrees=15.0, scale=0.15, shear=0.15)
+NETWORK = NetworkConfig(hidden=(128,), activation="relu", cnn="residual", channels=(16, 32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ContrastiveRunConfig):
+    """The same changes of the images, encoder and updates for both."""
+
+    split: SplitConfig = SplitConfig("stratified", validation=0.1, test=0.3)
+    labelled: float = 0.1
+    """The part of the labels that is used."""
+    epochs: int | None = None
+    steps: int | None = 500
+    model: ContrastiveEncoderConfig = ContrastiveEncoderConfig(network=NETWORK)
+    algorithm: ContrastiveConfig = ContrastiveConfig(
+        augmentation=CHANGES, optimizer=OptimizerConfig("adamw", learning_rate=2e-3, schedule=Schedule("cosine"))
+    )
+    evaluation: HeldOutConfig = HeldOutConfig(every=Every(100, "updates"))
+    scratch: SupervisedRunConfig = field(
+        default_factory=lambda: SupervisedRunConfig(
+            epochs=None,
+            steps=500,
+            minibatch_size=64,
+            evaluation=HeldOutConfig(every=Every(100, "updates")),
+            model=PredictorConfig(network=NETWORK),
+            algorithm=SupervisedConfig(
+                augmentation=CHANGES,
+                optimizer=OptimizerConfig("adamw", learning_rate=2e-3, schedule=Schedule("cosine")),
+            ),
+        )
+    )
+
+
+CLAIMS = (Claim("comparison/probe_over_scratch_accuracy", ">=", 0.0),)
+
+
+def train(config: Config, run: Run) -> None:
+    """Two stages: features without a label and a linear probe on them, then the labels alone."""
+    splits = split(sklearn_dataset("digits"), config.split, seed=config.seed)
+    labelled = labelled_part(splits, config.labelled, seed=config.seed)
+    first, second = run.stage("contrastive"), run.stage("scratch")
+    if not first.finished:
+        contrastive.train(config, first, splits)
+    if not second.finished:
+        supervised.train(replace(config.scratch, seed=config.seed), second, labelled)
+    probe = linear_probe(load_model(first.folder, "last").features, labelled)
+    scratch = max(second.result[which].get("test/accuracy", 0.0) for which in ("metrics", "best"))
+    compared = {"probe/accuracy": probe["accuracy"], "scratch/accuracy": scratch}
+    run.finish_as(second, compared | {"comparison/probe_over_scratch_accuracy": probe["accuracy"] - scratch})

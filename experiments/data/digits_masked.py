@@ -1,0 +1,70 @@
+"""Features learned by filling in patches read digits from a tenth of the labels better than those labels alone do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from pretraining import masked, supervised
+from pretraining.baselines.probe import labelled_part, linear_probe
+from pretraining.masked import MaskedConfig, MaskedEncoderConfig, MaskedRunConfig
+from pretraining.model import load_model
+from pretraining.predictor import PredictorConfig
+from pretraining.recipe import HeldOutConfig
+from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
+from training.claims import Claim
+from training.core import Every
+from training.data.sources import sklearn_dataset
+from training.data.splits import SplitConfig, split
+from training.networks import NetworkConfig
+from training.networks.transformer import TransformerConfig
+from training.optimizer import OptimizerConfig, Schedule
+from training.run.run import Run
+
+TRANSFORMER = TransformerConfig(width=64, layers=2, heads=4, causal=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(MaskedRunConfig):
+    """The same transformer, updates and images, as they are, for both."""
+
+    split: SplitConfig = SplitConfig("stratified", validation=0.1, test=0.3)
+    labelled: float = 0.1
+    """The part of the labels that is used."""
+    epochs: int | None = None
+    steps: int | None = 600
+    model: MaskedEncoderConfig = MaskedEncoderConfig(transformer=TRANSFORMER)
+    algorithm: MaskedConfig = MaskedConfig(
+        hidden_fraction=0.4,
+        optimizer=OptimizerConfig("adamw", learning_rate=2e-3, schedule=Schedule("cosine", warmup=0.05)),
+    )
+    evaluation: HeldOutConfig = HeldOutConfig(every=Every(200, "updates"))
+    scratch: SupervisedRunConfig = field(
+        default_factory=lambda: SupervisedRunConfig(
+            epochs=None,
+            steps=600,
+            minibatch_size=64,
+            evaluation=HeldOutConfig(every=Every(200, "updates")),
+            model=PredictorConfig(network=NetworkConfig(hidden=(), activation="relu"), transformer=TRANSFORMER),
+            algorithm=SupervisedConfig(
+                optimizer=OptimizerConfig("adamw", learning_rate=2e-3, schedule=Schedule("cosine", warmup=0.05)),
+            ),
+        )
+    )
+
+
+CLAIMS = (Claim("comparison/probe_over_scratch_accuracy", ">=", 0.0),)
+
+
+def train(config: Config, run: Run) -> None:
+    """Two stages: features without a label and a linear probe on them, then the labels alone."""
+    splits = split(sklearn_dataset("digits"), config.split, seed=config.seed)
+    labelled = labelled_part(splits, config.labelled, seed=config.seed)
+    first, second = run.stage("masked"), run.stage("scratch")
+    if not first.finished:
+        masked.train(config, first, splits)
+    if not second.finished:
+        supervised.train(replace(config.scratch, seed=config.seed), second, labelled)
+    probe = linear_probe(load_model(first.folder, "last").features, labelled)
+    scratch = max(second.result[which].get("test/accuracy", 0.0) for which in ("metrics", "best"))
+    compared = {"probe/accuracy": probe["accuracy"], "scratch/accuracy": scratch}
+    run.finish_as(second, compared | {"comparison/probe_over_scratch_accuracy": probe["accuracy"] - scratch})

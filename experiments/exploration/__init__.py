@@ -1,0 +1,1 @@
+"""Agents that must look for what is rewarded."""

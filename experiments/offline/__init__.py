@@ -1,0 +1,1 @@
+"""Agents that learn from recorded episodes, and go on from there."""

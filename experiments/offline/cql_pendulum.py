@@ -1,0 +1,45 @@
+"""CQL swings a pendulum up from a mixed dataset, with values that doubt what was not tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.cql import CQL, CQLConfig
+from agents.policies.actor import ActorConfig
+from agents.recipes import offline_actor_critic
+from envs.config import EnvConfig
+from experiments.offline import record_pendulum
+from training.claims import Claim
+from training.networks import NetworkConfig
+from training.optimizer import OptimizerConfig
+from training.run.run import Run
+
+NETWORK = NetworkConfig(hidden=(64, 64), activation="relu")
+FAST = OptimizerConfig(learning_rate=1e-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(offline_actor_critic.OfflineActorCriticConfig):
+    """Small networks, a smaller penalty than the paper's and one step size for all."""
+
+    env: EnvConfig = EnvConfig("Pendulum-v1")
+    dataset: str = record_pendulum.MIXED
+    epochs: int = 15
+    policy: ActorConfig = ActorConfig(network=NETWORK)
+    agent: CQLConfig = CQLConfig(
+        gamma=0.98,
+        conservative_weight=1.0,
+        sampled_actions=5,
+        critic_network=NETWORK,
+        actor_optimizer=FAST,
+        critic_optimizer=FAST,
+    )
+
+
+CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 200.0),)
+
+
+def train(config: Config, run: Run) -> None:
+    """`offline_actor_critic.train` reads the dataset and makes policy and replay; `training.fit` is the loop."""
+    record_pendulum.provide(config.dataset)
+    offline_actor_critic.train(config, run, CQL)

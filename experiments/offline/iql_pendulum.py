@@ -1,0 +1,45 @@
+"""IQL swings a pendulum up from a mixed dataset, without ever asking what other actions are worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.iql import IQL, IQLConfig
+from agents.policies.actor import ActorConfig
+from agents.recipes import offline_actor_critic
+from envs.config import EnvConfig
+from experiments.offline import record_pendulum
+from training.claims import Claim
+from training.networks import NetworkConfig
+from training.optimizer import OptimizerConfig
+from training.run.run import Run
+
+NETWORK = NetworkConfig(hidden=(64, 64), activation="relu")
+FAST = OptimizerConfig(learning_rate=1e-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(offline_actor_critic.OfflineActorCriticConfig):
+    """Small networks; a tenth of the paper's inverse temperature, as its rewards are scaled and these are not."""
+
+    env: EnvConfig = EnvConfig("Pendulum-v1")
+    dataset: str = record_pendulum.MIXED
+    epochs: int = 20
+    policy: ActorConfig = ActorConfig(network=NETWORK)
+    agent: IQLConfig = IQLConfig(
+        gamma=0.98,
+        expectile=0.8,
+        inverse_temperature=0.3,
+        critic_network=NETWORK,
+        actor_optimizer=FAST,
+        critic_optimizer=FAST,
+    )
+
+
+CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 200.0),)
+
+
+def train(config: Config, run: Run) -> None:
+    """`offline_actor_critic.train` reads the dataset and makes policy and replay; `training.fit` is the loop."""
+    record_pendulum.provide(config.dataset)
+    offline_actor_critic.train(config, run, IQL)

@@ -1,0 +1,38 @@
+"""TD3 that stays near the data swings a pendulum up from a mixed dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.policies.actor import ActorConfig
+from agents.recipes import offline_actor_critic
+from agents.td3_bc import TD3BC, TD3BCConfig
+from envs.config import EnvConfig
+from experiments.offline import record_pendulum
+from training.claims import Claim
+from training.networks import NetworkConfig
+from training.optimizer import OptimizerConfig
+from training.run.run import Run
+
+NETWORK = NetworkConfig(hidden=(64, 64), activation="relu")
+FAST = OptimizerConfig(learning_rate=1e-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(offline_actor_critic.OfflineActorCriticConfig):
+    """The paper's settings with small networks, observations as they are, and TD3's discount on this task."""
+
+    env: EnvConfig = EnvConfig("Pendulum-v1")
+    dataset: str = record_pendulum.MIXED
+    epochs: int = 50
+    policy: ActorConfig = ActorConfig(network=NETWORK, distribution="deterministic")
+    agent: TD3BCConfig = TD3BCConfig(gamma=0.98, critic_network=NETWORK, actor_optimizer=FAST, critic_optimizer=FAST)
+
+
+CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 200.0),)
+
+
+def train(config: Config, run: Run) -> None:
+    """`offline_actor_critic.train` reads the dataset and makes policy and replay; `training.fit` is the loop."""
+    record_pendulum.provide(config.dataset)
+    offline_actor_critic.train(config, run, TD3BC)

@@ -1,0 +1,1 @@
+"""Cheap baselines that every network must be compared with."""

@@ -1,0 +1,1 @@
+"""What is made of finished runs: tables, plots, scripts. It needs `training` only."""

@@ -1,0 +1,70 @@
+"""The benchmarks in docs/results/benchmarks/ as a table and as words; `report_tables` puts them in the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from training.run.files import read_json
+
+RESULTS = Path("docs", "results", "benchmarks")
+PICTURE = Path("docs", "results", "benchmarks.svg")
+HEADER = """\
+| workload | peer | ratio | least to most | floor | aim | ours | peer's | memory, ours / peer's | pairs |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+MIB = 2**20
+
+
+def read_reports(folder: Path) -> list[dict[str, Any]]:
+    """Every report in a folder of results, in alphabetical order."""
+    return [read_json(file) for file in sorted(folder.glob("*.json"))]
+
+
+def table(reports: Sequence[Mapping[str, Any]], pattern: str) -> str:
+    """The Markdown table of the benchmarks whose names match the pattern; empty when none does."""
+    rows = [_row(report) for report in reports if fnmatch(report["benchmark"], pattern)]
+    return HEADER + "".join(f"| {' | '.join(row)} |\n" for row in rows) if rows else ""
+
+
+def describe(report: Mapping[str, Any]) -> str:
+    """One line: the ratio, what was asked for and on how many pairs it rests."""
+    name, peer, ratio = report["benchmark"], report["peer"], report["ratio"]
+    if ratio is None:
+        return f"{name}: no pair counts, each failed"
+    floor = "no floor" if report["floor"] is None else f"floor {report['floor']:.3g}"
+    holds = "" if report["floor"] is None else ", holds" if report["holds"] else ", does not hold"
+    failed = f", {report['pairs_failed']} failed" if report["pairs_failed"] else ""
+    spread = f"{ratio['min']:.3g} to {ratio['max']:.3g}"
+    pairs = f"{report['pairs_counted']} pairs{failed}"
+    return f"{name}: {ratio['median']:.3g} times {peer} ({spread}; {floor}{holds}; {pairs})"
+
+
+def _row(report: Mapping[str, Any]) -> list[str]:
+    ratio, ours, theirs = report["ratio"], report["ours"], report["theirs"]
+    pairs = str(report["pairs_counted"]) + (f", {report['pairs_failed']} failed" if report["pairs_failed"] else "")
+    if ratio is None:
+        return [report["title"], report["peer"], *["-"] * 7, pairs]
+    memory = " / ".join(f"{side['peak_memory_bytes'] / MIB:,.0f} MiB" for side in (ours, theirs))
+    return [
+        report["title"],
+        report["peer"],
+        f"{ratio['median']:.3g}",
+        f"{ratio['min']:.3g} to {ratio['max']:.3g}",
+        _number(report["floor"]),
+        _number(report["aim"]),
+        _figure(ours["figure"], report["figure"]),
+        _figure(theirs["figure"], report["figure"]),
+        memory,
+        pairs,
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _figure(value: float, figure: str) -> str:
+    return f"{value:,.0f}/s" if figure.startswith("per_second") else f"{value:.1f} s"

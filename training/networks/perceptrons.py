@@ -1,0 +1,171 @@
+"""Perceptrons: one, noisy, with two streams, and many of one shape side by side.
+
+Every weight is drawn from the generator that is passed in; the global one is never used.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from training.core import moved
+from training.errors import UserError
+from training.networks.config import NetworkConfig
+from training.networks.initialization import linear
+
+ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
+
+
+class MLP(nn.Sequential):
+    """A perceptron [..., inputs] -> [..., outputs]; without `outputs` it ends with its last hidden layer's activation.
+
+    Orthogonal with gain sqrt(2), the output layer with `gain` (Huang et al. 2022, The 37 implementation details of PPO,
+    detail 2). With `noisy_std` all of its linear layers are noisy ones.
+    `out_features` is the size of what it returns.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        config: NetworkConfig,
+        generator: Generator,
+        *,
+        outputs: int | None = None,
+        gain: float = 1.0,
+        noisy_std: float | None = None,
+    ) -> None:
+        def layer(inputs: int, outputs: int, gain: float) -> nn.Module:
+            if noisy_std is not None:
+                return NoisyLinear(inputs, outputs, noisy_std, generator)
+            return linear(inputs, outputs, gain=gain, generator=generator)
+
+        layers: list[nn.Module] = []
+        width = inputs
+        for hidden in config.hidden:
+            layers.append(layer(width, hidden, math.sqrt(2.0)))
+            if config.layer_norm:
+                layers.append(nn.LayerNorm(hidden))
+            layers.append(ACTIVATIONS[config.activation]())
+            width = hidden
+        if outputs is not None:
+            layers.append(layer(width, outputs, gain))
+        super().__init__(*layers)
+        self.out_features = width if outputs is None else outputs
+
+    def forward(self, values: Tensor) -> Tensor:
+        for layer in self:
+            values = called(layer, values)
+        return values
+
+
+class NoisyLinear(nn.Module):
+    """A linear layer [..., inputs] -> [..., outputs] with learned, factorized noise on its weights (Fortunato et al.
+    2018, https://arxiv.org/abs/1706.10295, equations 9 to 11).
+
+    Until `draw_noise` there is none. The noise is in buffers, so that it is saved and published with the weights.
+    """
+
+    noise_in: Tensor
+    noise_out: Tensor
+
+    def __init__(self, inputs: int, outputs: int, noisy_std: float, generator: Generator) -> None:
+        super().__init__()
+        bound, std = 1 / math.sqrt(inputs), noisy_std / math.sqrt(inputs)  # section 3.2
+        self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound, generator=generator))
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound, generator=generator))
+        self.weight_std = nn.Parameter(torch.full((outputs, inputs), std))
+        self.bias_std = nn.Parameter(torch.full((outputs,), std))
+        self.register_buffer("noise_in", torch.zeros(inputs))
+        self.register_buffer("noise_out", torch.zeros(outputs))
+
+    def draw_noise(self, generator: Generator) -> None:
+        """New noise, drawn on the CPU on every device."""
+        for noise in (self.noise_in, self.noise_out):
+            normal = torch.randn(len(noise), generator=generator)
+            noise.copy_(moved(normal.sign() * normal.abs().sqrt(), noise.device))
+
+    def noisy_weights(self) -> tuple[Tensor, Tensor]:
+        """Weight [outputs, inputs] and bias [outputs] with the present noise."""
+        weight = self.weight + self.weight_std * torch.outer(self.noise_out, self.noise_in)
+        return weight, self.bias + self.bias_std * self.noise_out
+
+    def forward(self, values: Tensor) -> Tensor:
+        return F.linear(values, *self.noisy_weights())
+
+
+class Dueling(nn.Module):
+    """Action values [..., actions * atoms] as a value plus advantages of mean 0 (Wang et al. 2016,
+    https://arxiv.org/abs/1511.06581, equation 9), each from a perceptron of its own on [..., inputs].
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        config: NetworkConfig,
+        generator: Generator,
+        *,
+        actions: int,
+        atoms: int,
+        noisy_std: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.actions, self.atoms = actions, atoms
+        self.value = MLP(inputs, config, generator, outputs=atoms, noisy_std=noisy_std)
+        self.advantage = MLP(inputs, config, generator, outputs=actions * atoms, noisy_std=noisy_std)
+
+    def forward(self, values: Tensor) -> Tensor:
+        advantage = self.advantage.forward(values).unflatten(-1, (self.actions, self.atoms))
+        centred = advantage - advantage.mean(-2, keepdim=True)
+        result: Tensor = (self.value.forward(values).unsqueeze(-2) + centred).flatten(-2)
+        return result
+
+
+class EnsembleMLP(nn.Module):
+    """`members` perceptrons of one shape side by side, [B, inputs] -> [members, B, outputs], each layer at once.
+
+    Initialized like `MLP`, each member on its own.
+    """
+
+    def __init__(self, inputs: int, config: NetworkConfig, generator: Generator, *, members: int, outputs: int) -> None:
+        super().__init__()
+        if config.layer_norm:
+            raise UserError("network.layer_norm = True: an ensemble of critics takes False")
+        each = [MLP(inputs, config, generator, outputs=outputs) for _ in range(members)]
+        layers = [[layer for layer in member if isinstance(layer, nn.Linear)] for member in each]
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.stack([layer.weight.detach().T for layer in of_all]))
+            for of_all in zip(*layers, strict=True)
+        )
+        self.biases = nn.ParameterList(
+            nn.Parameter(torch.stack([layer.bias.detach()[None] for layer in of_all]))
+            for of_all in zip(*layers, strict=True)
+        )
+        self.members, self._activation = members, ACTIVATIONS[config.activation]()
+
+    def forward(self, values: Tensor, members: int | None = None) -> Tensor:
+        """Of all members or, with `members`, of that many, the first ones."""
+        values = values.expand(members or self.members, *values.shape)
+        last = len(self.weights) - 1
+        for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            # Such thin batched products take MKL several times as long as a sum that the compiler fuses.
+            if weight.shape[-1] == 1 and torch.compiler.is_compiling():
+                values = (values * weight[:members].mT).sum(-1, keepdim=True) + bias[:members]
+            else:
+                values = torch.baddbmm(bias[:members], values, weight[:members])
+            if index < last:
+                values = self._activation(values)
+        return values
+
+
+def called(module: nn.Module, values: Tensor) -> Tensor:
+    """`module(values)`, without the search for hooks that it does not have: that costs more than a small layer."""
+    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
+        hooked: Tensor = module(values)
+        return hooked
+    if type(module) is nn.Linear:
+        return F.linear(values, module.weight, module.bias)
+    result: Tensor = module.forward(values)
+    return result

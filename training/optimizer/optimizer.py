@@ -1,0 +1,389 @@
+"""The one optimizer layer: rules by parameter name, accumulation, clipping, schedules, precision, averaging.
+
+`Optimizer.step(loss_fn, batch, now)` is one update. It is `apply(gradient(loss_fn, batch), now)`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training import learners
+from training.core import Batch, Budget, Counters
+from training.errors import UserError, require
+from training.metrics import Last, Mean, Metrics, Sum, merge_metrics
+from training.optimizer.adam import AdamGroup
+from training.optimizer.compiled_update import CompiledUpdate, select
+from training.optimizer.config import OptimizerConfig, OptimizerKind, assign_rules, build_optimizers
+from training.optimizer.non_finite import DeferredCheck, NonFinite, describe
+from training.state import State
+
+Measures: TypeAlias = Sequence[Tensor] | Tensor
+"""One number [] for each trainable parameter."""
+Number: TypeAlias = float | Tensor
+"""A tensor [] while it is on an accelerator."""
+
+
+class Loss(NamedTuple):
+    """A loss as a sum with its count: the objective is `sum / count`, over all micro-batches together.
+
+    A loss that is to be accumulated gives each `Mean` among its metrics the weight of what it averages.
+    """
+
+    sum: Tensor  # []
+    count: int | float | Tensor  # type: ignore[assignment]  # hides tuple.count
+    metrics: Metrics
+
+
+class Gradient(NamedTuple):
+    """The gradient of an objective, one tensor for each trainable parameter, in the order of `Optimizer.trainable`."""
+
+    values: list[Tensor]
+    loss: Tensor  # [], the objective
+    metrics: Metrics
+
+
+class Optimizer:
+    """Updates the named parameters by the rules of `config`; frozen ones get `requires_grad = False`.
+
+    Learning rates follow the counters given to `apply`, in a run of the budget `until`. Metrics are named
+    `<name>/loss`, `<name>/gradient_norm` (before clipping), `<name>/learning_rate` (with several rules one for each
+    pattern) and, where updates may be skipped, `<name>/skipped_updates`; the loss's own are added to them.
+
+    With `whole_batch` the loss is one of all samples together, such as a contrastive one, and that of a part would be
+    another: several learners compute all of it each, and micro-batches are refused.
+
+    Raises UserError when a pattern gets no parameter, when no rule covers a parameter, when muon would get something
+    that is not a matrix, and when the device cannot compute in the precision.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        config: OptimizerConfig,
+        *,
+        until: Budget,
+        name: str = "optimizer",
+        whole_batch: bool = False,
+    ) -> None:
+        self.parameters = dict(parameters)
+        self.config, self.until, self.name = config, until, name
+        rules = assign_rules(self.parameters, config, name)
+        for key, rule in rules.items():
+            self.parameters[key].requires_grad_(not rule.frozen)
+        self.trainable = {key: self.parameters[key] for key, rule in rules.items() if not rule.frozen}
+        if not self.trainable:
+            raise UserError(f"{name}.rules: they freeze every parameter, so that nothing is left to train")
+        self._leaves: list[Tensor] = list(self.trainable.values())
+        self._optimizers = build_optimizers(self.trainable, rules, config)
+        self._scheduled_for: Counters | None = None
+        self._rates: Metrics = {}
+        self._set_learning_rates(Counters())
+
+        device = self._leaves[0].device
+        self._autocast = _autocast(device, config.precision, name)
+        self._scaler = torch.amp.GradScaler(device.type) if config.precision == "fp16" else None
+        self._counts_skipped = config.on_non_finite == "skip" or self._scaler is not None
+        kinds = {rules[key].kind for key in self.trainable}
+        defers = device.type == "cuda" and kinds <= {"adam", "adamw"} and not self._counts_skipped
+        self._deferred = DeferredCheck(self.trainable) if defers else None
+        self._averages = [leaf.detach().clone() for leaf in self._leaves] if config.ema_decay is not None else []
+        several = learners.count() > 1
+        self._whole_batch = whole_batch
+        takes = "1: the loss is of the whole batch"
+        require(not whole_batch or config.micro_batches == 1, f"{name}.micro_batches", config.micro_batches, takes)
+        require(
+            not (several and config.precision == "fp16"), f"{name}.precision", "fp16", "'bf16' with several learners"
+        )
+        require(not (several and config.compile), "compile", True, "False with several learners")  # noqa: FBT003
+        compiles = config.compile
+        self._compiled = CompiledUpdate(self._leaves, config.max_grad_norm, self._autocast) if compiles else None
+        self._group_parameters()
+
+    def step(
+        self,
+        loss_fn: Callable[[Batch], Loss],
+        batch: Batch,
+        now: Counters,
+        rows: Tensor | None = None,
+        prepare: Callable[[Batch], Batch] | None = None,
+    ) -> Metrics:
+        """One update on the samples `rows` [B] of `batch`; None: on all of them. Raises NonFinite.
+
+        `now` is how far the run had come before it. `prepare` computes what these samples need as a whole, before they
+        are split into micro-batches. With `compile` on, `loss_fn` and `prepare` must be the same functions in every
+        call, and no global that they read may change: what changes comes as tensors.
+        """
+        if self._compiled is None:
+            return self.apply(self.gradient(loss_fn, select(batch, rows, prepare)), now)
+        self._set_learning_rates(now)
+        blocked = self._deferred.bad if self._deferred is not None else None
+        made = self._compiled(self._adam_groups, loss_fn, batch, rows, prepare, blocked)
+        measured = self._finite(now, made.loss, made.norms, made.norm)
+        if measured is None:
+            return self._refuse(now, made.loss, made.norms)
+        self._average()
+        return self._metrics(made.metrics, measured)
+
+    def gradient(self, loss_fn: Callable[[Batch], Loss], batch: Batch) -> Gradient:
+        """The gradient of (sum of the sums) / (sum of the counts) over the micro-batches of `batch`.
+
+        Every tensor of the batch is split along its leading dimension, as evenly as can be. Only the trainable
+        parameters are differentiated; one that the loss does not reach has a gradient of zero.
+        """
+        leaves, several = self._leaves, learners.count() > 1
+        accumulates = several or self.config.micro_batches > 1
+        for leaf in leaves:
+            leaf.grad = None
+        # The count is only known at the end. Until then the sums are divided by the rows, as fp16 overflows easily.
+        rows = next(iter(batch.values())).shape[0] if accumulates else 1
+        divides = several and not self._whole_batch
+        own, weight = learners.share(batch, self._split_for_learners) if divides else (batch, 1.0)
+        losses = []
+        for part in (
+            split_batch(own, self.config.micro_batches, f"{self.name}.micro_batches") if accumulates else (own,)
+        ):
+            with self._autocast:
+                loss = loss_fn(part)
+            objective = loss.sum / (rows if accumulates else loss.count)
+            scaled = objective if self._scaler is None else self._scaler.scale(objective)
+            scaled.backward(inputs=leaves)
+            losses.append(Loss(objective.detach(), loss.count, loss.metrics))
+        if self._scaler is not None:
+            for optimizer in self._optimizers:
+                self._scaler.unscale_(optimizer)
+        values = [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves]
+        if not accumulates:
+            return Gradient(values, losses[0].sum, losses[0].metrics)
+        count_per_row = sum(loss.count for loss in losses) / rows
+        total, metrics = torch.stack([loss.sum for loss in losses]).sum(), merge_metrics([x.metrics for x in losses])
+        if several:
+            values, total, count_per_row, metrics = learners.summed(values, total, count_per_row, metrics, weight)
+        torch._foreach_div_(values, count_per_row)
+        return Gradient(values, total / count_per_row, metrics)
+
+    def _split_for_learners(self, batch: Batch, parts: int) -> list[Batch]:
+        return split_batch(batch, parts, "learners")
+
+    def apply(self, gradient: Gradient, now: Counters) -> Metrics:
+        """Clips the gradient in place, sets the learning rates for `now` and updates the parameters.
+
+        Raises NonFinite; the parameters stay as they were. Where reading a value would stall the device (adam and
+        adamw on CUDA) it is raised up to 100 updates late, at the latest by `state_dict`; none of those was made.
+        """
+        values, config = gradient.values, self.config
+        norms = torch._foreach_norm(values)
+        norm = torch.linalg.vector_norm(torch.stack(norms))
+        measured = self._finite(now, gradient.loss, norms, norm)
+        if measured is None:
+            return self._refuse(now, gradient.loss, norms)
+        self._set_learning_rates(now)
+        if config.max_grad_norm is not None:
+            _clip(values, measured[1], config.max_grad_norm)
+        for group in self._adam_groups:
+            group.step(values, None if self._deferred is None else self._deferred.bad)
+        if self._other_optimizers:
+            for leaf, value in zip(self._leaves, values, strict=True):
+                leaf.grad = value
+            for optimizer in self._other_optimizers:
+                optimizer.step()
+        if self._scaler is not None:
+            self._scaler.update()
+        self._average()
+        return self._metrics(gradient.metrics, measured)
+
+    def _finite(self, now: Counters, loss: Number, norms: Measures, norm: Number) -> tuple[Number, Number] | None:
+        """Loss and norm, as numbers where reading them costs nothing; None: they are not finite."""
+        if self._deferred is not None:
+            assert isinstance(loss, Tensor)
+            assert isinstance(norm, Tensor)
+            self._deferred.add(now.updates + 1, loss, norms, norm)
+            return loss, norm
+        measured = float(loss), float(norm)
+        return measured if math.isfinite(sum(measured)) else None
+
+    def _average(self) -> None:
+        if self.config.ema_decay is not None:
+            with torch.no_grad():
+                torch._foreach_lerp_(self._averages, self._leaves, 1.0 - self.config.ema_decay)
+
+    def _metrics(self, of_loss: Metrics, measured: tuple[Number, Number]) -> Metrics:
+        loss, norm = measured
+        own: Metrics = {f"{self.name}/loss": Mean(loss), f"{self.name}/gradient_norm": Mean(norm), **self._rates}
+        if self._counts_skipped:
+            own[f"{self.name}/skipped_updates"] = Sum(0.0)
+        return of_loss | own
+
+    def _refuse(self, now: Counters, loss: Number, norms: Measures) -> Metrics:
+        """Stops, or skips the update: by choice, or because fp16 overflowed and a smaller loss scale may do."""
+        overflowed = False
+        if self._scaler is not None:
+            self._scaler.update()
+            overflowed = math.isfinite(loss) and self._scaler.get_scale() >= 1.0
+        if overflowed or self.config.on_non_finite == "skip":
+            # Only the count: the loss and the norm are not finite and would spoil the means they are logged in.
+            return {f"{self.name}/skipped_updates": Sum(1.0)}
+        raise NonFinite(now.updates + 1, describe(float(loss), [norm.item() for norm in norms], list(self.trainable)))
+
+    def _group_parameters(self) -> None:
+        """Adam's are updated where torch's optimizers hold them now, the others by torch's own `step`."""
+        position = {id(leaf): index for index, leaf in enumerate(self._leaves)}
+        adams = [o for o in self._optimizers if isinstance(o, torch.optim.Adam)]  # of which AdamW is one
+        self._other_optimizers = [o for o in self._optimizers if o not in adams]
+        self._adam_groups = [
+            AdamGroup(options, adam, [position[id(leaf)] for leaf in options["params"]])
+            for adam in adams
+            for options in adam.param_groups
+        ]
+
+    def _set_learning_rates(self, now: Counters) -> None:
+        if now is self._scheduled_for:
+            return
+        groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
+        for group in groups:
+            group["lr"] = group["base_rate"] * group["schedule"].multiplier(now, self.until)
+            key = f"{self.name}/learning_rate" + (f"/{group['pattern']}" if len(groups) > 1 else "")
+            self._rates[key] = Last(group["lr"])
+        self._scheduled_for = now
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the parameters hold their averages; afterwards their own values, to the bit. No averages: no change.
+
+        The average starts as the initial parameters and moves after every update: `a += (1 - ema_decay) * (p - a)`.
+        """
+        if not self._averages:
+            yield
+            return
+        own = [leaf.detach().clone() for leaf in self._leaves]
+        with torch.no_grad():
+            torch._foreach_copy_(self._leaves, self._averages)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(self._leaves, own)
+
+    def state_dict(self) -> State:
+        """Moments, averages and loss scale by parameter name, as references; not the parameters. Raises NonFinite."""
+        if self._deferred is not None:
+            self._deferred.check()
+        moments = {}
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                for key, leaf in zip(group["param_names"], group["params"], strict=True):
+                    moments[key] = {"kind": group["kind"], **optimizer.state.get(leaf, {})}
+        return {
+            "moments": moments,
+            "averages": dict(zip(self.trainable, self._averages, strict=True)) if self._averages else {},
+            "loss_scale": self._scaler.state_dict() if self._scaler is not None else {},
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Continues from a copy of `state`. Raises UserError, naming the first thing in it that does not fit."""
+        moments, averages = state["moments"], state["averages"]
+        kinds = {key: g["kind"] for o in self._optimizers for g in o.param_groups for key in g["param_names"]}
+        _check_names(f"{self.name}.moments", moments, self.trainable)
+        _check_names(f"{self.name}.averages", averages, self.trainable if self._averages else {})
+        for key, leaf in self.trainable.items():
+            _check_moments(f"{self.name}.moments of {key!r}", moments[key], kinds[key], leaf)
+        for key, value in averages.items():
+            _check_shape(f"{self.name}.averages of {key!r}", value, self.trainable[key])
+        if bool(state["loss_scale"]) != (self._scaler is not None):
+            raise UserError(f"{self.name}.precision = {self.config.precision!r}: the saved state has another precision")
+
+        for optimizer in self._optimizers:
+            groups = optimizer.state_dict()["param_groups"]
+            names = [key for group in groups for key in group["param_names"]]
+            # Clones: torch keeps the tensors that it is given, and two optimizers may load one state.
+            tensors = [{k: v.clone() for k, v in moments[key].items() if k != "kind"} for key in names]
+            optimizer.load_state_dict({"state": dict(enumerate(tensors)), "param_groups": groups})
+        self._group_parameters()
+        if self._averages:
+            torch._foreach_copy_(self._averages, [averages[key] for key in self.trainable])
+        if self._scaler is not None:
+            self._scaler.load_state_dict(state["loss_scale"])
+
+
+def _clip(values: list[Tensor], norm: Number, largest: float) -> None:
+    """Scales the gradient, whose norm this is, down to the largest one."""
+    if isinstance(norm, Tensor):
+        torch._foreach_mul_(values, (largest / (norm + 1e-6)).clamp(max=1.0))
+        return
+    # To the bit what tensors give, for which a number divided by one is its reciprocal times the number.
+    scale = np.float32(1.0) / (np.float32(norm) + np.float32(1e-6)) * np.float32(largest)
+    if scale < 1:
+        torch._foreach_mul_(values, float(scale))
+
+
+def split_batch(batch: Batch, parts: int, setting: str) -> list[Batch]:
+    """Splits every tensor's leading dimension, as evenly as can be; the larger parts come first.
+
+    `setting` is where the number of parts comes from.
+    """
+    rows = {key: tensor.shape[0] if tensor.dim() else 0 for key, tensor in batch.items()}
+    if len(set(rows.values())) != 1:
+        raise UserError(f"{setting} = {parts}: a batch must have one leading size, not {rows}")
+    size = next(iter(rows.values()))
+    if size < parts:
+        raise UserError(f"{setting} = {parts}: it takes at most the rows of a batch, here {size}")
+    split = {key: tensor.tensor_split(parts) for key, tensor in batch.items()}
+    return [{key: pieces[part] for key, pieces in split.items()} for part in range(parts)]
+
+
+def check_coverage(module: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+    """Raises UserError, naming the parameter, unless each one of `module` belongs to exactly one of the optimizers."""
+    for key, parameter in module.named_parameters():
+        owners = [o.name for o in optimizers if any(parameter is own for own in o.parameters.values())]
+        if len(owners) != 1:
+            raise UserError(
+                f"parameter {key!r} belongs to {' and '.join(owners) or 'no optimizer'}: it takes exactly one"
+            )
+
+
+def _autocast(device: torch.device, precision: str, name: str) -> AbstractContextManager[Any]:
+    """The context of the forward pass. Raises UserError when the device cannot multiply in that precision."""
+    if precision == "float32":
+        return nullcontext()
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "error", UserWarning
+            )  # torch only warns about a precision that it does not know, then ignores it
+            context = torch.autocast(device.type, dtype)
+            with context:
+                one = torch.ones(1, 1, device=device)
+                torch.mm(one, one)
+    except (RuntimeError, UserWarning) as error:
+        raise UserError(
+            f"{name}.precision = {precision!r}: {device.type} cannot compute in it; use 'float32'"
+        ) from error
+    return context
+
+
+def _check_names(place: str, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    for key in (*own, *saved):
+        if key not in saved or key not in own:
+            where = "only in the saved state" if key in saved else "not in the saved state"
+            raise UserError(f"{place}: {key!r} is {where}; load it with the rules it was saved with")
+
+
+def _check_moments(place: str, saved: Mapping[str, Any], kind: OptimizerKind, leaf: Tensor) -> None:
+    if saved["kind"] != kind:
+        raise UserError(f"{place}: they were saved by {saved['kind']!r}, here they belong to {kind!r}")
+    for key, value in saved.items():
+        if key not in ("kind", "step"):
+            _check_shape(f"{place}, {key}", value, leaf)
+
+
+def _check_shape(place: str, value: Tensor, leaf: Tensor) -> None:
+    if value.shape != leaf.shape:
+        raise UserError(f"{place}: the saved shape is {list(value.shape)}, the parameter's is {list(leaf.shape)}")

@@ -1,0 +1,294 @@
+"""Configs: frozen dataclasses, read from the command line and from JSON by one road.
+
+Both give values by dotted key (`agent.optimizer.learning_rate`). A key must be a field of the default config, its value
+must be of the field's type (pydantic), and the config is built again with `dataclasses.replace`, so that every
+`__post_init__` checks it. A mistake is a `UserError` of one line.
+
+tyro only writes `--help`. It could parse too, but answers a mistake with a framed page and ends the process, it reads
+no JSON, and it would be a second set of rules about what a field takes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, fields, is_dataclass, make_dataclass, replace
+from functools import partial
+from operator import attrgetter
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from training.errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+    from tyro.constructors import ConstructorRegistry
+
+C = TypeVar("C")
+Reading: TypeAlias = "Callable[[TypeAdapter[Any]], Any]"
+
+
+def parse_options(argv: Sequence[str], *configs: Any) -> list[Any]:
+    """Changes the configs by options such as `--agent.horizon 64`; no name may be in two of the configs.
+
+    Dashes and underscores are the same. A field of several values takes them one by one or as a JSON list, a dict or a
+    dataclass takes JSON, a bool takes true, false or nothing for true, an optional field takes none.
+
+    Raises:
+        UserError: an option that no config has, or a value that its field does not take.
+    """
+    types = [field_types(config) for config in configs]
+    known = {name: position for position, own in enumerate(types) for name in own}
+    assert len(known) == sum(map(len, types)), "an option is in two configs"
+    values: list[dict[str, Any]] = [{} for _ in configs]
+    for name, tokens in _grouped(argv):
+        if name not in known:
+            raise UserError(f"unknown option {_spelled(name)}: {nearest(_spelled(name), map(_spelled, known))}")
+        position = known[name]
+        if name in values[position]:
+            raise UserError(f"{_spelled(name)} is given twice")
+        values[position][name] = _read_tokens(name, types[position][name], tokens)
+    return [_with_values(config, changes) for config, changes in zip(configs, values, strict=True)]
+
+
+def changed_values(config: Any, default: Any) -> dict[str, Any]:
+    """The values of `config`, by dotted key, that are others than in `default`."""
+    values = {name: attrgetter(name)(config) for name in field_types(default)}
+    return {name: value for name, value in values.items() if value != attrgetter(name)(default)}
+
+
+def changed_options(config: Any, default: Any) -> list[str]:
+    """The options by which `parse_options` makes `config` of `default`."""
+    return as_options(changed_values(config, default))
+
+
+def as_options(values: Mapping[str, Any]) -> list[str]:
+    """The options that give a config these values by dotted key."""
+    return [
+        f"{_spelled(name)}={value if isinstance(value, str) else json.dumps(value, default=asdict)}"
+        for name, value in values.items()
+    ]
+
+
+def config_to_tree(config: Any) -> dict[str, Any]:
+    """The whole config as nested dicts, which JSON can hold; `config_from_tree` gives an equal one back."""
+    return asdict(config)
+
+
+def config_from_tree(tree: Any, default: C, *, source: str = "config.json") -> C:
+    """The config that `config_to_tree` gave the tree of. A key that the tree lacks keeps its value in `default`.
+
+    Raises:
+        UserError: not a dict, an unknown key, a value of the wrong type or an impossible one.
+    """
+    if not isinstance(tree, dict):
+        raise UserError(f"{source} holds {tree!r}: it takes an object of keys and values")
+    values = {
+        name: _read(name, kind, [partial(_strict, text=json.dumps(value))])
+        for name, kind, value in _paired(default, tree, prefix="", source=source)
+    }
+    return _with_values(default, values)
+
+
+def config_hash(config: Any) -> str:
+    """SHA-256 of the config's canonical JSON: the same for equal configs, wherever they came from."""
+    canonical = json.dumps(_canonical(asdict(config)), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def show_help(program: str, description: str, *configs: Any) -> None:
+    """Prints every option with its default and its field's docstring."""
+    import tyro
+
+    layers = [
+        (f"options_{index}", Annotated[type(config), tyro.conf.arg(name="")], config)
+        for index, config in enumerate(configs)
+    ]
+    with suppress(SystemExit):  # tyro ends the process once the help is printed; that is for the command to do
+        tyro.cli(
+            make_dataclass("Options", layers),
+            prog=program,
+            description=description,
+            args=["--help"],
+            config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
+            registry=_help_registry(),
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a complaint about an unknown name: the known one that was perhaps meant, or the first of them all."""
+    known = list(known)
+    same_end = [candidate for candidate in known if candidate.endswith("." + name.lstrip("-"))]
+    close = same_end or difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"there are {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}"
+
+
+def field_types(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The type of every value in the config by its dotted key; a nested dataclass gives its own keys."""
+    hints = get_type_hints(type(config))
+    types: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            types |= field_types(value, f"{prefix}{field.name}.")
+        else:
+            types[prefix + field.name] = hints[field.name]
+    return types
+
+
+def _paired(config: Any, tree: Mapping[str, Any], *, prefix: str, source: str) -> Iterable[tuple[str, Any, Any]]:
+    """Every (dotted key, type, JSON value) of the tree, which must have no keys but the config's."""
+    hints = get_type_hints(type(config))
+    names = [field.name for field in fields(config)]
+    for name, value in tree.items():
+        if name not in names:
+            known = [prefix + known for known in names]
+            raise UserError(f"unknown key {prefix}{name} in {source}: {nearest(prefix + name, known)}")
+        default = getattr(config, name)
+        if is_dataclass(default) and isinstance(value, dict):
+            yield from _paired(default, value, prefix=f"{prefix}{name}.", source=source)
+        else:
+            yield prefix + name, hints[name], value
+
+
+def _with_values(config: C, values: Mapping[str, Any], prefix: str = "") -> C:
+    """Rebuilds the config from the inside out; a `__post_init__` names its own field, the prefix says where that is."""
+    changes: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        head, _, rest = name.partition(".")
+        if rest:
+            nested.setdefault(head, {})[rest] = value
+        else:
+            changes[head] = value
+    for head, inner in nested.items():
+        changes[head] = _with_values(getattr(config, head), inner, f"{prefix}{head}.")
+    try:
+        return replace(config, **changes)  # type: ignore[type-var]
+    except UserError as error:
+        if error.key is None:
+            raise
+        raise UserError(f"{prefix}{error}", key=prefix + error.key) from None
+
+
+def _grouped(argv: Sequence[str]) -> Iterable[tuple[str, list[str]]]:
+    """Every option's name, as the config spells it, with the tokens up to the next option."""
+    groups: list[tuple[str, list[str]]] = []
+    for token in argv:
+        if token.startswith("--"):
+            name, equals, value = token[2:].partition("=")
+            groups.append((name.replace("-", "_"), [value] if equals else []))
+        elif groups:
+            groups[-1][1].append(token)
+        else:
+            raise UserError(f"unexpected {token!r}: options are written --name value")
+    return groups
+
+
+def _read_tokens(name: str, kind: Any, tokens: list[str]) -> Any:
+    """The value that a field gets from its tokens: JSON, or plain words (`adam`, `True`), or a number such as `1e6`."""
+    several = any(get_origin(member) in (tuple, list) for member in members(kind))
+    if bool in members(kind) and not tokens:
+        return True
+    if not tokens or (len(tokens) > 1 and not several):
+        takes = "one or more values, or '[]' for none" if several else "one value"
+        raise UserError(f"{_spelled(name)} is given {' '.join(tokens) or 'nothing'}: it takes {takes}")
+    if type(None) in members(kind) and tokens[0].lower() in ("none", "null"):
+        return None
+    one_by_one = several and not tokens[0].startswith("[")
+    text = f"[{','.join(tokens)}]" if one_by_one else tokens[0]
+    plain = tokens if one_by_one else tokens[0]
+    attempts: list[Reading] = [partial(_strict, text=text), lambda adapter: adapter.validate_python(plain)]
+    if all(_is_number(token) for token in tokens):
+        attempts.append(lambda adapter: adapter.validate_json(text))
+    return _read(name, kind, attempts)
+
+
+def _read(name: str, kind: Any, attempts: Sequence[Reading]) -> Any:
+    """The first reading that succeeds, else the complaint of the first that was not about JSON's own grammar."""
+    from pydantic import TypeAdapter, ValidationError
+
+    adapter = TypeAdapter(kind)
+    errors = []
+    for attempt in attempts:
+        try:
+            return attempt(adapter)
+        except ValidationError as error:
+            errors.append(error)
+        except UserError as error:  # of the __post_init__ of a dataclass inside the value
+            raise UserError(f"{name}: {error}") from None
+    telling = [error for error in errors if error.errors()[0]["type"] != "json_invalid"]
+    raise UserError(_complaint(name, kind, telling[0]))
+
+
+def _strict(adapter: TypeAdapter[Any], text: str) -> Any:
+    return adapter.validate_json(text, strict=True, extra="forbid")
+
+
+def _complaint(name: str, kind: Any, error: ValidationError) -> str:
+    """One line for pydantic's error: the key, the value and what the key takes."""
+    details = error.errors()
+    alternatives = len([member for member in members(kind) if member is not type(None)]) > 1
+    place = () if alternatives else details[0]["loc"]
+    key = name + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    if details[0]["type"] == "unexpected_keyword_argument":
+        return f"unknown key {key}"
+    told = details if alternatives else details[:1]
+    takes = [re.sub("^Input should be |, (unable to|got) .*", "", detail["msg"]) for detail in told]
+    if type(None) in members(kind):
+        takes.append("none")
+    return f"{key} = {details[0]['input']!r}: it takes {' or '.join(dict.fromkeys(takes))}"
+
+
+def members(kind: Any) -> tuple[Any, ...]:
+    """The members of a union; any other type is its own only member."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _is_number(token: str) -> bool:
+    try:
+        float(token)
+    except ValueError:
+        return False
+    return True
+
+
+def _spelled(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _canonical(value: Any) -> Any:
+    """Numbers that are equal get one spelling: a field of type float may hold 1 or 1.0."""
+    if isinstance(value, dict):
+        return {key: _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _help_registry() -> ConstructorRegistry:
+    """Shows the fields that take JSON, which tyro would leave out when their default is empty."""
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def json_field(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        parts = [*members(info.type), *get_args(info.type)]
+        if not any(get_origin(part) is dict or is_dataclass(part) for part in parts) or is_dataclass(info.type):
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="JSON",
+            instance_from_str=lambda tokens: json.loads(tokens[0]),
+            is_instance=lambda _: True,
+            str_from_instance=lambda value: [json.dumps(value, default=asdict)],
+        )
+
+    return registry

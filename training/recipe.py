@@ -1,0 +1,116 @@
+"""What every experiment shares, whatever it learns from: its config, how it computes, and training in its run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, ClassVar, Literal, get_args
+
+import torch
+from torch import nn
+
+from training import learners
+from training.core import Algorithm, Budget, Counters, Every, Stream, Unit
+from training.errors import require
+from training.fit import Evaluate, fit, never
+from training.optimizer.config import all_can_compile, optimizers_of, with_compile
+from training.run.checkpoint import Checkpoint, CheckpointConfig
+from training.run.compute import OnDevice, choose_compile, choose_device, choose_threads, multiplications_of
+from training.run.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """How anything is trained and measured. An experiment sets the algorithm's config."""
+
+    learner: ClassVar[str]
+    """The field that holds the algorithm's config; also the name of its part in a checkpoint."""
+    unknown_unit: ClassVar[Unit]
+    """What its counters never count."""
+    seed: int = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | Literal["auto"] = "auto"
+    """CPU threads of torch; auto: one for small networks, which more would slow down (see docs/performance.md)."""
+    compile: bool | Literal["auto"] = "auto"
+    """Compile the update (loss, gradient, clipping, optimizer); auto: where the run is long enough to pay for it."""
+    learners: int = 1
+    """Processes that divide every gradient among them, on Ray: the same run, sooner where gradients cost the most."""
+    evaluation: Any
+    """How often and how it is measured."""
+    log_every: Every = Every(2_000, "env_steps")
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
+        require(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "at least 1, or 'auto'")
+        require(self.learners >= 1, "learners", self.learners, "at least 1")
+        alone = self.learners == 1 or self.compile is not True
+        require(alone, "compile", self.compile, f"False or 'auto' with learners = {self.learners}")
+        known = [unit for unit in get_args(Unit) if unit != self.unknown_unit]
+        for part, every in (
+            ("log_every", self.log_every),
+            ("checkpoint.every", self.checkpoint.every),
+            ("evaluation.every", self.evaluation.every),
+        ):
+            # A cadence in the unit that is never counted would never be due.
+            require(
+                every.unit in known, f"{part}.unit", every.unit, f"{', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
+            )
+        for name, optimizer in optimizers_of(self.algorithm_config).items():
+            takes = "False; set the run's --compile"
+            require(not optimizer.compile, f"{self.learner}.{name}.compile", optimizer.compile, takes)
+        if self.compile is True:
+            with_compile(self.algorithm_config, True)  # noqa: FBT003 - it raises where it cannot be compiled
+
+    @property
+    def until(self) -> Budget:
+        """When the run is finished."""
+        raise NotImplementedError
+
+    @property
+    def algorithm_config(self) -> Any:
+        return getattr(self, self.learner)
+
+
+def choose_execution(
+    config: RunConfig, run: Run, network: nn.Module, gradient_steps: int, samples_per_step: int
+) -> Any:
+    """Moves the network to the chosen device, and chooses threads and whether to compile.
+
+    Returns the algorithm's config with that last choice in its optimizers.
+    """
+    if (count := learners.count()) < learners.asked():
+        run.not_exact(f"gradients were added up over {count} of {learners.asked()} learners, in another order")
+    own = config.algorithm_config
+    size = multiplications_of(network, samples_per_step)
+    network.to(choose_device(run, config.device, multiplications=size))
+    threads = choose_threads(run, config.threads, multiplications=size)
+    device = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
+    possible = device.type == "cpu" and all_can_compile(own) and config.learners == learners.asked() == 1
+    compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
+    how = "compiled" if compiles else "not compiled"
+    print(f"computing on {device}, {threads} thread{'s' * (threads > 1)}, {how}", file=sys.stderr)
+    return with_compile(own, compiles)
+
+
+def fit_run(
+    config: RunConfig,
+    run: Run,
+    algorithm: Algorithm,
+    stream: Stream,
+    evaluate: Evaluate,
+    until: Budget,
+    stop: Callable[[Checkpoint, Counters], bool] | None = None,
+) -> tuple[Counters, Checkpoint]:
+    """`fit` with the run's log and checkpoints; returns the final counters and the checkpoints.
+
+    `stop` may end it before the budget is spent, by the best score so far.
+    """
+    log = run.open_log(every=config.log_every, until=until)
+    parts = {config.learner: algorithm, "stream": stream, "device": OnDevice(choose_device(run, config.device))}
+    checkpoint = run.checkpoint(parts, config.checkpoint)
+    ends = never if stop is None else lambda now: stop(checkpoint, now)
+    now = fit(algorithm, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint, stop=ends)
+    return now, checkpoint

@@ -1,0 +1,44 @@
+"""What a run knows of itself and keeps in its checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from training.state import State
+
+
+class Progress:
+    """The part of a checkpoint that is the run's own: its times over all segments, and why it is inexact.
+
+    A segment counts up to the checkpoint from which the next one went on.
+    """
+
+    def __init__(self, inexact: Sequence[str]) -> None:
+        self.inexact = list(inexact)
+        self.training_time_s = 0.0
+        self._wall_time_before_s = 0.0
+        self._training_time_before_s = 0.0
+        self._began_s = self._training_began_s = time.monotonic()
+
+    @property
+    def wall_time_s(self) -> float:
+        """Seconds since the run was made or opened, after those of the earlier segments."""
+        return self._wall_time_before_s + time.monotonic() - self._began_s
+
+    @property
+    def trained_s(self) -> float:
+        """Seconds of training until now, with those of the earlier segments."""
+        return self._training_time_before_s + time.monotonic() - self._training_began_s
+
+    def start_training(self) -> None:
+        self._training_began_s = time.monotonic()
+
+    def state_dict(self) -> State:
+        # Training lasts from the making of the checkpoints to the last save: evaluation after it is not training.
+        self.training_time_s = self.trained_s
+        return {"wall_time_s": self.wall_time_s, "training_time_s": self.training_time_s}
+
+    def load_state_dict(self, state: State) -> None:
+        self._wall_time_before_s = state["wall_time_s"]
+        self._training_time_before_s = self.training_time_s = state["training_time_s"]

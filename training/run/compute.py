@@ -1,0 +1,129 @@
+"""How a run computes: on which device, with how many threads, compiled or not.
+
+What is left to "auto" is decided once and recorded in the run, which computes so again when it is resumed: other
+threads and other kernels give other last bits. The numbers in the rules are measured, see docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from training import learners
+from training.errors import UserError
+from training.run.run import Run
+from training.state import State
+
+LARGE_FROM_MULTIPLICATIONS = 2**24
+"""In one forward pass of a gradient step; below, threads and GPU kernels wait longer than they compute."""
+COMPILE_FROM_GRADIENT_STEPS = 40_000
+"""The rule does not ask whether the compiler's cache knows the function already: then the same command would give other
+bits on another day."""
+
+
+class OnDevice:
+    """The part of a run that says when its device keeps it from going on to the bit."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._type = device.type
+        self.inexact: list[str] = []
+
+    def state_dict(self) -> State:
+        return {"type": self._type}
+
+    def load_state_dict(self, state: State) -> None:
+        if self._type != "cpu":
+            self.inexact = ["resumed on a GPU, whose kernels need not give the same bits twice"]
+
+
+def multiplications_of(network: nn.Module, samples: int) -> int:
+    """Of one forward pass: samples times parameters, which is too few where weights are shared between places."""
+    return samples * sum(parameter.numel() for parameter in network.parameters())
+
+
+def require_gpu() -> None:
+    """Raises UserError where there is none."""
+    if not torch.cuda.is_available():
+        raise UserError("device = 'cuda': torch sees no GPU here; it takes 'cpu' or 'auto'")
+
+
+def choose_device(
+    run: Run, asked: Literal["auto", "cpu", "cuda"], *, multiplications: int = LARGE_FROM_MULTIPLICATIONS
+) -> torch.device:
+    """`auto` takes a GPU where there is one, for large networks: small ones are faster on the CPU.
+
+    Several learners each take one whatever the size, as that is what they talk to each other through.
+
+    Args:
+        run: where it is recorded.
+        asked: which one, or "auto".
+        multiplications: of one forward pass of a gradient step; without it the network is taken to be large.
+
+    Raises:
+        UserError: a GPU is asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    pays = multiplications >= LARGE_FROM_MULTIPLICATIONS or learners.count() > 1
+    name = run.choose("device", lambda: ("cuda" if available and pays else "cpu") if asked == "auto" else asked)
+    if name == "cuda":
+        require_gpu()
+    return torch.device(name)
+
+
+def choose_threads(run: Run, asked: int | Literal["auto"], *, multiplications: int) -> int:
+    """Sets torch's threads on the CPU; `auto` takes all of them for large networks and one for small ones.
+
+    Args:
+        run: where it is recorded.
+        asked: how many, or "auto".
+        multiplications: of one forward pass of a gradient step.
+    """
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(limit) if limit.isdecimal() and int(limit) else os.cpu_count() or 1
+    by_size = most if multiplications >= LARGE_FROM_MULTIPLICATIONS else 1
+    threads = run.choose("threads", lambda: by_size if asked == "auto" else asked)
+    torch.set_num_threads(threads)
+    return threads
+
+
+def choose_compile(run: Run, asked: bool | Literal["auto"], *, possible: bool, gradient_steps: int) -> bool:
+    """`auto` compiles when the run is long enough to pay for it; `possible`: on a CPU and with such optimizers.
+
+    Without a C++ compiler nothing is compiled, which is said on stderr when it was asked for. Raises UserError when a
+    run that was compiled is resumed there.
+    """
+    missing = _missing_for_compiling()
+    if asked is True and missing:
+        print(f"warning: compile = True: {missing} is missing here; not compiling", file=sys.stderr)
+    wanted = (possible and gradient_steps >= COMPILE_FROM_GRADIENT_STEPS) if asked == "auto" else asked
+    chosen = run.choose("compile", lambda: wanted and not missing)
+    if chosen and missing:
+        raise UserError(f"{run.folder} was compiled, and {missing} is missing here to go on with")
+    return chosen
+
+
+def choose_precision(
+    run: Run, asked: Literal["auto", "float32", "bf16"], device: torch.device
+) -> Literal["float32", "bf16"]:
+    """Of the forward pass; `auto` takes bf16 where the device multiplies in it, instead of only imitating it."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return run.choose("precision", lambda: ("bf16" if native else "float32") if asked == "auto" else asked)
+
+
+def _missing_for_compiling() -> str | None:
+    """What the compiler for CPUs (TorchInductor) does not find here."""
+    compiler = os.environ.get("CXX", "g++" if sys.platform == "linux" else "clang++")
+    if shutil.which(compiler) is None:
+        return f"the C++ compiler {compiler}"
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    return None if header.exists() else f"{header} (the package python3-dev)"

@@ -1,0 +1,172 @@
+"""The folder of a run: who may write into it, what says that it is a run, where its checkpoints are."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from training.errors import UserError
+from training.run.checkpoint import newest, read_best
+from training.run.files import read_json
+
+LOCK = "lock"
+SETTINGS = (LOCK, "config.json", "environment.json")
+LEFT_BY_A_KILL = {LOCK, "environment.json", "environment.json.unfinished", "config.json.unfinished"}
+ROWS = ("metrics.jsonl", "timing.jsonl")
+
+
+class Lock:
+    """Holds a run folder for this process until it is released or the process is gone, however it ends.
+
+    Raises UserError, with the number of the process that holds the folder, when another one does, and when the folder
+    cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._file = (folder / LOCK).open("a+", encoding="ascii")
+        except OSError as error:
+            raise UserError(f"run folder {folder} cannot be written ({error.strerror})") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise UserError(f"run folder {folder} is locked by process {holder}: wait for it or stop it") from None
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+        # A forked worker would inherit the lock and hold it after a kill -9 of this process.
+        os.register_at_fork(after_in_child=self._file.close)
+
+    def release(self) -> None:
+        """Releases the folder; a second call does nothing."""
+        self._file.close()
+
+
+def new_identity(seed: int) -> str:
+    """Of a run that begins now: also the name of its folder."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed{seed}-{secrets.token_hex(2)}"
+
+
+def make_folder(folder: Path) -> tuple[Lock, bool]:
+    """Makes and locks the folder of a new run; the second value says whether an empty one was there before.
+
+    Raises UserError when something is in it or it cannot be made.
+    """
+    with making(folder):
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"run folder taken: {folder} is a file; a new run takes a new or an empty folder")
+        _require_empty(folder)
+        was_there = folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = Lock(folder)
+    try:
+        _require_empty(folder)  # another process may have made its run between the first look and the lock
+    except UserError:
+        lock.release()
+        raise
+    return lock, was_there
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[None]:
+    """Around the making of a folder: what the file system refuses is a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"run folder {folder} cannot be made ({error.strerror})") from None
+
+
+def remove_unused(folder: Path, *, keep_folder: bool) -> bool:
+    """Removes what a run wrote, unless there is a row, a checkpoint or a foreign file; returns whether it did."""
+    if not _is_unused(folder):
+        return False
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if not keep_folder:
+        folder.rmdir()
+    return True
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The contents of a run's `config.json`; raises UserError when the folder is not a run."""
+    keys = ("experiment", "id", "seed", "tracker", "parent", "config", "config_hash", "source_hash")
+    return _read(folder, "config.json", keys)
+
+
+def require_no_stage(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raises UserError for the folder of one stage, which does not go on without the others."""
+    if "stage" in settings:
+        raise UserError(f"{folder} is a stage of the run {folder.parent}: resume that")
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """The contents of a run's `environment.json`; raises UserError when the folder is not a run."""
+    return _read(folder, "environment.json", ("commit", "packages"))
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The contents of a run's `result.json`; empty when no segment of the run has ended yet."""
+    return read_json(folder / "result.json")
+
+
+def stage_folders(run: Path) -> list[Path]:
+    """The folders of a run's stages, in their order; none for a run of one stage."""
+    return sorted(run.glob("[0-9][0-9]-*"))
+
+
+def find_checkpoint(run: Path, which: Literal["best", "last"]) -> Path:
+    """The best or the newest checkpoint of a run; of a run of several stages, its last stage's.
+
+    Raises UserError when the folder is not a run or has no such checkpoint.
+    """
+    read_settings(run)
+    stages = [stage for stage in stage_folders(run) if (stage / "checkpoints").exists()]
+    folder = (stages[-1] if stages else run) / "checkpoints"
+    found = newest(folder) if which == "last" else read_best(folder)
+    if found is None:
+        raise UserError(f"run {run} has no {which} checkpoint yet")
+    return found
+
+
+def _is_unused(folder: Path) -> bool:
+    stages = stage_folders(folder)
+    files = [path for path in folder.iterdir() if path not in stages]
+    own = all(path.name in SETTINGS or (path.name in ROWS and path.stat().st_size == 0) for path in files)
+    return own and all(map(_is_unused, stages))
+
+
+def _require_empty(folder: Path) -> None:
+    """Of what a run is made of, `config.json` comes last: without it the rest was left by a process that was killed."""
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names <= LEFT_BY_A_KILL:
+        return
+    if "config.json" in names:
+        raise UserError(f"run folder taken: {folder}; resume it with `python -m experiments resume {folder}`")
+    raise UserError(f"run folder taken: {folder} holds other files; a new run takes a new or an empty folder")
+
+
+def _read(folder: Path, name: str, keys: Sequence[str]) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{folder} is not a run: its {name} cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"{folder} is not a run: its {name} is not JSON ({error})") from None
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise UserError(f"{folder} is not a run: its {name} lacks {', '.join(missing)}")
+    return dict(content)

@@ -1,0 +1,345 @@
+"""A run and its folder: what was run, with what, how far it came and what came out of it.
+
+`runs/<experiment>/<id>/` holds `config.json` (everything needed to run it again), `environment.json` (the code, the
+packages, the machine), `metrics.jsonl` and `timing.jsonl` (the Logger's), `checkpoints/`, `result.json` and `lock`.
+A run of several stages has a folder `<nn>-<name>/` for each, with the same files but the environment and the lock.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, TypeVar, cast
+
+from training import learners
+from training.claims import Claim, judge_seed
+from training.core import Budget, Counters, Every
+from training.errors import UserError
+from training.interruption import Interrupted
+from training.options import config_hash, config_to_tree
+from training.run.checkpoint import Checkpoint, CheckpointConfig, newest
+from training.run.clock import Progress
+from training.run.console import Console
+from training.run.files import read_json, write_json
+from training.run.folder import (
+    Lock,
+    make_folder,
+    new_identity,
+    read_environment,
+    read_result,
+    read_settings,
+    remove_unused,
+    require_no_stage,
+)
+from training.run.logger import Logger
+from training.run.provenance import changes, describe_environment, source_hash
+from training.run.tracker import Mode, Tracker
+from training.state import Stateful
+
+Status = Literal["completed", "interrupted", "failed"]
+T = TypeVar("T")
+
+
+class Run:
+    """One run, held by one process; a context manager that writes `result.json` also when the run fails.
+
+    Made by `Run.create`, `Run.open` and `run.stage`. The experiment's part, for a run of one stage:
+
+        run.open_log(config.log_every, until=budget)
+        checkpoint = run.checkpoint({"agent": agent, "stream": stream}, config.checkpoint)
+        now = fit(agent, stream, until=budget, log=run.log, evaluate=evaluate, checkpoint=checkpoint)
+        run.finish(now, metrics=measured)
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        *,
+        lock: Lock | None,
+        claims: Sequence[Claim] = (),
+        inexact: Sequence[str] = (),
+        discard: Callable[[], bool] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.experiment: str = settings["experiment"]
+        self.seed: int = settings["seed"]
+        self.config: dict[str, Any] = settings["config"]
+        self._settings = settings
+        self._claims = claims
+        self._lock = lock
+        self._discard = discard
+        self._progress = Progress(inexact)
+        self._stages: list[Run] = []
+        self._log: Logger | None = None
+        self._tracker: Tracker | None = None
+        self._checkpoint: Checkpoint | None = None
+
+    @classmethod
+    def create(
+        cls,
+        experiment: str,
+        config: Any,
+        *,
+        folder: Path | None = None,
+        tracker: Mode = "auto",
+        parent: str | None = None,
+        begin_with: Sequence[Path] = (),
+        chosen: Mapping[str, Any] | None = None,
+        claims: Sequence[Claim] = (),
+        runs: Path = Path("runs"),
+    ) -> Run:
+        """Makes the folder of a new run; a mistake of the user's that ends it before anything was trained removes it.
+
+        Args:
+            experiment: its name.
+            config: the experiment's frozen dataclass, with its `seed`.
+            folder: where; by default `<runs>/<experiment>/<id>`.
+            tracker: whether and where W&B gets a copy.
+            parent: the run that this one continues.
+            begin_with: the files and folders of that run which this one begins with copies of.
+            chosen: the automatic choices that are made already.
+            claims: what the result of the finished run is judged by.
+            runs: the folder of all runs.
+
+        Raises:
+            UserError: the folder is not empty or cannot be made.
+        """
+        identity = new_identity(config.seed)
+        folder = folder or runs / experiment / identity
+        lock, was_there = make_folder(folder)
+        settings = {
+            "experiment": experiment,
+            "id": identity,
+            "seed": config.seed,
+            "tracker": tracker,
+            "parent": parent,
+            "config": config_to_tree(config),
+            "config_hash": config_hash(config),
+            "source_hash": source_hash(experiment),
+            "chosen": dict(chosen or {}),
+        }
+        for path in begin_with:
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
+        write_json(folder / "environment.json", describe_environment())
+        write_json(folder / "config.json", settings)  # last: it is what makes the folder a run
+        discard = partial(remove_unused, folder, keep_folder=was_there)
+        return cls(folder, settings, lock=lock, claims=claims, discard=discard)
+
+    @classmethod
+    def open(cls, folder: Path, *, claims: Sequence[Claim] = ()) -> Run:
+        """Opens a run to continue it, whose result will be judged by `claims`.
+
+        Says on stderr what is not as it was, and when the run is finished already.
+        Raises UserError when the folder is not a run or another process holds it.
+        """
+        settings = read_settings(folder)
+        require_no_stage(folder, settings)
+        changed = changes(read_environment(folder), describe_environment())
+        if source_hash(settings["experiment"]) != settings["source_hash"]:
+            changed["source"] = "the source code changed"
+        # Another commit alone changes nothing: what matters of it is the source.
+        inexact = [f"resumed with another environment: {line}" for kind, line in changed.items() if kind != "commit"]
+        run = cls(folder, settings, lock=Lock(folder), claims=claims, inexact=inexact)
+        for line in changed.values():
+            print(f"warning: {folder} was begun with another environment: {line}", file=sys.stderr)
+        if run.finished:
+            print(f"run {folder} is finished", file=sys.stderr)
+        return run
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        discarded = isinstance(error, UserError) and self._discard is not None and self._discard()
+        if kind is not None and not discarded:
+            self._fail("interrupted" if issubclass(kind, Interrupted | KeyboardInterrupt) else "failed")
+        self.close()
+
+    def close(self) -> None:
+        """Closes the log and releases the folder for other processes."""
+        for part in (*self._stages, self._log):
+            if part is not None:
+                part.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def choose(self, name: str, decide: Callable[[], T]) -> T:
+        """An automatic choice: decided and recorded in `config.json` the first time, and the same ever after."""
+        chosen = self._settings["chosen"]
+        if name not in chosen:
+            chosen[name] = decide()
+            write_json(self.folder / "config.json", self._settings)
+        return cast("T", chosen[name])
+
+    def require_same_data(self, source: str, sha256: Sequence[str]) -> None:
+        """A run goes on with the data that it began with, whatever lies under their name now: else a UserError."""
+        if self.choose("data_sha256", lambda: list(sha256)) != list(sha256):
+            raise UserError(f"{source} is other data than {self.folder} began with: bring them back")
+
+    def not_exact(self, reason: str) -> None:
+        """What it computes from now on is not what it would have been, and `result.json` says why."""
+        if reason not in self._progress.inexact:
+            self._progress.inexact.append(reason)
+
+    @property
+    def log(self) -> Logger:
+        """The run's Logger, once `open_log` has been called."""
+        if self._log is None:
+            raise RuntimeError("run.log is used before run.open_log")
+        return self._log
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The contents of `result.json`; empty when no segment of the run has ended yet."""
+        return read_result(self.folder)
+
+    @property
+    def finished(self) -> bool:
+        """The run, or this stage of it, came to its end."""
+        return self.result.get("status") == "completed"
+
+    def out_of_time(self, seconds: float | None) -> bool:
+        """Whether the training has taken so long, over all its segments; the run is not exact then."""
+        over = seconds is not None and learners.agreed(self._progress.trained_s >= seconds)
+        if over:
+            self.not_exact("its training was ended by the clock")
+        return over
+
+    @property
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint; of a run of several stages, its last stage's."""
+        return self._stages[-1].last_checkpoint if self._stages else newest(self.folder / "checkpoints")
+
+    @property
+    def copies(self) -> list[str]:
+        """Where the finished W&B copies of the run and its stages are: an address, or a folder for an offline one."""
+        own = self._tracker.where if self._tracker else None
+        return [*([own] if own else []), *(copy for stage in self._stages for copy in stage.copies)]
+
+    def open_log(self, every: Every, until: Budget) -> Logger:
+        """Makes `run.log`: metrics to the folder, the console and W&B."""
+        identity, stage = self._settings["id"], self._settings.get("stage")
+        self._tracker = Tracker(
+            self.folder,
+            mode=self._settings["tracker"],
+            experiment=self.experiment,
+            run_id=f"{identity}-{stage}" if stage else identity,
+            parent=self._settings["parent"],
+        )
+        live, copy = Console(stage or self.experiment), self._tracker
+        self._log = Logger(self.folder, every=every, until=until, tracker=copy, console=live, clock=self._progress)
+        return self._log
+
+    def checkpoint(self, parts: Mapping[str, Stateful], config: CheckpointConfig) -> Checkpoint:
+        """The checkpoints of the named parts, and of the log and the times of the run."""
+        own: dict[str, Stateful] = {"log": self.log, "progress": self._progress}
+        if taken := own.keys() & parts.keys():
+            raise ValueError(f"the parts {sorted(taken)} are the run's own: name yours otherwise")
+        folder = self.folder / "checkpoints"
+        self._checkpoint = Checkpoint(folder, {**parts, **own}, every=config.every, keep_last=config.keep_last)
+        self._progress.start_training()
+        return self._checkpoint
+
+    def stage(self, name: str) -> Run:
+        """The run's next stage, whose parent is the stage before; skip it when it is `finished`.
+
+        Raises UserError when the folder has another stage in this place.
+        """
+        number = len(self._stages) + 1
+        folder = self.folder / f"{number:02d}-{name}"
+        others = [other.name for other in self.folder.glob(f"{number:02d}-*") if other != folder]
+        if others:
+            raise UserError(f"stage {folder.name} of {self.folder} is {others[0]} there: did the experiment change?")
+        parent = self._stages[-1].folder.name if self._stages else self._settings["parent"]
+        # Each stage makes choices of its own, and keeps those that it has made.
+        chosen = read_json(folder / "config.json").get("chosen", {})
+        settings = {**self._settings, "stage": folder.name, "parent": parent, "chosen": chosen}
+        folder.mkdir(exist_ok=True)
+        write_json(folder / "config.json", settings)
+        self._stages.append(Run(folder, settings, lock=None, inexact=self._progress.inexact))
+        return self._stages[-1]
+
+    def finish(self, now: Counters, *, metrics: Mapping[str, float], best: Mapping[str, Any] | None = None) -> None:
+        """Writes the result of a run that came to its end.
+
+        Args:
+            now: the final counters.
+            metrics: what was measured at the end.
+            best: what the best checkpoint measured; by default its score and when it was reached.
+        """
+        self._write_result("completed", now, metrics, best)
+
+    def finish_as(self, stage: Run, more: Mapping[str, float] | None = None) -> None:
+        """Writes the result of a run of stages: what `stage`, the last of them, came to, and what else was measured."""
+        result = stage.result
+        self.finish(Counters(**result["counters"]), metrics={**result["metrics"], **(more or {})}, best=result["best"])
+
+    def _fail(self, status: Status) -> None:
+        """Writes what is known of a run that was stopped: how far the last checkpoint is."""
+        if self.finished:
+            return
+        for stage in self._stages:
+            stage._fail(status)
+        earlier = self.result
+        if self._position() is None and earlier:  # nothing was trained since
+            write_json(self.folder / "result.json", {**earlier, "status": status})
+            return
+        self._write_result(status, self._position() or Counters(), self._log.latest if self._log else {}, None)
+
+    def _write_result(
+        self, status: Status, now: Counters, metrics: Mapping[str, float], best: Mapping[str, Any] | None
+    ) -> None:
+        inexact = self._inexact()
+        last = self.last_checkpoint
+        result = {
+            "experiment": self.experiment,
+            "status": status,
+            "exact": not inexact,
+            "inexact": inexact,
+            "seed": self.seed,
+            "counters": asdict(now),
+            "metrics": {name: float(value) for name, value in metrics.items()},
+            "best": self._best() if best is None else dict(best),
+            "claims": [],
+            "wall_time_s": self._time("wall_time_s"),
+            "training_time_s": self._time("training_time_s"),
+            "parent": self._settings["parent"],
+            "checkpoint": None if last is None else last.relative_to(self.folder).as_posix(),
+        }
+        if status == "completed":
+            result["claims"], _ = judge_seed(self._claims, self.seed, result)
+        write_json(self.folder / "result.json", result)
+        if self._log is not None:
+            self._log.close()
+        if self._tracker is not None:
+            self._tracker.finish(result)
+
+    # A run of stages answers with what its stages say.
+
+    def _position(self) -> Counters | None:
+        if self._stages:
+            return self._stages[-1]._position()
+        return self._checkpoint.position if self._checkpoint else None
+
+    def _best(self) -> dict[str, Any]:
+        score = self._checkpoint.best_score if self._checkpoint else None
+        return {} if score is None else asdict(score)
+
+    def _inexact(self) -> list[str]:
+        if self.finished:
+            return list(self.result["inexact"])
+        own = self._checkpoint.inexact if self._checkpoint else self._progress.inexact
+        return list(dict.fromkeys([*own, *(reason for stage in self._stages for reason in stage._inexact())]))
+
+    def _time(self, name: Literal["wall_time_s", "training_time_s"]) -> float:
+        if self.finished:
+            return float(self.result[name])
+        if self._stages:
+            return sum(stage._time(name) for stage in self._stages)
+        return round(float(getattr(self._progress, name)), 3)
