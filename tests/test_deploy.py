@@ -12,7 +12,9 @@ import pytest
 import ray.autoscaler
 import yaml
 
-DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
+from tests.support import ROOT
+
+DEPLOY = ROOT / "deploy"
 
 
 def read(name: str) -> dict[str, Any]:

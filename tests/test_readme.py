@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
+from tests.support import ROOT
+
+README = ROOT / "README.md"
 FILES = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", README.read_text(), re.DOTALL))
 QUICK = ["--tracker", "none", "--env-steps", "2048", "--evaluation.episodes", "10", "--evaluation.final-episodes", "10"]
 

@@ -14,9 +14,9 @@ import pytest
 
 from agents.libraries.rllib import RLlibRunConfig
 from agents.libraries.sb3 import SB3RunConfig
+from tests.support import ROOT
 from training.experiments import find_experiments, load_experiment
 
-ROOT = Path(__file__).parents[1]
 FLOORS = ["training", "reports", "envs", "pretraining", "agents", "finetuning", "commands", "experiments", "benchmarks"]
 """From the ground up: each may import from itself and from below."""
 EXPERIMENTS = find_experiments("experiments")

@@ -1,0 +1,167 @@
+"""Measuring a policy: which episodes count, what they are worth, how the policy acts in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from agents.acting.evaluation import Evaluation, EvaluationConfig, play
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.policy import Acting
+from agents.ppo import PPO, PPOConfig
+from envs.config import EnvConfig
+from envs.making import make_env, make_vec
+from envs.vectors.vector import Arrays
+from training.core import Budget
+from training.metrics import Last
+from training.networks import NetworkConfig
+from training.seeding import generator
+
+COUNTING = EnvConfig("tests.support.learning_envs:CountingEpisodes-v0")
+MASKED = EnvConfig("tests.support.toy_envs:Masked-v0")
+UNEVEN = EnvConfig("tests.support.toy_envs:Counting-v0", kwargs={"length": 3}, backend="vector-entry-point")
+"""Env n has episodes of 3 + n steps with the rewards 1, 2, 3 ...; a reset transition follows each of them."""
+
+
+class Pays(gym.Env[Any, Any]):
+    """Twenty steps, each of which pays its action."""
+
+    observation_space = spaces.Box(-1, 1, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return np.ones(1, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return np.ones(1, np.float32), float(action), False, False, {}
+
+
+gym.register("Pays-v0", Pays, max_episode_steps=20)
+PAYS = EnvConfig("tests.agents.acting.test_evaluation:Pays-v0")
+
+
+def make_policy(env: EnvConfig, favourite: int = 0) -> ActorCritic:
+    """A policy that likes one action e times as much as each other one, whatever it sees."""
+    made = make_env(env)
+    config = ActorCriticConfig(network=NetworkConfig(hidden=(8,)))
+    policy = ActorCritic(made.observation_space, made.action_space, config, generator(1))
+    with torch.no_grad():
+        policy.actor[-1].bias[favourite] += 1.0  # type: ignore[operator, index]
+    return policy
+
+
+class Remembers:
+    """A recurrent policy: its state is how many steps of the episode it has seen. It notes what it was given."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[list[float], list[float], str]] = []
+
+    def acting(self, mode: Any, rows: int) -> Acting:
+        def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
+            first = torch.from_numpy(step["is_first"].copy())
+            steps = torch.where(first, 0.0, state.get("steps", torch.full((rows,), -1.0)) + 1)
+            self.noted.append((step["obs"][:, 0].tolist(), steps.tolist(), mode))
+            return {"action": np.zeros(rows, np.int64)}, {"steps": steps}
+
+        return act
+
+    def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Arrays:
+        return {}
+
+    def env_action(self, action: Arrays) -> Arrays:
+        return action
+
+
+def measured(env: EnvConfig, policy: ActorCritic, *, seed: int = 1, **config: Any) -> dict[str, float]:
+    return Evaluation(env, EvaluationConfig(**config), seed=seed).measure(policy, config["episodes"])
+
+
+def test_every_episode_counts_its_own_rewards_and_steps() -> None:
+    returns, lengths = play(make_vec(COUNTING, 3, seed=1), make_policy(COUNTING), 2, mode="explore", rng=generator(1))
+    assert returns.tolist() == [3, 3, 3, 6, 6, 6]
+    assert lengths.tolist() == [3, 3, 3, 4, 4, 4]
+
+
+def test_the_first_episodes_of_each_env_count_so_that_short_ones_are_not_favoured() -> None:
+    policy = make_policy(EnvConfig(UNEVEN.id, kwargs=UNEVEN.kwargs))
+    returns, lengths = play(make_vec(UNEVEN, 4, seed=1), policy, 2, mode="greedy", rng=generator(1))
+    assert sorted(lengths.tolist()) == [3, 3, 4, 4, 5, 5, 6, 6]
+    np.testing.assert_array_equal(returns, lengths * (lengths + 1) / 2)
+
+
+def test_an_episode_without_an_end_counts_as_it_stands() -> None:
+    env = EnvConfig("tests.support.learning_envs:Endless-v0")
+    returns, lengths = play(
+        make_vec(env, 2, seed=1), make_policy(env), 1, mode="greedy", rng=generator(1), max_episode_steps=7
+    )
+    assert (returns.tolist(), lengths.tolist()) == ([7, 7], [7, 7])
+    assert measured(env, make_policy(env), episodes=2, num_envs=2, max_episode_steps=9)["evaluation/length_mean"] == 9
+
+
+def test_a_recurrent_policy_is_told_where_episodes_begin_and_keeps_its_state_within_them() -> None:
+    policy = Remembers()
+    play(make_vec(COUNTING, 2, seed=1), policy, 3, mode="greedy", rng=generator(1))
+    assert len(policy.noted) == 3 + 4 + 5
+    for step_of_episode, steps, mode in policy.noted:
+        assert steps == step_of_episode
+        assert mode == "greedy"
+
+
+def test_the_scores_are_worked_out_by_hand() -> None:
+    config = EvaluationConfig(episodes=4, final_episodes=10, num_envs=2)
+    policy = make_policy(COUNTING)
+    agent = PPO(policy, PPOConfig(), until=Budget(1), seed=1)
+    assert Evaluation(COUNTING, config, seed=1)(agent) == {  # returns 3, 3, 6, 6
+        "evaluation/return_mean": Last(4.5),
+        "evaluation/return_std": Last(1.5),
+        "evaluation/return_min": Last(3.0),
+        "evaluation/length_mean": Last(3.5),
+    }
+    final = Evaluation(COUNTING, config, seed=1).final(policy)  # and 10, 10, 3, 3, 6, 6
+    assert final["evaluation/return_mean"] == pytest.approx(5.6)
+    assert final["evaluation/length_mean"] == pytest.approx(3.8)
+
+
+def test_the_most_likely_action_is_taken_or_one_is_drawn() -> None:
+    policy = make_policy(PAYS, favourite=1)
+    assert measured(PAYS, policy, episodes=10, num_envs=5)["evaluation/return_min"] == 20
+    drawn = measured(PAYS, policy, episodes=10, num_envs=5, greedy=False)
+    assert drawn["evaluation/return_mean"] == pytest.approx(20 * np.e / (1 + np.e), abs=2)
+    assert drawn["evaluation/return_std"] > 0
+
+
+def test_the_same_seed_gives_the_same_score() -> None:
+    policy = make_policy(PAYS, favourite=1)
+    settings: dict[str, Any] = {"episodes": 10, "num_envs": 5, "greedy": False}
+    score = measured(PAYS, policy, seed=1, **settings)
+    torch.manual_seed(7)
+    assert measured(PAYS, policy, seed=1, **settings) == score
+    assert measured(PAYS, policy, seed=2, **settings) != score
+
+    cartpole = EnvConfig("CartPole-v1")  # greedy: only the environments' seed is left
+    greedy = [measured(cartpole, make_policy(cartpole), seed=seed, episodes=8, num_envs=4) for seed in (1, 1, 2)]
+    assert greedy[0] == greedy[1] != greedy[2]
+
+
+@pytest.mark.parametrize("greedy", [True, False])
+@pytest.mark.parametrize("favourite", [0, 3])
+def test_what_a_mask_forbids_is_not_played(greedy: bool, favourite: int) -> None:
+    """The environment raises for the forbidden action, which is each of the four in turn."""
+    policy = make_policy(MASKED, favourite)
+    scores = measured(MASKED, policy, episodes=4, num_envs=2, greedy=greedy)
+    assert scores["evaluation/return_mean"] == 6
+
+    env = make_env(MASKED)
+    obs, info = env.reset(seed=1)
+    chosen = []
+    for _ in range(6):
+        chosen.append(policy.predict(obs, greedy=greedy, action_mask=info["action_mask"]))
+        obs, _, _, _, info = env.step(chosen[-1])
+    liked = favourite + 1  # the actions begin at 1
+    assert not greedy or 4 <= chosen.count(liked) < 6

@@ -1,0 +1,143 @@
+"""Recording: every row is where it belongs, every episode can be played again, and the command says what it did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import gymnasium as gym
+import minari
+import numpy as np
+import pytest
+
+from agents.acting.evaluation import play
+from agents.acting.recording import Recorder, record
+from envs.config import EnvConfig
+from envs.episodes.datasets import read_dataset
+from envs.making import make_vec
+from experiments.__main__ import main
+from tests.support.recorded import RandomPolicy, record_random
+from training.errors import UserError
+from training.seeding import generator
+
+COUNTING = EnvConfig("tests.support.learning_envs:CountingEpisodes-v0")
+UNEVEN = EnvConfig("tests.support.toy_envs:Counting-v0", kwargs={"length": 3}, backend="vector-entry-point")
+"""Env n has episodes of 3 + n steps with the rewards 1, 2, 3 ...; a reset transition follows each of them."""
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "datasets"
+
+
+def test_every_row_is_where_it_belongs() -> None:
+    """Ten environments that count: 23 episodes are their episodes 0, their episodes 1 and three episodes 2."""
+    episodes, _ = record_random(COUNTING, 23)
+    assert episodes.lengths.tolist() == [3] * 10 + [4] * 10 + [5] * 3
+    row = step = 0
+    for e, length in enumerate(episodes.lengths):
+        for t in range(length + 1):
+            assert episodes.obs["obs"][row].tolist() == [t, e // 10]
+            row += 1
+        for t in range(length):
+            ends = t == length - 1
+            assert episodes.reward[step] == t
+            assert episodes.terminated[step] == (ends and e // 10 % 2 == 0)
+            assert episodes.truncated[step] == (ends and e // 10 % 2 == 1)
+            step += 1
+    assert (row, step) == (episodes.steps + 23, episodes.steps)
+
+
+def test_reset_transitions_are_left_out() -> None:
+    episodes, _ = record(RandomPolicy(UNEVEN), UNEVEN, 4, mode="random", seed=1)
+    assert episodes.lengths.tolist() == [3, 4, 5, 6]
+    assert episodes.reward.tolist() == [reward for length in (3, 4, 5, 6) for reward in range(1, length + 1)]
+    assert episodes.obs["obs"][:, 1].tolist() == [t for length in (3, 4, 5, 6) for t in range(length + 1)]
+
+
+def test_every_episode_can_be_played_again() -> None:
+    episodes, seeds = record_random(EnvConfig("Pendulum-v1", backend="in-process"), 12)
+    assert len(set(seeds)) == 12
+    env = gym.make("Pendulum-v1")
+    for e in (0, 9, 10, 11):
+        rollout = episodes.rollout(e)
+        obs, _ = env.reset(seed=seeds[e])
+        for t, action in enumerate(rollout["action"][:, 0].numpy()):
+            assert np.array_equal(obs, rollout["obs"][t, 0].numpy())
+            obs, reward, _, truncated, _ = env.step(action)
+            assert np.float32(reward) == rollout["reward"][t, 0].item()
+        assert truncated
+        assert np.array_equal(obs, rollout["obs"][-1, 0].numpy())
+
+
+def test_a_recording_is_what_was_played_and_depends_on_its_seed() -> None:
+    env = EnvConfig("Pendulum-v1")
+    policy = RandomPolicy(env)
+    recorder = Recorder(make_vec(env, 3, seed=5))
+    returns, _ = play(recorder, policy, 2, mode="random", rng=generator(5))
+    episodes = recorder.episodes(6)
+    assert np.allclose(np.sort(episodes.returns), np.sort(returns))
+    again = Recorder(make_vec(env, 3, seed=5))
+    play(again, policy, 2, mode="random", rng=generator(5))
+    assert again.episodes(6).sha256 == episodes.sha256
+    assert record_random(env, 2, seed=1)[0].sha256 == record_random(env, 2, seed=1)[0].sha256
+    assert record_random(env, 2, seed=1)[0].sha256 != record_random(env, 2, seed=2)[0].sha256
+
+
+def test_an_environment_without_an_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = EnvConfig("tests.support.learning_envs:Endless-v0")
+    recorder = Recorder(make_vec(env, 2, seed=1))
+    play(recorder, RandomPolicy(env), 1, mode="random", rng=generator(1), max_episode_steps=50)
+    with pytest.raises(
+        UserError, match="1 episodes were to be recorded and 0 ended: give the environment a time_limit"
+    ):
+        recorder.episodes(1)
+
+
+def test_the_command_records_a_run(capsys: pytest.CaptureFixture[str], root: Path) -> None:
+    short = "--env-steps 1024 --tracker none --evaluation.final-episodes 10 --evaluation.every.count 512"
+    assert main([*f"train ppo_cartpole {short} --seed 3 --run-dir run".split()]) == 0
+    capsys.readouterr()
+    assert main(["record", "run", "--episodes", "12", "--dataset", "cart/last-v0"]) == 0
+    *table, where = capsys.readouterr().out.splitlines()
+    measured = {line.split()[0]: float(line.split()[1]) for line in table}
+    last = read_dataset("cart/last-v0")
+    assert measured["dataset/episodes"] == len(last) == 12
+    assert measured["dataset/return_mean"] == pytest.approx(last.returns.mean(), rel=1e-5)
+    assert where == f"dataset: cart/last-v0 in {root}/cart/last-v0"
+
+    metadata = minari.load_dataset("cart/last-v0").storage.metadata
+    assert metadata["algorithm_name"] == "PPO"
+    told = metadata["recorded"]
+    assert {key: told[key] for key in ("experiment", "run_seed", "checkpoint", "mode", "seed")} == {
+        "experiment": "ppo_cartpole",
+        "run_seed": 3,
+        "checkpoint": "checkpoints/0000000004",
+        "mode": "greedy",
+        "seed": 3,
+    }
+    assert told["run"] == json.loads(Path("run/config.json").read_text())["id"]
+    assert {"commit", "dirty"} <= set(told)
+
+    variants = {"best": "--checkpoint best", "drawn": "--stochastic", "other": "--seed 4", "again": ""}
+    for name, options in variants.items():
+        assert main(f"record run --episodes 12 --dataset cart/{name}-v0 {options}".split()) == 0
+    hashes = {name: read_dataset(f"cart/{name}-v0").sha256 for name in variants}
+    assert hashes["again"] == last.sha256
+    assert len({hashes["drawn"], hashes["other"], last.sha256}) == 3
+    capsys.readouterr()
+
+    mistakes = {
+        "record run --episodes 5": "dataset = '': it takes letters",
+        "record run --episodes 5 --dataset cart/last-v0": "cart/last-v0 exists; remove it or take another name",
+        "record run --episodes 0 --dataset cart/new-v0": "episodes = 0: it takes at least 1",
+        "record run --seed -1 --dataset cart/new-v0": "seed = -1: it takes an integer of at least 0",
+        "record nowhere --dataset cart/new-v0": "nowhere is not a run",
+        "record": "record takes RUN first",
+    }
+    for asked, told_line in mistakes.items():
+        assert main(asked.split()) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told_line in line

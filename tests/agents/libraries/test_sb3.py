@@ -1,0 +1,417 @@
+"""Algorithms of Stable-Baselines3 and sb3-contrib under our loop do what they do alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from agents.acting.evaluation import EvaluationConfig
+from agents.libraries.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunConfig, make_model, train
+from agents.libraries.sb3_vec_env import SB3VecEnv
+from agents.libraries.sb3_weights import load_weights
+from agents.policies.actor import Actor, ActorConfig
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.policy import NetworkPolicy, load_policy, policy_of
+from agents.policies.q_network import QNetwork, QNetworkConfig
+from envs.config import EnvConfig
+from envs.making import make_vec
+from envs.vectors.vector import EnvFault, VectorEnv
+from training.core import Budget, Counters, Every
+from training.errors import UserError
+from training.networks import NetworkConfig
+from training.run.checkpoint import CheckpointConfig
+from training.run.run import Run
+from training.run.serialization import load_state, write_state
+from training.seeding import generator
+
+SMALL = {"net_arch": [16, 16]}
+OFF_POLICY = {"buffer_size": 160, "learning_starts": 60, "batch_size": 16, "train_freq": 4}
+ON_POLICY = {"n_steps": 16, "batch_size": 16, "n_epochs": 2}
+NO_TIMEOUTS = {"handle_timeout_termination": False}
+ENV_STEPS = 240
+
+
+def _sb3(algorithm: str, arguments: dict[str, Any], policy: str = "MlpPolicy", **more: Any) -> SB3PolicyConfig:
+    small: dict[str, Any] = {"features_extractor_kwargs": {"features_dim": 8}} if policy == "CnnPolicy" else SMALL
+    small = {} if policy == "MultiInputPolicy" else small
+    return SB3PolicyConfig(algorithm, policy, arguments, **{"policy_kwargs": small, **more})
+
+
+MODELS: dict[str, tuple[str, SB3PolicyConfig]] = {
+    "PPO": ("CartPole-v1", _sb3("PPO", {**ON_POLICY, "learning_rate": "lin_0.001", "clip_range": "lin_0.2"})),
+    "PPO-gsde": ("Pendulum-v1", _sb3("PPO", {**ON_POLICY, "use_sde": True, "sde_sample_freq": 7})),
+    "A2C": ("Pendulum-v1", _sb3("A2C", {}, policy_kwargs={**SMALL, "activation_fn": "ReLU"})),
+    "DQN": ("CartPole-v1", _sb3("DQN", {**OFF_POLICY, "exploration_fraction": 0.5})),
+    "SAC": ("Pendulum-v1", _sb3("SAC", OFF_POLICY)),
+    "SAC-gsde": ("Pendulum-v1", _sb3("SAC", {**OFF_POLICY, "use_sde": True, "sde_sample_freq": 5})),
+    "TD3-episodes": (
+        "Pendulum-v1",
+        _sb3("TD3", {**OFF_POLICY, "train_freq": [1, "episode"]}, action_noise="ornstein_uhlenbeck"),
+    ),
+    "DDPG-memory": (
+        "Pendulum-v1",
+        _sb3(
+            "DDPG",
+            {
+                **OFF_POLICY,
+                "optimize_memory_usage": True,
+                "replay_buffer_kwargs": NO_TIMEOUTS,
+            },
+            action_noise="normal",
+        ),
+    ),
+    "TQC": ("Pendulum-v1", _sb3("TQC", OFF_POLICY)),
+    "QRDQN": ("CartPole-v1", _sb3("QRDQN", OFF_POLICY, policy_kwargs={**SMALL, "n_quantiles": 10})),
+    "CrossQ": ("Pendulum-v1", _sb3("CrossQ", OFF_POLICY)),
+    "RecurrentPPO": (
+        "CartPole-v1",
+        _sb3("RecurrentPPO", ON_POLICY, "MlpLstmPolicy", policy_kwargs={**SMALL, "lstm_hidden_size": 16}),
+    ),
+    "TRPO": ("CartPole-v1", _sb3("TRPO", {"n_steps": 32, "batch_size": 32})),
+    "MaskablePPO": ("tests.support.toy_envs:Masked-v0", _sb3("MaskablePPO", ON_POLICY)),
+    "dict": ("envs.tasks:Reach-v0", _sb3("PPO", ON_POLICY, "MultiInputPolicy")),
+    "n-step": ("Pendulum-v1", _sb3("SAC", {**OFF_POLICY, "n_steps": 3})),
+    "images": ("tests.support.toy_envs:Pictures-v0?bits", _sb3("PPO", ON_POLICY, "CnnPolicy")),
+    "start": ("tests.support.toy_envs:Pictures-v0?discrete", _sb3("DQN", OFF_POLICY, "CnnPolicy")),
+    "matrix": (
+        "tests.support.toy_envs:Pictures-v0?matrix",
+        _sb3("TD3", OFF_POLICY, "CnnPolicy", action_noise="normal"),
+    ),
+}
+"""After the question mark: which actions. Episodes are short, so that some end."""
+
+
+def make_envs(name: str, num_envs: int) -> tuple[VectorEnv, SB3VecEnv]:
+    env_id, _, actions = MODELS[name][0].partition("?")
+    env = EnvConfig(env_id, time_limit=25, kwargs={"actions": actions} if actions else {})
+    vec = make_vec(env, num_envs, seed=3)
+    return vec, SB3VecEnv(vec, vec.observation_space, vec.action_space)
+
+
+class Training:
+    """A model, its stream and its agent, without a run folder."""
+
+    def __init__(self, name: str, env_steps: int = ENV_STEPS) -> None:
+        _, config = MODELS[name]
+        vec, envs = make_envs(name, num_envs_of(name))
+        self.model = make_model(config, envs, seed=5)
+        self.stream = Learning(self.model, vec, 50, Budget(env_steps))
+        self.agent = SB3Agent(self.model, config)
+        self.now = Counters()
+
+    def learn(self, env_steps: int) -> None:
+        while self.now.env_steps < env_steps:
+            batch, self.now, _ = self.stream.next(self.now)
+            self.agent.update(batch, self.now)
+
+    def state(self) -> dict[str, Any]:
+        return {"agent": self.agent.state_dict(), "stream": self.stream.state_dict()}
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return {name: value.clone() for name, value in self.model.policy.state_dict().items()}
+
+
+def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+@pytest.mark.parametrize("name", ["PPO-gsde", "A2C", "SAC-gsde", "SAC"])
+def test_a_run_that_is_extended_is_the_longer_run(name: str, tmp_path: Path) -> None:
+    """Where no schedule depends on the budget. The shorter one ends before the next rollout begins."""
+    whole = Training(name)
+    whole.learn(ENV_STEPS)
+    part = Training(name, ENV_STEPS // 2)
+    part.learn(ENV_STEPS // 2)
+    write_state(tmp_path, "part", part.state())
+    state = load_state(tmp_path, "part")
+    rest = Training(name)
+    rest.agent.load_state_dict(state["agent"])
+    rest.stream.load_state_dict(state["stream"])
+    rest.now = part.now
+    rest.learn(ENV_STEPS)
+    assert rest.now == whole.now
+    assert_same(rest.weights(), whole.weights())
+    for training in (whole, part, rest):
+        training.stream.close()
+
+
+def num_envs_of(name: str) -> int:
+    return 1 if name == "TD3-episodes" else 2
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_learns_what_one_direct_call_of_learn_does_and_resumes_to_the_bit(name: str, tmp_path: Path) -> None:
+    """With its schedules: learning in chunks would end them at every chunk."""
+    _, envs = make_envs(name, num_envs_of(name))
+    direct = make_model(MODELS[name][1], envs, seed=5)
+    untrained = {key: value.clone() for key, value in direct.policy.state_dict().items()}
+    direct.learn(ENV_STEPS)
+    first = Training(name)
+    first.learn(ENV_STEPS // 2)
+    write_state(tmp_path, "part", first.state())
+    middle = first.now
+    first.learn(ENV_STEPS)
+    assert_same(first.weights(), direct.policy.state_dict())
+    assert any(not torch.equal(value, untrained[key]) for key, value in first.weights().items())
+    assert first.now.env_steps == direct.num_timesteps
+
+    second = Training(name)
+    second.learn(60)  # a state that the loaded one must replace
+    saved = load_state(tmp_path, "part")
+    second.agent.load_state_dict(saved["agent"])
+    second.stream.load_state_dict(saved["stream"])
+    second.now = middle
+    second.learn(ENV_STEPS)
+    assert_same(second.weights(), first.weights())
+    assert second.stream.inexact == []
+
+
+@pytest.mark.parametrize("name", ["PPO", "SAC", "RecurrentPPO", "MaskablePPO", "dict", "TQC", "images", "start"])
+def test_the_saved_policy_acts_as_the_model_does(name: str) -> None:
+    training = Training(name)
+    training.learn(100)
+    drawn = torch.get_rng_state()
+    policy = policy_of(training.agent.state_dict())
+    assert torch.equal(drawn, torch.get_rng_state()), "nothing of the training is moved"
+    assert isinstance(policy, SB3Policy)
+    vec, _ = make_envs(name, 2)
+    step = vec.reset()
+    state: Any = {}
+    theirs: Any = None
+    act = policy.acting("greedy", 2)
+    for t in range(15):
+        first = vec.episode_steps == 0
+        seen = {**step.obs, "is_first": first}
+        masks = {} if step.action_mask is None else {"action_masks": step.action_mask}
+        seen |= {} if step.action_mask is None else {"action_mask": step.action_mask}
+        obs = step.obs["obs"] if "obs" in step.obs else {key[4:]: value for key, value in step.obs.items()}
+        action, state = act(seen, state, {})
+        memory = {"state": theirs, "episode_start": first} if name == "RecurrentPPO" else {}
+        expected, theirs = training.model.predict(obs, deterministic=True, **masks, **memory)
+        np.testing.assert_array_equal(policy.env_action(action)["action"], expected, err_msg=str(t))
+        step = vec.step(policy.env_action(action))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("PPO", lambda *spaces: ActorCritic(*spaces, ActorCriticConfig(rescale_action=False), generator(1, "w"))),
+        ("PPO-gauss", lambda *spaces: ActorCritic(*spaces, ActorCriticConfig(rescale_action=False), generator(1, "w"))),
+        ("SAC", lambda *spaces: Actor(*spaces, ActorConfig(NetworkConfig((16, 16), "relu")), generator(1, "w"))),
+        (
+            "TD3",
+            lambda *spaces: Actor(
+                *spaces, ActorConfig(NetworkConfig((16, 16), "relu"), distribution="deterministic"), generator(1, "w")
+            ),
+        ),
+        ("DQN", lambda *spaces: QNetwork(*spaces, QNetworkConfig(NetworkConfig((64, 64), "relu")), generator(1, "w"))),
+    ],
+)
+def test_our_policies_take_the_weights_and_act_alike(theirs: str, ours: Callable[..., NetworkPolicy]) -> None:
+    env_id = "CartPole-v1" if theirs in ("PPO", "DQN") else "Pendulum-v1"
+    arguments = {"PPO": ON_POLICY, "PPO-gauss": ON_POLICY}.get(theirs, OFF_POLICY)
+    kwargs = SMALL if theirs in ("SAC", "TD3") else {}
+    vec = make_vec(EnvConfig(env_id), 6, seed=2)
+    config = SB3PolicyConfig(theirs.partition("-")[0], "MlpPolicy", arguments, kwargs)
+    trained = SB3Policy(vec.observation_space, vec.action_space, config, generator(4, "other"))
+    policy = ours(vec.observation_space, vec.action_space)
+    obs = np.asarray(generator_of_obs(vec.observation_space.shape))
+    before = policy.acting("greedy", 6)({"obs": obs}, {}, {})[0]
+    load_weights(policy, trained)
+    after = policy.env_action(policy.acting("greedy", 6)({"obs": obs}, {}, {})[0])["action"]
+    expected = trained.acting("greedy", 6)({"obs": obs}, {}, {})[0]["action"]
+    np.testing.assert_allclose(after, expected, rtol=1e-5, atol=1e-5)
+    assert not np.array_equal(before["action"], after)
+
+
+def generator_of_obs(shape: tuple[int, ...] | None) -> Any:
+    return np.random.default_rng(0).normal(0, 1, (6, *(shape or ()))).astype(np.float32)
+
+
+def test_weights_of_another_architecture_are_refused() -> None:
+    vec = make_vec(EnvConfig("Pendulum-v1"), 1, seed=2)
+    spaces = vec.observation_space, vec.action_space
+    trained = SB3Policy(*spaces, SB3PolicyConfig("PPO"), generator(1, "w"))
+    wide = ActorCriticConfig(NetworkConfig((128, 64)), rescale_action=False)
+    with pytest.raises(UserError, match=r"shape of PPO's actor\.0\.weight = \(64, 3\): it takes \(128, 3\)"):
+        load_weights(ActorCritic(*spaces, wide, generator(1, "w")), trained)
+    other = ActorCriticConfig(NetworkConfig((64, 64), "relu"), rescale_action=False)
+    with pytest.raises(UserError, match=r"policy\.network\.activation = 'relu': it takes 'tanh', as PPO has"):
+        load_weights(ActorCritic(*spaces, other, generator(1, "w")), trained)
+    with pytest.raises(UserError, match=r"policy\.rescale_action = True: it takes False"):
+        load_weights(ActorCritic(*spaces, ActorCriticConfig(), generator(1, "w")), trained)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (_sb3("PPPO", {}), r"agent\.algorithm = 'PPPO': it takes A2C, DDPG"),
+        (_sb3("PPO", {"n_step": 5}), r"agent\.arguments\.n_step = 5: it takes no such argument: it knows"),
+        (_sb3("PPO", {}, "CnnPolicy"), r"agent: PPO of Stable-Baselines3 refuses this: "),
+        (_sb3("SAC", {}), r"agent: SAC of Stable-Baselines3 refuses this: .*Discrete"),
+        (
+            _sb3("DQN", {"n_steps": 3, "optimize_memory_usage": True, "replay_buffer_kwargs": NO_TIMEOUTS}),
+            r"agent: DQN of Stable-Baselines3 refuses this: NStepReplayBuffer doesn't support",
+        ),
+        (
+            _sb3("PPO", {}, policy_kwargs={"activation_fn": "Relu"}),
+            r"activation_fn = 'Relu': it takes the name of a class",
+        ),
+    ],
+)
+def test_what_it_does_not_know_is_one_line(config: SB3PolicyConfig, message: str) -> None:
+    vec = make_vec(EnvConfig("CartPole-v1"), 1, seed=0)
+    with pytest.raises(UserError, match=message):
+        make_model(config, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (_sb3("MaskablePPO", ON_POLICY), "MaskablePPO of Stable-Baselines3 refuses this: .* action masking"),
+        (_sb3("DQN", {**OFF_POLICY, "train_freq": [1, "episode"]}), "DQN of Stable-Baselines3 refuses .* only one env"),
+    ],
+)
+def test_what_it_refuses_when_it_begins_is_one_line(config: SB3PolicyConfig, message: str) -> None:
+    vec, envs = make_envs("PPO", 2)
+    with pytest.raises(UserError, match=message):
+        Learning(make_model(config, envs, seed=1), vec, 50, Budget(ENV_STEPS))
+
+
+def test_masks_that_it_would_not_heed_are_refused(tmp_path: Path) -> None:
+    config = SB3RunConfig(env=EnvConfig("tests.support.toy_envs:Masked-v0"), agent=_sb3("DQN", OFF_POLICY))
+    with (
+        pytest.raises(UserError, match=r"agent\.algorithm = 'DQN': it takes MaskablePPO where actions are masked"),
+        Run.create("sb3", config, folder=tmp_path / "run", tracker="none") as run,
+    ):
+        train(config, run)
+
+
+def test_the_config_stays_as_it_is() -> None:
+    given = {"handle_timeout_termination": True}
+    _, envs = make_envs("DQN", 1)
+    make_model(_sb3("DQN", {**OFF_POLICY, "n_steps": 3, "replay_buffer_kwargs": given}), envs, seed=1)
+    assert given == {"handle_timeout_termination": True}
+
+
+def test_a_row_has_what_its_iteration_measured() -> None:
+    """TD3 updates its actor every other time; a resumed run could not know the loss of the time before."""
+    training = Training("SAC")
+    for _ in range(2):
+        training.stream.next(training.now)
+    assert "stable_baselines3/actor_loss" in training.agent.update({}, training.now)[0]
+    assert training.agent.update({}, training.now)[0] == {}
+
+
+def test_an_episode_that_cannot_be_continued_ends_where_it_was() -> None:
+    """And what is learned from next is the new episode from its first observation."""
+    vec = make_vec(EnvConfig("Counting-v0", kwargs={"length": 30}), 2, seed=0)
+    config = _sb3("DQN", {**OFF_POLICY, "n_steps": 3, "train_freq": 5})
+    envs = SB3VecEnv(vec, vec.observation_space, vec.action_space)
+    model = make_model(config, envs, seed=1)
+    with closing(Learning(model, vec, 20, Budget(ENV_STEPS))) as stream:
+        stream.next(Counters())
+        state = stream.state_dict()
+        stream.load_state_dict(state)
+        assert stream.inexact, "the environment observes what no seed decides"
+        np.testing.assert_array_equal(np.asarray(model._last_obs)[:, 1], 0)
+        assert model.replay_buffer is not None
+        np.testing.assert_array_equal(model.replay_buffer.timeouts[:11].sum(0), 1)
+        assert model.replay_buffer.timeouts[9].all()
+
+
+def test_random_search_goes_on_around_the_weights_that_it_had() -> None:
+    """It keeps what it is about to try to itself; and each try is an episode of its own."""
+    vec, envs = make_envs("PPO", 1)
+    config = _sb3("ARS", {"n_delta": 2}, "LinearPolicy", policy_kwargs={})
+
+    def begin(vec: VectorEnv, envs: SB3VecEnv) -> tuple[Any, SB3Agent, Learning]:
+        model = make_model(config, envs, seed=5)
+        return model, SB3Agent(model, config), Learning(model, vec, 50, Budget(500))
+
+    _, agent, stream = begin(vec, envs)
+    now = stream.next(Counters())[1]
+    assert now.env_steps > 50
+    assert vec.state_dict()["episode"] == 4  # tries: two deltas, forwards and backwards
+    resumed, other, again = begin(*make_envs("PPO", 1))
+    other.load_state_dict(agent.state_dict())
+    again.load_state_dict(stream.state_dict())
+    tried: list[torch.Tensor] = []
+    evaluate = resumed.evaluate_candidates
+
+    def listens(candidates: torch.Tensor, *more: Any) -> torch.Tensor:
+        tried.append(candidates.mean(0) - resumed.weights)
+        return evaluate(candidates, *more)
+
+    resumed.evaluate_candidates = listens
+    again.next(now)
+    assert tried[0].abs().max() < 1e-6
+    assert len(again.inexact) == 1
+    for each in (stream, again):
+        each.close()
+
+
+def test_random_search_takes_one_environment() -> None:
+    with pytest.raises(UserError, match="num_envs = 2: it takes 1 for ARS"):
+        SB3RunConfig(env=EnvConfig("CartPole-v1"), agent=_sb3("ARS", {}), num_envs=2)
+
+
+def test_a_policy_seeds_no_generator_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("a training draws from it"))
+    vec, _ = make_envs("SAC", 2)
+    policy = SB3Policy(vec.observation_space, vec.action_space, MODELS["SAC"][1], generator(1, "w"))
+    obs = {"obs": np.zeros((2, 3), np.float32)}
+    noise = policy.noise((2,), generator(2, "noise"))
+    first, second = (policy.acting("explore", 2)(obs, {}, noise)[0]["action"] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_observations_inside_one_another_are_refused() -> None:
+    vec = make_vec(EnvConfig("tests.support.toy_envs:Nested-v0"), 1, seed=0)
+    with pytest.raises(UserError, match="env: Stable-Baselines3 takes observations that are an array or a flat Dict"):
+        SB3VecEnv(vec, vec.observation_space, vec.action_space)
+
+
+def test_arguments_that_are_the_runs_are_refused() -> None:
+    with pytest.raises(UserError, match=r"arguments\.seed = 3: it takes no such argument: the run sets it"):
+        SB3PolicyConfig("PPO", arguments={"seed": 3})
+
+
+def test_an_error_inside_it_ends_the_run(tmp_path: Path) -> None:
+    vec = make_vec(EnvConfig("tests.support.toy_envs:Faulty-v0", kwargs={"how": "raises"}), 1, seed=0)
+    model = make_model(
+        _sb3("PPO", ON_POLICY, "MultiInputPolicy"), SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=1
+    )
+    stream = Learning(model, vec, 300, Budget(ENV_STEPS))
+    with pytest.raises(EnvFault):
+        stream.next(Counters())
+
+
+def test_a_run_has_its_result_and_its_policy_can_be_loaded(tmp_path: Path) -> None:
+    config = SB3RunConfig(
+        env=EnvConfig("CartPole-v1"),
+        env_steps=256,
+        num_envs=2,
+        agent=_sb3("PPO", ON_POLICY),
+        iteration_env_steps=64,
+        evaluation=EvaluationConfig(every=Every(128), episodes=2, final_episodes=2, num_envs=2),
+        checkpoint=CheckpointConfig(every=Every(128)),
+    )
+    with Run.create("sb3", config, folder=tmp_path / "run", tracker="none") as run:
+        train(config, run)
+    assert run.result["status"] == "completed"
+    assert run.result["exact"] is True
+    assert run.result["counters"]["env_steps"] == 256
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert any("stable_baselines3/loss" in row for row in rows)
+    assert any("rollout/return_mean" in row for row in rows)
+    assert load_policy(tmp_path / "run").predict(np.zeros(4, np.float32)) in (0, 1)

@@ -1,0 +1,177 @@
+"""Environments that break: one line says which, where and how, and nothing stays open."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from envs.config import EnvConfig
+from envs.making import make_vec
+from envs.vectors.vector import Arrays, EnvFault
+from tests.support import ROOT
+
+FAULTY = "tests.support.toy_envs:Faulty-v0"
+
+
+def act(*actions: int) -> Arrays:
+    return {"action": np.array(actions)}
+
+
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        ("raises", "it raised KeyError: 'lost'"),
+        ("nan", "its observation broke its space: 'a' holds nan at [1]"),
+        ("shape", "its observation broke its space: 'a' has shape (3,); its space is Box(-1.0, 1.0, (2,), float32)"),
+        ("dtype", "its observation broke its space: 'b' has dtype float64; its space is Discrete(3)"),
+        ("range", "its observation broke its space: 'b' is 3, outside its space Discrete(3)"),
+        ("missing", "its observation broke its space: it has no part 'b': dict"),
+        ("reward", "its reward is nan"),
+    ],
+)
+def test_a_broken_environment_is_named_with_its_step_and_action(how: str, what: str) -> None:
+    vec = make_vec(EnvConfig(FAULTY, kwargs={"how": how}), 3, seed=0, first_env=4)
+    vec.reset()
+    vec.step(act(0, 0, 0))
+    with pytest.raises(EnvFault) as fault:
+        vec.step(act(0, 1, 0))
+    assert str(fault.value) == f"env 5 ({FAULTY}), episode 0, at step 2, action 1: {what}"
+    assert isinstance(fault.value.__cause__, KeyError) == (how == "raises")
+    with pytest.raises(RuntimeError, match="is closed"):
+        vec.step(act(0, 0, 0))
+    vec.close()
+
+
+def test_a_fault_in_a_reset_names_no_action_and_is_one_line() -> None:
+    vec = make_vec(EnvConfig(FAULTY, kwargs={"how": "reset"}), 2, seed=0)
+    with pytest.raises(EnvFault) as fault:
+        vec.reset()
+    expected = f"env 0 ({FAULTY}), episode 0, at its reset: it raised RuntimeError: no way to begin"
+    assert str(fault.value) == expected
+
+
+def test_a_mask_that_is_sometimes_missing_is_a_fault() -> None:
+    vec = make_vec(EnvConfig("tests.support.toy_envs:Masked-v0", kwargs={"forgets": True}), 1, seed=0)
+    mask = vec.reset().action_mask
+    assert mask is not None
+    with pytest.raises(EnvFault, match="on some observations and not on others"):
+        vec.step(act(int(np.argmax(mask[0]))))
+
+
+def test_leaving_the_box_is_only_warned_about_and_once() -> None:
+    vec = make_vec(EnvConfig(FAULTY, kwargs={"how": "bounds"}), 2, seed=0)
+    vec.reset()
+    with pytest.warns(UserWarning, match=r"obs/a of env 1 holds 7\.0, outside its Box"):
+        step = vec.step(act(0, 1))
+    assert step.obs["obs/a"][1, 1] == 7
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vec.step(act(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        ("raises", "it raised KeyError: 'lost'"),
+        ("hangs", "it hangs: no answer within 1 s"),
+        ("dies", "the process of env 5 was killed by SIGKILL"),
+    ],
+)
+def test_faults_in_workers_are_named_and_no_process_is_left(how: str, what: str) -> None:
+    config = EnvConfig(FAULTY, kwargs={"how": how}, backend="subprocess", step_timeout_s=1.0)
+    vec = make_vec(config, 2, seed=0, first_env=4)
+    workers = multiprocessing.active_children()
+    assert workers
+    vec.reset()
+    vec.step(act(0, 0))
+    with pytest.raises(EnvFault) as fault:
+        vec.step(act(0, 1))
+    expected = f"env 5 ({FAULTY}), episode 0, at step 2, action 1: {what}"
+    # How many environments share a process depends on the machine.
+    assert str(fault.value).replace("envs 4 to 5", "env 5") == expected
+    assert how != "raises" or 'raise KeyError("lost")' in "".join(fault.value.__notes__)
+    assert not multiprocessing.active_children()
+    # What was there before the fault can still be saved.
+    assert vec.state_dict()["episode_steps"][0] in (1, 2)
+    vec.close()
+
+
+def test_a_long_replay_is_no_hang() -> None:
+    config = EnvConfig(FAULTY, kwargs={"how": "slow"}, backend="subprocess", step_timeout_s=0.7)
+    vec = make_vec(config, 1, seed=0)
+    vec.reset()
+    for _ in range(4):
+        vec.step(act(1))
+    vec.load_state_dict(vec.state_dict())
+    assert vec.inexact == []
+    assert vec.episode_steps.tolist() == [4]
+    vec.close()
+
+
+def test_a_worker_killed_between_steps_is_a_fault_and_ctrl_c_does_not_reach_it() -> None:
+    vec = make_vec(EnvConfig(FAULTY, backend="subprocess"), 1, seed=0)
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    vec.reset()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(worker.pid, number)
+    vec.step(act(0))
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(EnvFault, match="was killed by SIGKILL"):
+        vec.step(act(0))
+    assert not multiprocessing.active_children()
+
+
+PARENT = """
+import multiprocessing, os, signal, sys, threading
+import numpy as np
+from envs.config import EnvConfig
+from envs.making import make_vec
+
+if __name__ == "__main__":
+    config = EnvConfig("tests.support.toy_envs:Faulty-v0", kwargs={"how": "hangs"}, backend="subprocess")
+    vec = make_vec(config, 2, seed=0)
+    vec.reset()
+    print(*[process.pid for process in multiprocessing.active_children()], flush=True)
+    if sys.argv[1] == "killed":
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        vec.step({"action": np.ones(2, np.int64)})
+"""
+
+
+def running(pids: list[int]) -> Iterator[int]:
+    for pid in pids:
+        try:
+            os.kill(pid, 0)
+            yield pid
+        except ProcessLookupError:
+            pass
+
+
+@pytest.mark.parametrize("end", ["killed", "exits"])
+def test_workers_do_not_outlive_their_parent_even_while_they_hang(end: str, tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script), end]
+    parent = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120, check=False
+    )
+    pids = [int(pid) for pid in parent.stdout.split()]
+    assert pids
+    assert parent.stderr == ""
+    assert parent.returncode == (-signal.SIGKILL if end == "killed" else 0)
+    deadline = time.monotonic() + 20
+    while list(running(pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not list(running(pids))

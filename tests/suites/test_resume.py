@@ -1,0 +1,340 @@
+"""A run that is killed with SIGKILL and resumed is the same run: same bytes in the log, same weights, same streams."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from agents.acting.recording import save
+from envs.config import EnvConfig
+from experiments.__main__ import main
+from tests.support.recorded import record_random
+
+# Runs are forked children here, and OpenMP's threads do not survive a fork.
+ONE_THREAD = ["--threads", "1"]
+SHORT = ["--env-steps", "4096", "--log-every.count", "256", "--checkpoint.every.count", "700", "--tracker", "none"]
+SHORT += ["--evaluation.every.count", "1500", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
+SHORT += ["--evaluation.final-episodes", "2", *ONE_THREAD]
+OFFLINE = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
+OFFLINE += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50"]
+OFFLINE += ["--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
+OFFLINE += ["--evaluation.final-episodes", "2", "--dataset", "tiny/pendulum-v0", *ONE_THREAD]
+
+REPLAY = ["--replay.horizon", "16", "--replay.minibatch-size", "32"]
+
+SMALL_GPT = [
+    *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
+    *("--model.context", "16", "--model.vocabulary", "300"),
+    *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
+]
+RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is special about it
+    "ppo_cartpole": ["--agent.epochs", "2"],
+    "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile"],
+    "a2c_cartpole": [],
+    # In this process, where there is no lag.
+    "impala_cartpole": ["--workers", "0"],
+    "appo_cartpole": ["--workers", "0", "--agent.epochs", "2", "--groups", "2"],
+    "reinforce_cartpole": ["--agent.horizon", "64"],
+    "reinforce_cartpole-compiled": ["--agent.horizon", "64", "--agent.baseline-steps", "9", "--compile"],
+    # What is remembered, selected observations, two inference groups.
+    "recurrent_ppo_cartpole": [
+        *(
+            "--agent.epochs",
+            "2",
+            "--agent.horizon",
+            "32",
+            "--agent.sequence-length",
+            "16",
+            "--agent.minibatch-size",
+            "64",
+            "--groups",
+            "2",
+        ),
+    ],
+    # Normalized observations, scaled rewards, environments restored by replay, two inference groups.
+    "ppo_acrobot": ["--agent.horizon", "32", "--groups", "2"],
+    # Worker processes, continuous actions.
+    "ppo_pendulum": ["--agent.horizon", "64", "--agent.epochs", "2", "--env.backend", "subprocess"],
+    # Statistics of observations twice and of two rewards, a frozen network, two optimizers.
+    "rnd_mountain_car": ["--agent.horizon", "32", "--agent.epochs", "2", "--agent.warmup-env-steps", "600"],
+    # Counts instead of weights, one environment.
+    "bandit_bernoulli": [],
+    # A fresh instance for every episode.
+    "ppo_bipedal_walker": ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--num-envs", "8"],
+    # Replay: many minibatches an update, priorities with noisy networks, and target networks that follow.
+    "dqn_cartpole": ["--replay.gradient-steps", "8", "--replay.capacity", "2000"],
+    "rainbow_cartpole": [*REPLAY, "--replay.capacity", "2000"],
+    "c51_cartpole": ["--replay.gradient-steps", "8"],
+    "qr_dqn_cartpole": ["--replay.gradient-steps", "8"],
+    "sac_pendulum": [*REPLAY, "--policy.distribution", "state_dependent"],
+    "tqc_pendulum": REPLAY,
+    "sac_discrete_cartpole": REPLAY,
+    "ddpg_pendulum": REPLAY,
+    "td3_pendulum": REPLAY,
+    "her_reach": REPLAY,
+    # Two stages: a dataset, then acting.
+    "iql_then_sac_pendulum": [
+        *REPLAY,
+        "--offline.epochs",
+        "4",
+        "--offline.dataset",
+        "tiny/pendulum-v0",
+        "--offline.threads",
+        "1",
+    ],
+    # Another library, in a thread: its optimizers, its replay, the global generators.
+    "sac_half_cheetah_sb3": [
+        *("--env.id", "Pendulum-v1", "--iteration-env-steps", "50", "--agent.policy-kwargs", '{"net_arch": [16]}'),
+        *("--agent.arguments", '{"learning_starts": 200, "batch_size": 16, "train_freq": 8}'),
+    ],
+    # Ray workers: on-policy, environments restored by replay, two groups on each; and replay.
+    "ppo_acrobot-workers": ["--agent.horizon", "32", "--groups", "4", "--workers", "2"],
+    "sac_pendulum-workers": [*REPLAY, "--num-envs", "4", "--workers", "2"],
+    # Learns from a dataset; an epoch ends with a smaller minibatch.
+    "bc_pendulum": ["--epochs", "12", "--agent.minibatch-size", "48"],
+    "td3_bc_pendulum": ["--epochs", "20", "--agent.minibatch-size", "48"],
+    "cql_pendulum": ["--epochs", "8", "--agent.minibatch-size", "48"],
+    "iql_pendulum": ["--epochs", "15", "--agent.minibatch-size", "48"],
+    # Two stages: a teacher, and a student of what it says.
+    "policy_distillation": [
+        *("--agent.epochs", "2", "--episodes", "5", "--student.epochs", "12", "--student.threads", "1"),
+        *("--student.agent.minibatch-size", "48"),
+    ],
+    # Packed documents in micro-batches, averaged weights, two kinds of optimizer.
+    "gpt_stdlib": [
+        *(*SMALL_GPT, "--minibatch-size", "7", "--steps", "300"),
+        *("--algorithm.optimizer.ema-decay", "0.9", "--algorithm.optimizer.micro-batches", "2"),
+    ],
+    # Three stages: pretraining, then all weights and adapters alone.
+    "gpt_lora": [
+        *(*SMALL_GPT, "--steps", "60", "--full.steps", "80", "--full.threads", "1", "--full.precision", "float32"),
+        *("--adapters.steps", "120", "--adapters.threads", "1", "--adapters.precision", "float32"),
+        *("--full.checkpoint.every.count", "35", "--adapters.checkpoint.every.count", "35"),
+    ],
+    # Sequences; a policy with a memory.
+    "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
+    # Tables: early stopping, a calibrated model; an epoch ends with a smaller minibatch.
+    "breast_cancer_mlp": ["--epochs", "12", "--model.network.hidden", "8"],
+    # Augmented images, averaged weights.
+    "digits_cnn": ["--epochs", "8", "--minibatch-size", "100", "--model.network.channels", "2", "2"],
+    # Two stages: images without labels, then a tenth of the labels.
+    "digits_contrastive": [
+        *("--steps", "120", "--scratch.steps", "120", "--scratch.threads", "1", "--minibatch-size", "64"),
+        *("--model.network.channels", "2", "--scratch.model.network.channels", "2"),
+    ],
+    # Three stages: a teacher and two students, one with a projection of its features.
+    "digits_distillation": [
+        *("--epochs", "3", "--minibatch-size", "200", "--model.network.channels", "2", "2"),
+        *("--by-logits.epochs", "2", "--by-logits.minibatch-size", "200", "--by-logits.threads", "1"),
+        *("--by-features.epochs", "4", "--by-features.minibatch-size", "150", "--by-features.threads", "1"),
+    ],
+    # Three stages; two domains in a batch, whose epochs end apart.
+    "digits_domain_adaptation": [
+        *("--epochs", "4", "--minibatch-size", "90", "--split.validation", "0.13"),
+        *("--model.network.channels", "2", "2"),
+    ],
+    # Three stages, the last of which begins with the first one's encoder and is held by an anchor.
+    "digits_full_fine_tune": [
+        *("--epochs", "2", "--minibatch-size", "200", "--few.steps", "30", "--few.threads", "1"),
+        *("--model.network.channels", "2", "2", "--few.model.network.channels", "2", "2", "--few.anchor", "0.1"),
+    ],
+}
+LEARNING_FROM_DATA = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
+LEARNING_FROM_DATA += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50", *ONE_THREAD]
+DATA_RUNS = (
+    *("gpt_lora", "gpt_stdlib", "breast_cancer_mlp", "digits_cnn", "digits_contrastive"),
+    *("digits_distillation", "digits_domain_adaptation", "digits_full_fine_tune"),
+)
+OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum", "td3_bc_pendulum", "cql_pendulum", "iql_pendulum")
+assert RUNS.keys() >= {*DATA_RUNS, *OFFLINE_RUNS}
+
+
+def _has_workers(name: str) -> bool:
+    return name.endswith("-workers")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A small dataset for those that learn from one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("datasets")))
+        env = EnvConfig("Pendulum-v1")
+        save("tiny/pendulum-v0", *record_random(env, 10), env, algorithm="none", told={})
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, float]:
+    """An uninterrupted run: its experiment, its folder and how long it took."""
+    name: str = request.param
+    folder = tmp_path_factory.mktemp(name) / "whole"
+    started = time.monotonic()
+    assert _wait(_start(_train(name, folder), forked=_can_fork(name))) == 0
+    return name, folder, time.monotonic() - started
+
+
+def _train(name: str, folder: Path) -> list[str]:
+    return [
+        "train",
+        name.partition("-")[0],
+        *(OFFLINE if name in OFFLINE_RUNS else LEARNING_FROM_DATA if name in DATA_RUNS else SHORT),
+        *RUNS[name],
+        "--run-dir",
+        str(folder),
+    ]
+
+
+def _can_fork(name: str) -> bool:
+    return "--compile" not in RUNS[name] and not _has_workers(name)
+
+
+def _start(argv: Sequence[str], *, forked: bool = True) -> int:
+    """Runs a command in a process of its own: a forked child, which need not import everything again.
+
+    What compiles takes a new process, and so does Ray: their threads do not survive a fork.
+    """
+    if not forked:
+        null = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
+        command = [sys.executable, "-m", "experiments", *argv]
+        return os.posix_spawn(sys.executable, command, os.environ, file_actions=null)
+    child = os.fork()
+    if child == 0:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os._exit(main(argv))
+    return child
+
+
+def _wait(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _fingerprint(folder: Path) -> dict[str, str]:
+    """The log, the last state of every part but the times, and the result."""
+    result = json.loads((folder / "result.json").read_text())
+    files = sorted(folder.rglob("metrics.jsonl"))
+    last = folder / result["checkpoint"]
+    own = ("manifest", "log", "progress")  # of the run itself; the other files are its parts
+    files += [file for file in sorted(last.iterdir()) if file.name.partition(".")[0] not in own]
+    prints = {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    same = ("status", "exact", "inexact", "counters", "metrics", "best", "claims")
+    return prints | {"result": json.dumps({key: result[key] for key in same})}
+
+
+def _kill_and_resume(whole: tuple[str, Path, float], folder: Path, rng: random.Random) -> None:
+    """Kills the run, and once more what resumes it, at random moments; then lets it end."""
+    name, _, duration = whole
+    train = _train(name, folder)
+    argv, kills = train, 0
+    while True:
+        child = _start(argv, forked=_can_fork(name))
+        if kills < 2:
+            time.sleep(rng.uniform(0.02, 0.9) * duration)
+            os.kill(child, signal.SIGKILL)
+        code = _wait(child)
+        if code == 0 and kills == 0:  # it was faster than the moment
+            shutil.rmtree(folder)
+            duration *= 0.7
+            continue
+        if code == 0:
+            return
+        assert code == -signal.SIGKILL
+        kills += 1
+        argv = ["resume", str(folder)] if (folder / "config.json").exists() else train
+
+
+@pytest.mark.parametrize("whole", ["ppo_cartpole"], indirect=True)
+@pytest.mark.parametrize("moment", range(5))
+def test_a_killed_run_continues_as_if_nothing_had_happened(
+    whole: tuple[str, Path, float], moment: int, tmp_path: Path
+) -> None:
+    _kill_and_resume(whole, tmp_path / "run", random.Random(moment))
+    assert _fingerprint(tmp_path / "run") == _fingerprint(whole[1])
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        pytest.param(name, marks=pytest.mark.full if _has_workers(name) else ())  # a Ray takes seconds to start
+        for name in RUNS
+        if name != "ppo_cartpole"
+    ],
+    indirect=True,
+)
+def test_so_does_every_algorithm_and_kind_of_environment(whole: tuple[str, Path, float], tmp_path: Path) -> None:
+    _kill_and_resume(whole, tmp_path / "run", random.Random(0))
+    assert _fingerprint(tmp_path / "run") == _fingerprint(whole[1])
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("whole", RUNS, indirect=True)
+def test_fifty_random_kill_points_give_fifty_identical_runs(whole: tuple[str, Path, float], tmp_path: Path) -> None:
+    """Fifty for the first experiment, ten for each of the others."""
+    for moment in range(50 if whole[0] == "ppo_cartpole" else 10):
+        folder = tmp_path / str(moment)
+        _kill_and_resume(whole, folder, random.Random(1000 + moment))
+        assert _fingerprint(folder) == _fingerprint(whole[1]), f"kill point {moment}"
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("whole", ["ppo_cartpole"], indirect=True)
+def test_a_kill_inside_a_checkpoint_write_costs_nothing(whole: tuple[str, Path, float], tmp_path: Path) -> None:
+    """The process dies just before a checkpoint gets its name, and in the middle of its files."""
+    name, _, _ = whole
+    for call in ("os.rename", "training.run.checkpoint.write_state"):
+        folder = tmp_path / call
+        script = f"""
+import os, signal, training.run.checkpoint
+from experiments.__main__ import main
+real, calls = {call}, []
+def dies(*args, **kwargs):
+    calls.append(args)
+    if len(calls) == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*args, **kwargs)
+{call} = dies
+main({_train(name, folder)!r})
+"""
+        died = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+        assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+        assert _wait(_start(["resume", str(folder)])) == 0
+        assert _fingerprint(folder) == _fingerprint(whole[1])
+
+
+@pytest.mark.parametrize("whole", ["ppo_cartpole"], indirect=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_run_can_go_on(
+    whole: tuple[str, Path, float], number: signal.Signals, tmp_path: Path
+) -> None:
+    name, _, duration = whole
+    folder = tmp_path / "run"
+    child = _start(["train", name, *SHORT, *RUNS[name], "--run-dir", str(folder)])
+    while not (folder / "metrics.jsonl").exists():
+        time.sleep(duration / 100)
+    os.kill(child, number)
+    assert _wait(child) == 128 + number
+    result = json.loads((folder / "result.json").read_text())
+    assert result["status"] == "interrupted"
+    assert result["counters"]["env_steps"] > 0
+    assert _wait(_start(["resume", str(folder)])) == 0
+    assert _fingerprint(folder) == _fingerprint(whole[1])
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
+    for run, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert _wait(_start([*_train("ppo_cartpole", tmp_path / run), "--seed", str(seed)])) == 0
+    assert _fingerprint(tmp_path / "a") == _fingerprint(tmp_path / "b")
+    assert _fingerprint(tmp_path / "a") != _fingerprint(tmp_path / "c")

@@ -1,0 +1,217 @@
+"""Datasets from every source, and what is told of data that are no good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from envs.episodes.steps import minari_steps
+from training.core import Counters
+from training.data.dataset import Dataset
+from training.data.parquet import map_parquet
+from training.data.sources import (
+    hugging_face,
+    image_folder,
+    numpy_dataset,
+    of_arrays,
+    read_text,
+    sklearn_dataset,
+    table,
+)
+from training.data.streams import Shuffled
+from training.errors import UserError
+
+
+def test_scikit_learns_sets_are_what_they_are_there() -> None:
+    from sklearn.datasets import load_breast_cancer, load_digits
+
+    digits, cancer, diabetes = (sklearn_dataset(name) for name in ("digits", "breast_cancer", "diabetes"))
+    assert np.array_equal(digits.array("input") / 15, load_digits().images)
+    assert digits.inputs["input"].dtype == np.uint8
+    assert digits.target == spaces.Discrete(10)
+    assert np.array_equal(cancer.array("input"), load_breast_cancer().data.astype(np.float32))
+    assert cancer.labels == ("malignant", "benign")
+    assert cancer.columns[0] == "mean radius"
+    assert isinstance(diabetes.target, spaces.Box)
+
+
+def test_a_view_gathers_what_a_copy_would() -> None:
+    data = of_arrays(np.arange(20, dtype=np.float32).reshape(10, 2), np.arange(10) % 3, "made up")
+    view = data.select(np.array([7, 3, 5])).select(np.array([2, 0]))
+    assert view.array("input")[:, 0].tolist() == [10.0, 14.0]
+    batch = view.gather(torch.tensor([1]))
+    assert batch["input"].tolist() == [[14.0, 15.0]]
+    assert batch["target"].tolist() == [1]
+    assert [len(part["target"]) for part in data.batches(4)] == [4, 4, 2]
+    assert view.sha256 != data.sha256 == data.select(np.arange(10)).sha256
+
+
+def test_mapped_files_give_the_same_samples_and_stay_on_the_disk(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"input": rng.normal(size=(50, 4)).astype(np.float32), "target": rng.integers(0, 3, 50)}
+    np.savez(tmp_path / "whole.npz", **arrays)
+    for name, value in arrays.items():
+        np.save(tmp_path / f"{name}.npy", value)
+    mapped, whole = numpy_dataset(tmp_path), numpy_dataset(tmp_path / "whole.npz")
+    assert isinstance(mapped.arrays["input"], np.memmap)
+    assert isinstance(mapped.arrays["target"], np.memmap)
+    rows = torch.randperm(50, generator=torch.Generator().manual_seed(0))
+    for key, value in whole.gather(rows).items():
+        assert torch.equal(mapped.gather(rows)[key], value)
+    assert mapped.sha256 == whole.sha256
+
+
+def write_table(path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    columns = {"age": [30, 41, 52], "income": [1.5, None, 2.5], "town": ["b", "a", "b"], "ill": ["no", "yes", "no"]}
+    columns["person"] = [7, 7, 9]
+    (csv.write_csv if path.suffix == ".csv" else parquet.write_table)(pa.table(columns), path)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_has_numbers_categories_and_groups(suffix: str, tmp_path: Path) -> None:
+    write_table(tmp_path / f"people.{suffix}")
+    data = table(tmp_path / f"people.{suffix}", target="ill", group="person")
+    assert data.columns == ("age", "income")
+    assert data.labels == ("no", "yes")
+    assert np.array_equal(data.array("input/numbers"), [[30, 1.5], [41, np.nan], [52, 2.5]], equal_nan=True)
+    assert data.array("input/town").tolist() == [1, 0, 1]
+    assert data.spaces["input/town"] == spaces.Discrete(2)
+    assert data.array("target").tolist() == [0, 1, 0]
+    assert data.array("group").tolist() == [0, 0, 1]
+
+
+def write_images(root: Path, *, odd: bool = False) -> None:
+    from PIL import Image
+
+    for number, name in enumerate(("cat", "dog")):
+        (root / name).mkdir(parents=True)
+        for index in range(2):
+            size = (5, 4) if odd and number and index else (4, 4)
+            Image.new("RGB", size, (10 * number, 20, index)).save(root / name / f"{index}.png")
+
+
+def test_images_in_folders_have_the_class_of_their_folder(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    data = image_folder(tmp_path)
+    assert data.array("input").shape == (4, 4, 4, 3)
+    assert data.array("input")[:, 0, 0].tolist() == [[0, 20, 0], [0, 20, 1], [10, 20, 0], [10, 20, 1]]
+    assert (data.labels, data.array("target").tolist()) == (("cat", "dog"), [0, 0, 1, 1])
+
+
+def test_a_hugging_face_folder_is_read_without_the_hub(tmp_path: Path) -> None:
+    import datasets
+
+    features = datasets.Features(
+        {"x": datasets.Sequence(datasets.Value("float32"), length=2), "label": datasets.ClassLabel(names=["no", "yes"])}
+    )
+    made = datasets.Dataset.from_dict({"x": [[1.0, 2.0], [3.0, 4.0]], "label": [1, 0]}, features=features)
+    datasets.DatasetDict({"train": made}).save_to_disk(str(tmp_path / "made"))
+    data = hugging_face(tmp_path / "made", split="train", target="label")
+    assert data.array("input").tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert data.labels == ("no", "yes")
+    with pytest.raises(UserError, match="has the splits train: name one of them, not None"):
+        hugging_face(tmp_path / "made", target="label")
+
+
+def test_the_steps_of_a_minari_dataset_are_samples_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agents.acting.recording import save
+    from envs.config import EnvConfig
+    from tests.support.recorded import record_random
+
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    env = EnvConfig("Pendulum-v1")
+    episodes = record_random(env, 3)
+    save("tiny/pendulum-v0", *episodes, env, algorithm="none", told={})
+    data = minari_steps("tiny/pendulum-v0")
+    assert data.array("input").shape[1:] == (3,)
+    assert len(data) == episodes[0].steps
+    assert np.unique(data.array("group")).tolist() == [0, 1, 2]
+
+
+def broken(root: Path) -> dict[str, Callable[[], object]]:
+    numbers = np.zeros((4, 2), np.float32)
+    (root / "empty.txt").write_text(" \n")
+    (root / "binary.txt").write_bytes(b"GIF89a\0\1")
+    (root / "latin.txt").write_bytes("Zürich".encode("latin-1"))
+    (root / "broken.csv").write_text("a,b\n1,2\n3\n")
+    (root / "broken.npz").write_bytes(b"nothing of the kind")
+    np.save(root / "target.npy", np.arange(3))
+    write_images(root / "odd", odd=True)
+    write_images(root / "cut")
+    (root / "cut" / "cat" / "0.png").write_bytes(b"\x89PNG\r\n")
+    write_table(root / "people.csv")
+    return {
+        "made up: target of sample 2 is 5: it takes 0 to 1": lambda: of_arrays(
+            numbers, np.array([0, 1, 5, 0]), "made up", labels=["a", "b"]
+        ),
+        "made up: target of sample 1 is -1: it takes 0 to 3": lambda: of_arrays(
+            numbers, np.array([0, -1, 3, 0]), "made up"
+        ),
+        "every array takes as many samples: input 4, target 3": lambda: of_arrays(numbers, np.arange(3), "made up"),
+        "made up is empty": lambda: of_arrays(numbers[:0], None, "made up"),
+        "input is of <U1: it takes numbers": lambda: of_arrays(np.array(["a", "b"]), None, "made up"),
+        "empty.txt is empty": lambda: read_text(root / "empty.txt"),
+        "binary.txt is binary: it holds a zero byte at 6": lambda: read_text(root / "binary.txt"),
+        "latin.txt is no text in UTF-8: byte 1 is 0xfc": lambda: read_text(root / "latin.txt"),
+        "nowhere.txt cannot be read": lambda: read_text(root / "nowhere.txt"),
+        "broken.csv cannot be read as a table": lambda: table(root / "broken.csv", target="a"),
+        "broken.npz cannot be read as NumPy arrays": lambda: numpy_dataset(root / "broken.npz"),
+        "has no array 'input' or 'input.<name>': it has target": lambda: numpy_dataset(root),
+        "1.png is an image of .4, 5, 3., .*0.png of .4, 4, 3.": lambda: image_folder(root / "odd"),
+        "0.png cannot be read as an image": lambda: image_folder(root / "cut"),
+        "has no images: it takes a folder for each class": lambda: image_folder(root / "nowhere"),
+        "has no column 'sick': it has age, income, town, ill, person": lambda: table(
+            root / "people.csv", target="sick"
+        ),
+        "nowhere cannot be read as a Hugging Face dataset": lambda: hugging_face(root / "nowhere", target="y"),
+    }
+
+
+def test_bad_data_are_told_in_one_line(tmp_path: Path) -> None:
+    for told, read in broken(tmp_path).items():
+        with pytest.raises(UserError, match=told) as raised:
+            read()
+        assert "\n" not in str(raised.value)
+
+
+def test_a_missing_package_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
+    with pytest.raises(UserError, match=r'install it: .* -e "\.\[data\]"'):
+        sklearn_dataset("digits")
+
+
+def test_a_dataset_without_a_target_says_so() -> None:
+    with pytest.raises(UserError, match="made up has no target to learn: its arrays are input"):
+        print(Dataset({"input": np.zeros((2, 1), np.float32)}, {}, "made up").target)
+
+
+def test_a_large_parquet_file_is_mapped_part_by_part(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rng = np.random.default_rng(0)
+    columns = {"a": rng.normal(size=1000), "b": rng.integers(0, 9, 1000), "y": rng.integers(0, 3, 1000)}
+    file = tmp_path / "large.parquet"
+    parquet.write_table(pa.table({**columns, "town": ["x"] * 1000}), file, row_group_size=300)
+    folder = map_parquet(file, tmp_path / "mapped", target="y", inputs=["a", "b"])
+    mapped, whole = numpy_dataset(folder), table(file, target="y", inputs=["a", "b"])
+    assert isinstance(mapped.arrays["input"], np.memmap)
+    stream, same = Shuffled(mapped, 64, seed=1), Shuffled(whole, 64, seed=1)
+    for _ in range(20):  # into the second epoch
+        (batch, _, _), (other, _, _) = stream.next(Counters()), same.next(Counters())
+        assert torch.equal(batch["input"], other["input"])
+        assert torch.equal(batch["target"], other["target"])
+    again = Shuffled(mapped, 64, seed=1)
+    again.load_state_dict(stream.state_dict())
+    assert torch.equal(again.next(Counters())[0]["input"], same.next(Counters())[0]["input"])
+    with pytest.raises(UserError, match="column 'town' holds string: it takes numbers"):
+        map_parquet(file, tmp_path / "other", target="y", inputs=["town"])
+    assert not (tmp_path / "other").exists()
