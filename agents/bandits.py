@@ -18,21 +18,13 @@ from gymnasium import Space, spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.acting.collector import Collector
-from agents.acting.rollouts import Rollouts, to_samples
-from agents.policies.policy import Acting, Mode, NetworkPolicy
-from agents.recipes import acting
-from agents.recipes.acting import ActingConfig
-from envs.config import EnvConfig
-from envs.single import make_env
-from envs.tasks.bandits import BernoulliBandit
+from agents.policies.policy import Acting, Mode, NetworkPolicy, PolicyAndParts
+from agents.updates.rollout_samples import to_samples
 from envs.vectors.vector import Arrays
-from training.core import Algorithm, Batch, Budget, Counters, Stream, moved
+from training.core import Batch, Counters, moved
 from training.errors import UserError, require
 from training.metrics import Last, Metrics
-from training.run.run import Run
-from training.seeding import generator
-from training.state import State
+from training.state import Parts
 
 Array = NDArray[Any]
 
@@ -139,11 +131,12 @@ class BanditConfig:
         require(self.horizon >= 1, "horizon", self.horizon, "at least 1 pull")
 
 
-class Bandit:
+class Bandit(PolicyAndParts):
     """Learns from rollouts [T, N]: it counts."""
 
     def __init__(self, policy: BanditPolicy) -> None:
         self.policy = policy
+        self.parts: Parts = {}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         """Raises UserError for a reward other than 0 and 1, which has no Beta posterior."""
@@ -155,41 +148,6 @@ class Bandit:
         self.policy.count(arm, reward)
         pulls = self.policy.pulls
         return {"policy/most_pulled_fraction": Last(pulls.max() / pulls.sum())}, {}
-
-    def state_dict(self) -> State:
-        return {"policy": self.policy.save()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["policy"]["weights"])
-
-
-@dataclass(frozen=True, kw_only=True)
-class BanditRunConfig(ActingConfig):
-    """What every bandit experiment shares; with one environment, each pull is learned from before the next."""
-
-    agent: BanditConfig = BanditConfig()
-    policy: BanditPolicyConfig = BanditPolicyConfig()
-    num_envs: int = 1
-    env: EnvConfig = EnvConfig("envs.tasks:BernoulliBandit-v0")
-
-
-def train(config: BanditRunConfig, run: Run) -> None:
-    """One run of a bandit. Of all its pulls the regret is measured at the end, if the environment tells its arms."""
-
-    def make_policy(collector: Collector) -> BanditPolicy:
-        spaces = collector.observation_space, collector.action_space
-        return BanditPolicy(*spaces, config.policy, generator(config.seed, "weights"))
-
-    def make_parts(
-        collector: Collector, policy: BanditPolicy, agent_config: BanditConfig, _: Budget
-    ) -> tuple[Algorithm, Stream]:
-        return Bandit(policy), Rollouts(collector, policy, agent_config.horizon)
-
-    def measure(policy: BanditPolicy) -> dict[str, float]:
-        env = make_env(config.env).unwrapped
-        return {"training/regret": regret(policy, env.probabilities)} if isinstance(env, BernoulliBandit) else {}
-
-    acting.train(config, run, make_policy, make_parts, gradient_steps=0, samples_per_step=0, measure=measure)
 
 
 def regret(policy: BanditPolicy, probabilities: Array) -> float:

@@ -1,7 +1,7 @@
 """Distributional Q-learning with 51 atoms (Bellemare et al. 2017, https://arxiv.org/abs/1707.06887, algorithm 1).
 
-With a double choice of the next action, a dueling and noisy network, priorities and returns of three steps it is
-Rainbow (Hessel et al. 2018, https://arxiv.org/abs/1710.02298).
+With double Q-learning, a dueling and noisy network, priorities and three-step returns it is Rainbow (Hessel et al.
+2018, https://arxiv.org/abs/1710.02298).
 """
 
 from __future__ import annotations
@@ -11,43 +11,41 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agents.dqn import best_action
+from agents.policies.policy import PolicyAndParts
 from agents.policies.q_network import QNetwork
-from agents.updates.q_learning import EpsilonConfig, QLearning, check
-from training.core import Batch, Budget, Counters
-from training.errors import UserError
-from training.metrics import Metrics
+from agents.updates.minibatches import minibatches
+from agents.updates.q_learning import QLearning, QLearningConfig, best_action, require_distribution, taken
+from training.core import Batch, Budget, Counters, to_device
+from training.metrics import Metrics, merge_metrics
 from training.optimizer import Loss, OptimizerConfig
-from training.state import State
 
 
-@dataclass(frozen=True)
-class C51Config:
-    """C51's numbers; the atoms are the policy's config."""
+@dataclass(frozen=True, kw_only=True)
+class C51Config(QLearningConfig):
+    """C51's hyperparameters; the atoms belong to the policy's config."""
 
-    gamma: float = 0.99
-    double: bool = False
-    """The network that learns chooses the next action, the target network says how it is distributed."""
-    target_gradient_steps: int = 2_500
-    """Gradient steps between two copies of the network into the target network."""
-    epsilon: EpsilonConfig = EpsilonConfig()
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2.5e-4, eps=0.01 / 32)
 
-    def __post_init__(self) -> None:
-        check(self)
 
-
-class C51:
+class C51(PolicyAndParts):
     """Learns how likely each return is, for every action, from transitions [B, ...]."""
 
     def __init__(self, policy: QNetwork, config: C51Config, *, until: Budget, seed: int, minibatch_size: int) -> None:
-        if policy.config.distribution != "categorical":
-            raise UserError(f"policy.distribution = {policy.config.distribution!r}: C51 takes 'categorical'")
-        self.policy, self._config = policy, config
+        require_distribution(policy, "categorical", "C51")
+        self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         self._learning = QLearning(policy, config, until=until, seed=seed, minibatch_size=minibatch_size)
+        self.parts = self._learning.parts
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        return self._learning.update(self._loss, batch, now)
+        learning, index = self._learning, batch.pop("index", None)
+        data = to_device(batch, self.policy.device)
+        measured, errors = [], []
+        for rows in minibatches(data, self._minibatch_size):
+            learning.draw_noise()
+            measured.append(learning.optimizer.step(self._loss, data, now, rows))
+            errors.append(learning.stepped())
+        metrics = merge_metrics(measured) | learning.updated(data, now)
+        return metrics, {} if index is None else {"index": index, "priority": torch.cat(errors)}
 
     def _loss(self, batch: Batch) -> Loss:
         target = c51_target(self.policy, self._learning.target, batch, double=self._config.double)
@@ -58,12 +56,6 @@ class C51:
         # What a transition is drawn by is the divergence from its target (Hessel et al. 2018, section "Rainbow").
         divergence = cross_entropy + torch.xlogy(target, target).sum(-1)
         return self._learning.loss(cross_entropy, divergence, value, batch)
-
-    def state_dict(self) -> State:
-        return self._learning.state_dict()
-
-    def load_state_dict(self, state: State) -> None:
-        self._learning.load_state_dict(state)
 
 
 @torch.no_grad()
@@ -81,8 +73,3 @@ def project(returns: Tensor, probability: Tensor, support: Tensor) -> Tensor:
     """Probabilities [B, atoms] of `returns` [B, atoms], shared out between the two atoms next to each."""
     distance = (returns.unsqueeze(-1) - support) / (support[1] - support[0])
     return (probability.unsqueeze(-1) * (1 - distance.abs()).clamp(min=0.0)).sum(-2)
-
-
-def taken(outputs: Tensor, action: Tensor) -> Tensor:
-    """What outputs [B, actions, atoms] say of `action` [B]: [B, atoms]."""
-    return outputs.gather(-2, action.view(-1, 1, 1).expand(-1, 1, outputs.shape[-1])).squeeze(-2)

@@ -1,6 +1,6 @@
 """Conservative Q-learning, CQL(H) (Kumar et al. 2020, https://arxiv.org/abs/2006.04779, algorithm 1), on SAC.
 
-Beside their error the critics make small what actions are worth that the data do not have.
+Beside their error, the critics minimize the values of actions that the dataset does not contain.
 """
 
 from __future__ import annotations
@@ -13,49 +13,40 @@ from torch import Tensor
 
 from agents.policies.actor import Actor, require_continuous
 from agents.policies.heads import SquashedGaussian
-from agents.sac import sac_actor_loss, soft_target
+from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import Critics
-from agents.updates.parts import Parts, load_parts, save_parts
-from agents.updates.soft import SoftLearning, check
+from agents.updates.soft import SoftConfig, SoftLearning, soft_actor_loss, soft_target
 from training.core import Batch, Budget, Counters, moved, to_device
 from training.errors import require
 from training.metrics import Mean, Metrics, merge_metrics
-from training.networks import NetworkConfig
 from training.optimizer import Loss, OptimizerConfig
 from training.seeding import generator
-from training.state import State
+from training.state import Parts
 
 
-@dataclass(frozen=True)
-class CQLConfig:
-    """CQL's numbers; the defaults are those for MuJoCo (the paper's appendix F), with SAC's networks."""
+@dataclass(frozen=True, kw_only=True)
+class CQLConfig(SoftConfig):
+    """CQL's hyperparameters; the defaults are those for MuJoCo (the paper's appendix F), with SAC's networks."""
 
     minibatch_size: int = 256
     conservative_weight: float = 10.0
     """Of the penalty beside the error: alpha."""
     sampled_actions: int = 10
     """From each of three distributions, to estimate the penalty."""
-    gamma: float = 0.99
-    tau: float = 0.005
-    """How far the target critics move after each gradient step."""
-    critics: int = 2
-    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
-    initial_temperature: float = 1.0
     target_entropy: float | None = None
     """In nats; None: minus the number of action dimensions (the paper's appendix D)."""
     actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-5)
     """Also of the temperature."""
-    critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.minibatch_size >= 1, "minibatch_size", self.minibatch_size, "at least 1")
         weight = self.conservative_weight
         require(weight >= 0, "conservative_weight", weight, "a number of at least 0")
         require(self.sampled_actions >= 1, "sampled_actions", self.sampled_actions, "at least 1")
-        check(self)
 
 
-class CQL:
+class CQL(PolicyAndParts):
     """Learns from transitions [B, ...] of a dataset."""
 
     def __init__(self, policy: Actor, config: CQLConfig, *, until: Budget, seed: int) -> None:
@@ -66,7 +57,7 @@ class CQL:
         self._learning = SoftLearning(policy, self.critics, config, target_entropy=config.target_entropy, until=until)
         self.target = self._learning.target
         self._rng = generator(seed, "learning")
-        self._parts: Parts = {**self._learning.parts, "rng": self._rng}
+        self.parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = to_device(batch, self.policy.device)
@@ -77,7 +68,12 @@ class CQL:
         data["uniform"] = moved(2 * torch.rand(shape, generator=self._rng) - 1, device)
         samples = torch.randn(2, *shape, generator=self._rng)
         data["sample_noise"], data["next_sample_noise"] = moved(samples, device)
-        measured = self._learning.step(self._critic_loss, self._actor_loss, data, now)
+        learning = self._learning
+        measured = [
+            learning.critic_optimizer.step(self._critic_loss, data, now),
+            learning.actor_optimizer.step(self._actor_loss, data, now),  # and the temperature's
+        ]
+        learning.target_follows()
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
@@ -117,10 +113,4 @@ class CQL:
         return self.policy.head.reparametrized(self.policy.params(batch, prefix).unsqueeze(1), noise)
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        return sac_actor_loss(self.policy, self.critics.smallest, self._learning.temperature, batch)
-
-    def state_dict(self) -> State:
-        return save_parts(self.policy, self._parts)
-
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)
+        return soft_actor_loss(self.policy, self.critics.smallest, self._learning.temperature, batch)

@@ -8,51 +8,56 @@ import torch
 from torch import Tensor
 
 from agents.policies.actor import Actor, require_continuous
-from agents.replay.replay import minibatches
+from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import Critics
 from agents.updates.deterministic import DeterministicLearning
-from agents.updates.parts import load_parts, save_parts
-from agents.updates.targets import check_following
+from agents.updates.minibatches import minibatches
+from agents.updates.targets import FollowingConfig
 from training.core import Batch, Budget, Counters, to_device
 from training.metrics import Mean, Metrics, merge_metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss, OptimizerConfig
 from training.seeding import generator
-from training.state import State
 
 
-@dataclass(frozen=True)
-class DDPGConfig:
-    """DDPG's numbers; the defaults are the paper's (section 7), without its weight decay.
+@dataclass(frozen=True, kw_only=True)
+class DDPGConfig(FollowingConfig):
+    """DDPG's hyperparameters; the defaults are the paper's (section 7), without its weight decay.
 
-    The critic sees the action from its first layer on, there from the second.
+    Here the critic sees the action from its first layer on, in the paper from the second.
     """
 
-    gamma: float = 0.99
     tau: float = 0.001
     """How far the targets move after each gradient step."""
     critic_network: NetworkConfig = NetworkConfig(hidden=(400, 300), activation="relu")
     actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-4)
     critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-3)
 
-    def __post_init__(self) -> None:
-        check_following(self)
 
-
-class DDPG:
+class DDPG(PolicyAndParts):
     """Learns from transitions [B, ...]: a critic, and an actor that climbs it."""
 
     def __init__(self, policy: Actor, config: DDPGConfig, *, until: Budget, seed: int, minibatch_size: int) -> None:
         require_continuous(policy, "DDPG", ("deterministic",))
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         self.critics = Critics(policy, config.critic_network, generator(seed, "critics"), members=1).to(policy.device)
-        self._learning = DeterministicLearning(policy, self.critics, config, until=until, policy_delay=1)
+        self._learning = DeterministicLearning(
+            policy,
+            self.critics,
+            tau=config.tau,
+            actor_optimizer=config.actor_optimizer,
+            critic_optimizer=config.critic_optimizer,
+            until=until,
+        )
+        self.parts = self._learning.parts
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = to_device(batch, self.policy.device)
-        measured: list[Metrics] = []
+        learning, measured = self._learning, list[Metrics]()
         for rows in minibatches(data, self._minibatch_size):
-            measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)
+            measured.append(learning.critic_optimizer.step(self._critic_loss, data, now, rows))
+            measured.append(learning.actor_optimizer.step(self._actor_loss, data, now, rows))
+            learning.targets_follow()
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
@@ -73,9 +78,3 @@ class DDPG:
         next_value = self._learning.target(obs, self._learning.target_policy.action_of(obs))[0].squeeze(-1)
         goal: Tensor = batch["reward"] + batch["discount"] * next_value
         return goal
-
-    def state_dict(self) -> State:
-        return save_parts(self.policy, self._learning.parts)
-
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._learning.parts, state)

@@ -12,54 +12,47 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from agents.policies.policy import PolicyAndParts
 from agents.policies.q_network import QNetwork
-from agents.updates.q_learning import EpsilonConfig, QLearning, check
-from training.core import Batch, Budget, Counters
-from training.errors import UserError
-from training.metrics import Metrics
+from agents.updates.minibatches import minibatches
+from agents.updates.q_learning import QLearning, QLearningConfig, best_action, require_distribution
+from training.core import Batch, Budget, Counters, to_device
+from training.metrics import Metrics, merge_metrics
 from training.optimizer import Loss, OptimizerConfig
-from training.state import State
 
 
-@dataclass(frozen=True)
-class DQNConfig:
-    """DQN's numbers; the defaults are those of Stable-Baselines3 for small networks."""
+@dataclass(frozen=True, kw_only=True)
+class DQNConfig(QLearningConfig):
+    """DQN's hyperparameters; the defaults are those of Stable-Baselines3 for small networks."""
 
-    gamma: float = 0.99
-    double: bool = False
-    """The network that learns chooses the next action, the target network says what it is worth."""
-    target_gradient_steps: int = 2_500
-    """Gradient steps between two copies of the network into the target network."""
-    epsilon: EpsilonConfig = EpsilonConfig()
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-4, max_grad_norm=10.0)
 
-    def __post_init__(self) -> None:
-        check(self)
 
-
-class DQN:
+class DQN(PolicyAndParts):
     """Learns action values from transitions [B, ...]."""
 
     def __init__(self, policy: QNetwork, config: DQNConfig, *, until: Budget, seed: int, minibatch_size: int) -> None:
-        if policy.config.distribution != "mean":
-            raise UserError(f"policy.distribution = {policy.config.distribution!r}: DQN takes 'mean'")
-        self.policy, self._config = policy, config
+        require_distribution(policy, "mean", "DQN")
+        self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         self._learning = QLearning(policy, config, until=until, seed=seed, minibatch_size=minibatch_size)
+        self.parts = self._learning.parts
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        return self._learning.update(self._loss, batch, now)
+        learning, index = self._learning, batch.pop("index", None)
+        data = to_device(batch, self.policy.device)
+        measured, errors = [], []
+        for rows in minibatches(data, self._minibatch_size):
+            learning.draw_noise()
+            measured.append(learning.optimizer.step(self._loss, data, now, rows))
+            errors.append(learning.stepped())
+        metrics = merge_metrics(measured) | learning.updated(data, now)
+        return metrics, {} if index is None else {"index": index, "priority": torch.cat(errors)}
 
     def _loss(self, batch: Batch) -> Loss:
         value, target = dqn_values(self.policy, self._learning.target, batch, double=self._config.double)
         # The error clipped to [-1, 1] in the gradient (Mnih et al. 2015, Methods, "Training details").
         loss = F.smooth_l1_loss(value, target, reduction="none")
         return self._learning.loss(loss, target - value, value, batch)
-
-    def state_dict(self) -> State:
-        return self._learning.state_dict()
-
-    def load_state_dict(self, state: State) -> None:
-        self._learning.load_state_dict(state)
 
 
 def dqn_values(policy: QNetwork, target: QNetwork, batch: Batch, *, double: bool) -> tuple[Tensor, Tensor]:
@@ -71,10 +64,3 @@ def dqn_values(policy: QNetwork, target: QNetwork, batch: Batch, *, double: bool
         goal = batch["reward"] + batch["discount"] * next_value.gather(-1, next_action).squeeze(-1)
     value = policy.values(policy(batch)).gather(-1, batch["action"].unsqueeze(-1)).squeeze(-1)
     return value, goal
-
-
-def best_action(values: Tensor, batch: Batch) -> Tensor:
-    """The next action [B, 1] that is worth most among those allowed, of `values` [B, actions]."""
-    if "next_action_mask" in batch:
-        values = values.masked_fill(~batch["next_action_mask"], -torch.inf)
-    return values.argmax(-1, keepdim=True)

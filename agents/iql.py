@@ -1,7 +1,7 @@
 """Implicit Q-learning (Kostrikov et al. 2022, https://arxiv.org/abs/2110.06169, algorithm 1).
 
-Values are learned from the actions of the data alone: how good the better ones of them are is an expectile of their
-values. The policy then does what was better than that.
+Values are learned from the dataset's actions alone: an expectile of their values says how good the better ones are. The
+policy then imitates the actions that were better than that.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ import torch
 from torch import Tensor
 
 from agents.policies.actor import Actor, require_continuous
-from agents.updates.critics import Critics, StateValue
-from agents.updates.parts import Parts, load_parts, prefixed, save_parts
-from agents.updates.targets import check_following, follower, frozen_copy
+from agents.policies.policy import PolicyAndParts
+from agents.updates.critics import Critics, CriticsConfig, StateValue, prefixed
+from agents.updates.targets import follower, frozen_copy
 from training.core import Batch, Budget, Counters, to_device
 from training.errors import require
 from training.metrics import Mean, Metrics, merge_metrics
-from training.networks import NetworkConfig
 from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
 from training.seeding import generator
-from training.state import State
+from training.state import Parts
 
 LARGEST_WEIGHT = 100.0
 """Of a sample in the policy's loss, as in the published code."""
@@ -29,34 +28,28 @@ LARGEST_ACTION = 0.995
 """Actions at the very bound of their range would need an infinite mean before tanh."""
 
 
-@dataclass(frozen=True)
-class IQLConfig:
-    """IQL's numbers; the defaults are the paper's for locomotion (its appendix B)."""
+@dataclass(frozen=True, kw_only=True)
+class IQLConfig(CriticsConfig):
+    """IQL's hyperparameters; the defaults are the paper's for locomotion (its appendix B)."""
 
     minibatch_size: int = 256
-    gamma: float = 0.99
-    tau: float = 0.005
-    """How far the target critics move after each gradient step."""
     expectile: float = 0.7
     """0.5 is the mean of the data's actions; near 1 it is the best of them."""
     inverse_temperature: float = 3.0
     """How much more the policy does what was better: beta."""
-    critics: int = 2
-    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
     actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4, schedule=Schedule("cosine"))
     critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
     """Of the critics and of the values."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.minibatch_size >= 1, "minibatch_size", self.minibatch_size, "at least 1")
-        check_following(self)
         require(0 < self.expectile < 1, "expectile", self.expectile, "a number between 0 and 1")
         beta = self.inverse_temperature
         require(beta >= 0, "inverse_temperature", beta, "a number of at least 0")
-        require(self.critics >= 1, "critics", self.critics, "at least 1")
 
 
-class IQL:
+class IQL(PolicyAndParts):
     """Learns from transitions [B, ...] of a dataset."""
 
     def __init__(self, policy: Actor, config: IQLConfig, *, until: Budget, seed: int) -> None:
@@ -73,7 +66,7 @@ class IQL:
         self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         valuing = prefixed("value", self._value)
         self._value_optimizer = Optimizer(valuing, config.critic_optimizer, until=until, name="value")
-        self._parts: Parts = {
+        self.parts: Parts = {
             "critics": self.critics,
             "target": self.target,
             "value": self._value,
@@ -117,12 +110,6 @@ class IQL:
     def _target_value(self, batch: Batch) -> Tensor:
         """What the action of the data is worth, [B]."""
         return self.target.smallest(self.policy.seen(batch), batch["action"].flatten(1))
-
-    def state_dict(self) -> State:
-        return save_parts(self.policy, self._parts)
-
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)
 
 
 def expectile_loss(error: Tensor, expectile: float) -> Tensor:

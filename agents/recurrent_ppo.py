@@ -1,4 +1,4 @@
-"""PPO for a policy with a memory: the samples are sequences, and the gradient flows back through what was remembered.
+"""PPO for a policy with a memory: it learns from sequences, and the gradient flows back through what was remembered.
 
 The algorithm is PPO's (Schulman et al. 2017, https://arxiv.org/abs/1707.06347, algorithm 1; its equations 7 and 9 are
 `ppo_loss`). A rollout is cut into sequences of `sequence_length` steps of one environment; a minibatch is a number of
@@ -11,38 +11,32 @@ et al. 2019, R2D2, section 3): exact in the first gradient step on a rollout, ol
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isfinite
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from agents.acting.rollouts import (
-    continues,
-    discount,
-    explained_variance,
-    normalized,
-    observations,
-    shuffled_minibatches,
-)
+from agents.policies.policy import PolicyAndParts
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic
-from agents.ppo import mean_kl, ppo_loss
+from agents.updates.configs import ClippedConfig, GAEConfig
 from agents.updates.estimators import gae
-from agents.updates.parts import Parts, load_parts, save_parts
+from agents.updates.losses import mean_kl, ppo_loss
+from agents.updates.minibatches import shuffled_minibatches
+from agents.updates.rollout_samples import continues, discount, explained_variance, normalized, observations
 from training.core import Batch, Budget, Counters, to_device
 from training.errors import require
 from training.metrics import Last, Mean, Metrics, merge_metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
 from training.seeding import generator
-from training.state import State
+from training.state import Parts
 
 _SEQUENCES = ("obs", "action", "action_mask", "is_first", "valid")
 """What the policy needs of each step, besides its state before the first."""
 
 
-@dataclass(frozen=True)
-class RecurrentPPOConfig:
-    """Its numbers; the defaults are PPO's."""
+@dataclass(frozen=True, kw_only=True)
+class RecurrentPPOConfig(ClippedConfig, GAEConfig):
+    """Recurrent PPO's hyperparameters; the defaults are PPO's."""
 
     has_memory: ClassVar[bool] = True
     """The policy that it takes."""
@@ -51,40 +45,24 @@ class RecurrentPPOConfig:
     steps could be compiled: for 32 steps of one LSTM in 41 s, for 128 in 203 s."""
 
     horizon: int = 128
-    """Steps of each environment in one rollout."""
     sequence_length: int | None = None
     """Steps through which the gradient flows back; must divide horizon; None: the whole horizon."""
-    epochs: int = 4
-    """Passes over each rollout."""
     minibatch_size: int = 256
     """Samples in one gradient step; a multiple of the sequence length that divides horizon * num_envs."""
-    gamma: float = 0.99
-    gae_lambda: float = 0.95
     clip_range: float = 0.2
     clip_schedule: Schedule = Schedule()
-    value_coefficient: float = 0.5
     entropy_coefficient: float = 0.0
-    normalize_advantage: bool = True
     target_kl: float | None = None
     """Ends the update after the first epoch that is 1.5 times this far from the policy that acted, in nats."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4, eps=1e-5, max_grad_norm=0.5)
 
     def __post_init__(self) -> None:
-        require(self.horizon >= 1, "horizon", self.horizon, "at least 1 step")
+        super().__post_init__()
         length = self.steps_per_sequence
         divides = length >= 1 and self.horizon % length == 0
         require(divides, "sequence_length", length, f"a divisor of horizon = {self.horizon}, or None")
-        require(self.epochs >= 1, "epochs", self.epochs, "at least 1 pass")
-        whole = self.minibatch_size >= 2 and self.minibatch_size % length == 0
         takes = f"at least 2 samples, and whole sequences of {length} steps"
-        require(whole, "minibatch_size", self.minibatch_size, takes)
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        require(
-            0 <= self.value_coefficient < inf, "value_coefficient", self.value_coefficient, "a number of at least 0"
-        )
-        require(isfinite(self.entropy_coefficient), "entropy_coefficient", self.entropy_coefficient, "a finite number")
-        require(0 <= self.gae_lambda <= 1, "gae_lambda", self.gae_lambda, "a number from 0 to 1")
-        require(self.clip_range > 0, "clip_range", self.clip_range, "a positive number")
+        require(self.minibatch_size % length == 0, "minibatch_size", self.minibatch_size, takes)
         require(self.target_kl is None or self.target_kl > 0, "target_kl", self.target_kl, "a positive number or None")
         takes = "False: recurrent PPO's sequences are cut where episodes begin, which cannot be compiled"
         require(not self.optimizer.compile, "compile", self.optimizer.compile, takes)
@@ -94,7 +72,7 @@ class RecurrentPPOConfig:
         return self.horizon if self.sequence_length is None else self.sequence_length
 
 
-class RecurrentPPO:
+class RecurrentPPO(PolicyAndParts):
     """Learns from rollouts [T, N]: `epochs` passes of clipped policy gradients over the sequences of each."""
 
     def __init__(self, policy: RecurrentActorCritic, config: RecurrentPPOConfig, *, until: Budget, seed: int) -> None:
@@ -103,7 +81,7 @@ class RecurrentPPO:
         self._until = until
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "minibatches")
-        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
+        self.parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
         self._clip_range = torch.tensor(config.clip_range, device=policy.device)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
@@ -192,9 +170,3 @@ class RecurrentPPO:
             return minibatch
         advantage, valid = minibatch["advantage"], minibatch["valid"]
         return minibatch | {"advantage": advantage.masked_scatter(valid, normalized(advantage[valid]))}
-
-    def state_dict(self) -> State:
-        return save_parts(self.policy, self._parts)
-
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)

@@ -8,29 +8,27 @@ rollout, the baseline's value stands for the rest: choose a horizon longer than 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
 import torch
 
-from agents.acting.rollouts import continues, discount, explained_variance, normalized, to_samples, values
 from agents.policies.actor_critic import ActorCritic
+from agents.policies.policy import PolicyAndParts
+from agents.updates.configs import PolicyGradientConfig
 from agents.updates.estimators import lambda_return
-from agents.updates.parts import Parts, load_parts, save_parts
+from agents.updates.rollout_samples import continues, discount, explained_variance, normalized, to_samples, values
 from training.core import Batch, Budget, Counters, to_device
 from training.errors import UserError, require
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.optimizer.optimizer import check_coverage
-from training.state import State
+from training.state import Parts
 
 
-@dataclass(frozen=True)
-class ReinforceConfig:
-    """REINFORCE's numbers."""
+@dataclass(frozen=True, kw_only=True)
+class ReinforceConfig(PolicyGradientConfig):
+    """REINFORCE's hyperparameters."""
 
     horizon: int = 512
-    """Steps of each environment in one rollout."""
-    gamma: float = 0.99
     entropy_coefficient: float = 0.0
     normalize_advantage: bool = True
     baseline_steps: int = 10
@@ -39,13 +37,11 @@ class ReinforceConfig:
     baseline_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-3)
 
     def __post_init__(self) -> None:
-        require(self.horizon >= 1, "horizon", self.horizon, "at least 1 step")
-        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
-        require(isfinite(self.entropy_coefficient), "entropy_coefficient", self.entropy_coefficient, "a finite number")
+        super().__post_init__()
         require(self.baseline_steps >= 1, "baseline_steps", self.baseline_steps, "at least 1 step")
 
 
-class Reinforce:
+class Reinforce(PolicyAndParts):
     """Learns from rollouts [T, N]: one policy-gradient step on each, then some steps of the baseline."""
 
     def __init__(self, policy: ActorCritic, config: ReinforceConfig, *, until: Budget, seed: int) -> None:
@@ -61,7 +57,7 @@ class Reinforce:
             baseline, config.baseline_optimizer, until=until, name="baseline_optimizer"
         )
         check_coverage(policy, [self._policy_optimizer, self._baseline_optimizer])
-        self._parts: Parts = {
+        self.parts: Parts = {
             "policy_optimizer": self._policy_optimizer,
             "baseline_optimizer": self._baseline_optimizer,
         }
@@ -88,12 +84,6 @@ class Reinforce:
 
     def _baseline_loss(self, batch: Batch) -> Loss:
         return baseline_loss(self.policy, batch)
-
-    def state_dict(self) -> State:
-        return save_parts(self.policy, self._parts)
-
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)
 
 
 def policy_loss(policy: ActorCritic, config: ReinforceConfig, batch: Batch) -> Loss:

@@ -1,6 +1,6 @@
 """Random network distillation (Burda et al. 2018, https://arxiv.org/abs/1810.12894) on PPO.
 
-What the agent has seen rarely is worth a visit: a network learns to predict the output of a fixed random one, and its
+What the agent has rarely seen is worth a visit: a network learns to predict the output of a fixed random one, and its
 error on an observation is the intrinsic reward of reaching it (section 2.2). `RND.update` is the paper's algorithm 1
 from the rollout on. There are two critics: the return of the environment ends with the episode, that of novelty goes on
 across episodes, for what is new stays new after a failure (section 2.3). Rewards and observations are normalized as in
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 import torch
@@ -19,20 +19,22 @@ from gymnasium import Space, spaces
 from torch import Tensor, nn
 
 from agents.acting.reward_scale import RewardScale
-from agents.acting.rollouts import (
+from agents.policies.actor_critic import ActorCritic
+from agents.policies.policy import PolicyAndParts
+from agents.updates.configs import ClippedConfig, GAEConfig
+from agents.updates.critics import prefixed
+from agents.updates.estimators import gae
+from agents.updates.losses import ppo_loss
+from agents.updates.minibatches import shuffled_minibatches
+from agents.updates.rollout_samples import (
     continues,
     discount,
     explained_variance,
     next_obs,
-    shuffled_minibatches,
     to_samples,
     values,
     with_normalized_advantage,
 )
-from agents.policies.actor_critic import ActorCritic
-from agents.ppo import ppo_loss
-from agents.updates.estimators import gae
-from agents.updates.parts import Parts, load_parts, prefixed, save_parts
 from training.core import Batch, Budget, Counters, to_device
 from training.errors import require
 from training.metrics import Last, Mean, Metrics, merge_metrics
@@ -40,26 +42,20 @@ from training.networks import MLP, Encoder, NetworkConfig, Normalizer
 from training.optimizer import Loss, Optimizer, OptimizerConfig, Rule
 from training.optimizer.optimizer import check_coverage
 from training.seeding import generator
-from training.state import State
+from training.state import Parts
 
 OBS_CLIP = 5.0
 """Of normalized observations, in standard deviations (section 2.4)."""
 
 
-@dataclass(frozen=True)
-class RNDConfig:
-    """RND's numbers; the defaults are the paper's; networks, warm-up and clipping are for small tasks."""
+@dataclass(frozen=True, kw_only=True)
+class RNDConfig(ClippedConfig, GAEConfig):
+    """RND's hyperparameters; the defaults are the paper's, but networks, warm-up and clipping are for small tasks."""
 
-    horizon: int = 128
-    """Steps of each environment in one rollout."""
-    epochs: int = 4
-    """Passes over each rollout."""
-    minibatch_size: int = 256
-    """Samples in one gradient step; must divide horizon * num_envs."""
     gamma: float = 0.999
     """Of the environment's rewards."""
     intrinsic_gamma: float = 0.99
-    gae_lambda: float = 0.95
+    horizon: int = 128
     extrinsic_coefficient: float = 2.0
     """Of the advantage by the environment's rewards."""
     intrinsic_coefficient: float = 1.0
@@ -68,9 +64,8 @@ class RNDConfig:
     value_coefficient: float = 0.5
     """Of the error of each critic."""
     entropy_coefficient: float = 0.001
-    normalize_advantage: bool = True
     warmup_env_steps: int = 2_048
-    """Nothing is learned in these first env steps but the statistics of observations: the policy is random still."""
+    """In these first env steps only the statistics of observations are learned: the policy stays random."""
     predictor_fraction: float = 0.25
     """How many of the samples the predictor learns from: the paper's for 128 environments, for 32 it has all."""
     embedding_size: int = 64
@@ -83,16 +78,13 @@ class RNDConfig:
     predictor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-4, eps=1e-5)
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "epochs", "embedding_size"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        require(self.minibatch_size >= 2, "minibatch_size", self.minibatch_size, "at least 2 samples")
+        super().__post_init__()
+        require(self.embedding_size >= 1, "embedding_size", self.embedding_size, "at least 1")
         require(self.warmup_env_steps >= 0, "warmup_env_steps", self.warmup_env_steps, "at least 0")
-        for name in ("gamma", "intrinsic_gamma", "gae_lambda"):
-            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a number from 0 to 1")
-        for name in ("extrinsic_coefficient", "intrinsic_coefficient", "value_coefficient"):
+        gamma = self.intrinsic_gamma
+        require(0 <= gamma <= 1, "intrinsic_gamma", gamma, "a number from 0 to 1")
+        for name in ("extrinsic_coefficient", "intrinsic_coefficient"):
             require(0 <= getattr(self, name) < inf, name, getattr(self, name), "a number of at least 0")
-        require(isfinite(self.entropy_coefficient), "entropy_coefficient", self.entropy_coefficient, "a finite number")
-        require(self.clip_range > 0, "clip_range", self.clip_range, "a positive number")
         fraction = self.predictor_fraction
         takes = f"a number from 1 / minibatch_size = {1 / self.minibatch_size:g} to 1"
         require(1 / self.minibatch_size <= fraction <= 1, "predictor_fraction", fraction, takes)
@@ -129,7 +121,7 @@ class Novelty(nn.Module):
         return error
 
 
-class RND:
+class RND(PolicyAndParts):
     """Learns from rollouts [T, N]: PPO on both advantages, and the predictor on what was seen."""
 
     def __init__(self, policy: ActorCritic, config: RNDConfig, *, until: Budget, seed: int) -> None:
@@ -155,7 +147,7 @@ class RND:
         self._reward_scale = RewardScale(1, gamma=config.intrinsic_gamma)
         self._rng = generator(seed, "minibatches")
         self._prepare = with_normalized_advantage if config.normalize_advantage else None
-        self._parts: Parts = {
+        self.parts: Parts = {
             "novelty": self._novelty,
             "intrinsic_critic": self._intrinsic_critic,
             "optimizer": self._optimizer,
@@ -253,12 +245,6 @@ class RND:
     def _predictor_loss(self, batch: Batch) -> Loss:
         error = self._novelty.error(batch)
         return Loss(error.sum(), len(error), {})
-
-    def state_dict(self) -> State:
-        return save_parts(self.policy, self._parts)
-
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)
 
 
 def _embedding(

@@ -12,43 +12,31 @@ import torch
 from torch import Tensor
 
 from agents.policies.actor import Actor
-from agents.replay.replay import minibatches
+from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import DiscreteCritics
-from agents.updates.parts import load_parts, save_parts
-from agents.updates.soft import SoftLearning, check
+from agents.updates.minibatches import minibatches
+from agents.updates.soft import SoftConfig, SoftLearning
 from training.core import Batch, Budget, Counters, to_device
 from training.errors import UserError, require
 from training.metrics import Mean, Metrics, merge_metrics
-from training.networks import NetworkConfig
-from training.optimizer import Loss, OptimizerConfig
+from training.optimizer import Loss
 from training.seeding import generator
-from training.state import State
 
 
-@dataclass(frozen=True)
-class SACDiscreteConfig:
-    """Its numbers; the defaults are the continuous paper's where this one is silent."""
+@dataclass(frozen=True, kw_only=True)
+class SACDiscreteConfig(SoftConfig):
+    """Discrete SAC's hyperparameters; the defaults are the continuous paper's where this one is silent."""
 
-    gamma: float = 0.99
-    tau: float = 0.005
-    """How far the target critics move after each gradient step."""
-    critics: int = 2
-    """The smallest of their values counts (Fujimoto et al. 2018)."""
-    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
-    initial_temperature: float = 1.0
     target_entropy_fraction: float = 0.98
     """Of the entropy of a uniform policy (the paper's appendix A)."""
-    actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
-    """Also of the temperature."""
-    critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         fraction = self.target_entropy_fraction
         require(0 <= fraction < 1, "target_entropy_fraction", fraction, "a number from 0 to less than 1")
 
 
-class SACDiscrete:
+class SACDiscrete(PolicyAndParts):
     """Learns from transitions [B, ...]: critics of the soft value, an actor that seeks value and entropy."""
 
     def __init__(
@@ -61,13 +49,15 @@ class SACDiscrete:
         self.critics = DiscreteCritics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
         target_entropy = config.target_entropy_fraction * log(policy.head.size)
         self._learning = SoftLearning(policy, self.critics, config, target_entropy=target_entropy, until=until)
-        self.target = self._learning.target
+        self.target, self.parts = self._learning.target, self._learning.parts
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = to_device(batch, self.policy.device)
-        measured: list[Metrics] = []
+        learning, measured = self._learning, list[Metrics]()
         for rows in minibatches(data, self._minibatch_size):
-            measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)
+            measured.append(learning.critic_optimizer.step(self._critic_loss, data, now, rows))
+            measured.append(learning.actor_optimizer.step(self._actor_loss, data, now, rows))  # and the temperature's
+            learning.target_follows()
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
@@ -94,12 +84,6 @@ class SACDiscrete:
             "policy/temperature": Mean(temperature),
         }
         return Loss((actor_loss + self._learning.temperature.loss(entropy)).sum(), len(entropy), measured)
-
-    def state_dict(self) -> State:
-        return save_parts(self.policy, self._learning.parts)
-
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._learning.parts, state)
 
 
 @torch.no_grad()

@@ -10,51 +10,38 @@ from dataclasses import dataclass
 import torch
 
 from agents.policies.actor import Actor, require_continuous
-from agents.td3 import td3_critic_loss
+from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import Critics
-from agents.updates.deterministic import DeterministicLearning, check_smoothed
-from agents.updates.parts import Parts, load_parts, save_parts
+from agents.updates.deterministic import DeterministicLearning, SmoothedConfig, smoothed_critic_loss
+from agents.updates.targets import GradientSteps
 from training.core import Batch, Budget, Counters, moved, to_device
 from training.errors import require
 from training.metrics import Mean, Metrics, merge_metrics
-from training.networks import NetworkConfig
-from training.optimizer import Loss, OptimizerConfig
+from training.optimizer import Loss
 from training.seeding import generator
-from training.state import State
+from training.state import Parts
 
 
-@dataclass(frozen=True)
-class TD3BCConfig:
-    """Its numbers; the defaults are the paper's (table 3).
+@dataclass(frozen=True, kw_only=True)
+class TD3BCConfig(SmoothedConfig):
+    """TD3+BC's hyperparameters; the defaults are the paper's (table 3).
 
     The paper also normalizes the observations: `policy.normalize_observation`.
     """
 
     minibatch_size: int = 256
-    gamma: float = 0.99
-    tau: float = 0.005
-    """How far the targets move after each step of the actor."""
-    critics: int = 2
-    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
-    policy_delay: int = 2
-    """Gradient steps of the critics for each one of the actor and the targets."""
-    smoothing_std: float = 0.2
-    """Of the noise on the target's actions, which lie in [-1, 1]."""
-    smoothing_clip: float = 0.5
     value_weight: float = 2.5
     """Of the value, relative to its mean size, beside the squared distance from the data's actions: alpha."""
-    actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
-    critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
-        check_smoothed(self)
+        super().__post_init__()
         require(self.minibatch_size >= 1, "minibatch_size", self.minibatch_size, "at least 1")
         require(self.value_weight >= 0, "value_weight", self.value_weight, "a number of at least 0")
         parts = self.actor_optimizer.micro_batches
         require(parts == 1, "actor_optimizer.micro_batches", parts, "1: the value's weight is of the whole minibatch")
 
 
-class TD3BC:
+class TD3BC(PolicyAndParts):
     """Learns from transitions [B, ...] of a dataset."""
 
     def __init__(self, policy: Actor, config: TD3BCConfig, *, until: Budget, seed: int) -> None:
@@ -65,24 +52,29 @@ class TD3BC:
         self._learning = DeterministicLearning(
             policy,
             self.critics,
-            config,
+            tau=config.tau,
+            actor_optimizer=config.actor_optimizer,
+            critic_optimizer=config.critic_optimizer,
             until=until,
-            policy_delay=config.policy_delay,
             whole_batch=True,  # the value's weight is relative to its mean size
         )
+        self._gradient_steps = GradientSteps()
         self._rng = generator(seed, "learning")
-        self._parts: Parts = {**self._learning.parts, "rng": self._rng}
+        self.parts: Parts = {**self._learning.parts, "rng": self._rng, "gradient_steps": self._gradient_steps}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = to_device(batch, self.policy.device)
         noise = torch.randn(len(data["reward"]), self.policy.head.size, generator=self._rng)
         data["next_noise"] = moved(noise, self.policy.device)
-        measured = self._learning.step(self._critic_loss, self._actor_loss, data, now)
+        learning = self._learning
+        measured = [learning.critic_optimizer.step(self._critic_loss, data, now)]
+        if self._gradient_steps.count(every=self._config.policy_delay):
+            measured.append(learning.actor_optimizer.step(self._actor_loss, data, now))
+            learning.targets_follow()
         return merge_metrics(measured), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
-        config = self._config
-        return td3_critic_loss(self._learning, batch, std=config.smoothing_std, clip=config.smoothing_clip)
+        return smoothed_critic_loss(self._learning, self._config, batch)
 
     def _actor_loss(self, batch: Batch) -> Loss:
         action = self.policy.action(batch)
@@ -90,10 +82,3 @@ class TD3BC:
         distance = (action - batch["action"].flatten(1)).square().mean(-1)
         loss = distance - self._config.value_weight / value.detach().abs().mean() * value  # equations 3 and 5
         return Loss(loss.sum(), len(loss), {"policy/distance": Mean(distance.detach().mean(), len(loss))})
-
-    def state_dict(self) -> State:
-        return {**save_parts(self.policy, self._parts), "gradient_steps": self._learning.gradient_steps}
-
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)
-        self._learning.gradient_steps = state["gradient_steps"]

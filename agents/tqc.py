@@ -1,6 +1,6 @@
 """Truncated quantile critics (Kuznetsov et al. 2020, https://arxiv.org/abs/2005.04269, algorithm 1).
 
-Soft actor-critic whose critics give quantiles, of which the target leaves out the largest against overestimation.
+Soft actor-critic whose critics estimate quantiles; against overestimation, the target leaves out the largest ones.
 """
 
 from __future__ import annotations
@@ -11,49 +11,40 @@ import torch
 from torch import Tensor
 
 from agents.policies.actor import Actor, require_continuous
-from agents.qr_dqn import quantile_huber
-from agents.replay.replay import minibatches
-from agents.sac import sac_actor_loss
+from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import Critics
-from agents.updates.parts import Parts, load_parts, save_parts
-from agents.updates.soft import SoftLearning, check
+from agents.updates.losses import quantile_huber
+from agents.updates.minibatches import minibatches
+from agents.updates.soft import SoftConfig, SoftLearning, soft_actor_loss
 from training.core import Batch, Budget, Counters, moved, to_device
 from training.errors import require
 from training.metrics import Mean, Metrics, merge_metrics
-from training.networks import NetworkConfig
-from training.optimizer import Loss, OptimizerConfig
+from training.optimizer import Loss
 from training.seeding import generator
-from training.state import State
+from training.state import Parts
 
 
-@dataclass(frozen=True)
-class TQCConfig:
-    """TQC's numbers; the defaults are the paper's (its appendix B), with critics of SAC's size."""
+@dataclass(frozen=True, kw_only=True)
+class TQCConfig(SoftConfig):
+    """TQC's hyperparameters; the defaults are the paper's (its appendix B), with critics of SAC's size."""
 
-    gamma: float = 0.99
-    tau: float = 0.005
-    """How far the target critics move after each gradient step."""
     critics: int = 5
+    """All of their quantiles are pooled."""
     quantiles: int = 25
     """Of each critic."""
     dropped_quantiles: int = 2
     """For each critic, of all the critics' quantiles together: the largest."""
-    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
-    initial_temperature: float = 1.0
     target_entropy: float | None = None
     """In nats; None: minus the number of action dimensions."""
-    actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
-    """Also of the temperature."""
-    critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.quantiles >= 1, "quantiles", self.quantiles, "at least 1")
         dropped = self.dropped_quantiles
         require(0 <= dropped < self.quantiles, "dropped_quantiles", dropped, f"0 to {self.quantiles - 1}")
-        check(self)
 
 
-class TQC:
+class TQC(PolicyAndParts):
     """Learns from transitions [B, ...]: quantiles of the soft value, an actor that seeks their mean and entropy."""
 
     def __init__(self, policy: Actor, config: TQCConfig, *, until: Budget, seed: int, minibatch_size: int) -> None:
@@ -65,15 +56,17 @@ class TQC:
         self._learning = SoftLearning(policy, self.critics, config, target_entropy=config.target_entropy, until=until)
         self.target = self._learning.target
         self._rng = generator(seed, "learning")
-        self._parts: Parts = {**self._learning.parts, "rng": self._rng}
+        self.parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         data = to_device(batch, self.policy.device)
         noise = torch.randn(2, len(data["reward"]), self.policy.head.size, generator=self._rng)
         data["noise"], data["next_noise"] = moved(noise, self.policy.device)
-        measured: list[Metrics] = []
+        learning, measured = self._learning, list[Metrics]()
         for rows in minibatches(data, self._minibatch_size):
-            measured += self._learning.step(self._critic_loss, self._actor_loss, data, now, rows)
+            measured.append(learning.critic_optimizer.step(self._critic_loss, data, now, rows))
+            measured.append(learning.actor_optimizer.step(self._actor_loss, data, now, rows))  # and the temperature's
+            learning.target_follows()
         self.policy.update_normalizers(data)
         return merge_metrics(measured), {}
 
@@ -87,18 +80,12 @@ class TQC:
         return Loss(loss.sum(), len(loss), {"value/mean": Mean(quantiles.detach().mean(), len(loss))})
 
     def _actor_loss(self, batch: Batch) -> Loss:
-        return sac_actor_loss(self.policy, self._value, self._learning.temperature, batch)
+        return soft_actor_loss(self.policy, self._value, self._learning.temperature, batch)
 
     def _value(self, obs: Batch, action: Tensor) -> Tensor:
         """The mean of all critics' quantiles, [B]."""
         value: Tensor = self.critics(obs, action).mean((0, -1))
         return value
-
-    def state_dict(self) -> State:
-        return save_parts(self.policy, self._parts)
-
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)
 
 
 @torch.no_grad()

@@ -14,11 +14,11 @@ from gymnasium import Space, spaces
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from agents.bc import samples
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.policy import PolicyAndParts
 from agents.recipes import offline
+from agents.recipes.cloning import samples
 from agents.recipes.offline import OfflineConfig
-from agents.updates.parts import Parts, load_parts, save_parts
 from envs.episodes.episodes import Episodes
 from training.core import Batch, Budget, Counters, Stream, to_device
 from training.data.streams import Shuffled
@@ -27,7 +27,7 @@ from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
-from training.state import State
+from training.state import Parts
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PolicyDistillationConfig:
         require(self.temperature > 0, "temperature", self.temperature, "a number above 0")
 
 
-class PolicyDistillation:
+class PolicyDistillation(PolicyAndParts):
     """Learns from observations [B, ...] what the teacher says of them. The student's critic learns nothing.
 
     Raises UserError for actions that are neither one discrete nor continuous ones, and for a teacher of other spaces.
@@ -57,7 +57,7 @@ class PolicyDistillation:
         self.policy, self._teacher, self._config = policy, teacher.to(policy.device), config
         actor = {name: weight for name, weight in policy.named_parameters() if not name.startswith("critic")}
         self._optimizer = Optimizer(actor, config.optimizer, until=until)
-        self._parts: Parts = {"optimizer": self._optimizer}
+        self.parts: Parts = {"optimizer": self._optimizer}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = to_device(batch, self.policy.device)
@@ -71,12 +71,6 @@ class PolicyDistillation:
             return divergence(outputs, taught, self._config.temperature)
         errors = (outputs - taught).square().sum(-1)
         return Loss(errors.sum(), len(errors), {})
-
-    def state_dict(self) -> State:
-        return save_parts(self.policy, self._parts)
-
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)
 
 
 def said(policy: ActorCritic, batch: Batch) -> Tensor:

@@ -46,6 +46,15 @@ def test_imports_go_down() -> None:
         assert path.parts[0] != "agents" or "pretraining" not in imported(tree), path
 
 
+def test_algorithms_import_neither_each_other_nor_what_steps_environments() -> None:
+    for path in sorted((ROOT / "agents").glob("*.py")) + sorted((ROOT / "agents/updates").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            if module.startswith("agents"):
+                assert module.startswith(("agents.policies.", "agents.updates.", "agents.acting.reward_scale")), path
+            assert not module.startswith(("envs.making", "envs.single", "envs.vectors.making")), path
+
+
 def test_wandb_ray_minari_and_pickle_stay_where_they_belong() -> None:
     for path, tree in sources():
         libraries = imported(tree)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -27,20 +28,9 @@ from training.options import config_from_tree, config_to_tree
 from training.run.checkpoint import read_state
 from training.run.folder import find_checkpoint
 from training.seeding import generator
-from training.state import State
+from training.state import NetworkAndParts, State
 
 Mode = Literal["explore", "greedy", "random"]
-KINDS = {
-    "Actor": "agents.policies.actor",
-    "ActorCritic": "agents.policies.actor_critic",
-    "BanditPolicy": "agents.bandits",
-    "DecisionTransformerPolicy": "agents.policies.decision_transformer",
-    "QNetwork": "agents.policies.q_network",
-    "RecurrentActorCritic": "agents.policies.recurrent_actor_critic",
-    "RLlibPolicy": "agents.libraries.rllib",
-    "SB3Policy": "agents.libraries.sb3",
-}
-"""The classes that a saved policy may be of, and where they are."""
 
 
 class Acting(Protocol):
@@ -215,16 +205,39 @@ class NetworkPolicy(nn.Module, ABC):
         }
 
 
+class PolicyAndParts(NetworkAndParts):
+    """The base of algorithms that learn a `policy`: it is saved together with their `parts`."""
+
+    network_name = "policy"
+
+
 def build_policy(saved: State) -> NetworkPolicy:
-    """The policy that `NetworkPolicy.save` describes, with other weights: of the class that `KINDS` has for it."""
-    module = import_module(KINDS[saved["kind"]])
-    policy: NetworkPolicy = getattr(module, saved["kind"])(
+    """The policy that `NetworkPolicy.save` describes, with other weights. Raises UserError for an unknown kind."""
+    build, default_config = _policy_class(saved["kind"])
+    return build(
         space_from_json(saved["observation_space"]),
         space_from_json(saved["action_space"]),
-        config_from_tree(saved["config"], getattr(module, f"{saved['kind']}Config")(), source="the saved policy"),
+        config_from_tree(saved["config"], default_config, source="the saved policy"),
         generator(0, "overwritten by the weights"),
     )
-    return policy
+
+
+@cache
+def _policy_class(kind: str) -> tuple[Callable[..., NetworkPolicy], Any]:
+    """The class of policies of this name, and its config's defaults.
+
+    What is loaded can only name a policy of this package: that is found by its definition, and only its own file is
+    imported.
+    """
+    folder = Path(__file__).resolve().parents[1]
+    definition = f"\nclass {kind}("
+    files = [path for path in folder.rglob("*.py") if definition in path.read_text(encoding="utf-8")]
+    if kind.isidentifier() and len(files) == 1:
+        module = import_module(".".join(("agents", *files[0].relative_to(folder).with_suffix("").parts)))
+        found, config = getattr(module, kind), getattr(module, f"{kind}Config", None)
+        if issubclass(found, NetworkPolicy) and config is not None:
+            return found, config()
+    raise UserError(f"the saved policy is of the kind {kind!r}, which is no policy of this version of Regimen")
 
 
 def policy_of(agent: State) -> Any:

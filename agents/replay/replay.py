@@ -8,7 +8,6 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from agents.acting.collector import Collector, count_env_steps
 from agents.policies.policy import NetworkPolicy
@@ -186,14 +185,6 @@ class Replay:
         self._collector.load_state_dict(state["collector"])
         self._buffer.load_state_dict(state["buffer"])
         self._rng.set_state(state["rng"])
-
-
-def minibatches(data: Batch, size: int) -> list[Tensor | None]:
-    """The rows of each minibatch of a batch, which has one or several one after another; None: all of them."""
-    samples = len(data["reward"])
-    if samples == size:
-        return [None]
-    return list(torch.arange(samples, device=data["reward"].device).split(size))
 
 
 def _broadcast(mask: NDArray[np.bool_], like: NDArray[Any]) -> NDArray[np.bool_]:

@@ -1,13 +1,33 @@
-"""Critics of actions: what an actor's algorithm learns beside it."""
+"""Critics: what an algorithm learns beside its actor, to know what actions and observations are worth."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from agents.policies.actor import Actor
+from agents.updates.targets import FollowingConfig
 from training.core import Batch
+from training.errors import require
 from training.networks import MLP, Encoder, EnsembleMLP, NetworkConfig
+from training.optimizer import OptimizerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticsConfig(FollowingConfig):
+    """Of an actor with several critics."""
+
+    critics: int = 2
+    """The smallest of their values counts (Fujimoto et al. 2018)."""
+    critic_network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
+    actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+    critic_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.critics >= 1, "critics", self.critics, "at least 1")
 
 
 class Critics(nn.Module):
@@ -61,3 +81,8 @@ class StateValue(nn.Module):
         """Of normalized observations [B, ...]."""
         value: Tensor = self.mlp(self.encoder(obs)).squeeze(-1).float()
         return value
+
+
+def prefixed(name: str, module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of a critic under names that no parameter of the policy has."""
+    return {f"{name}.{key}": value for key, value in module.named_parameters()}

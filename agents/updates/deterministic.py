@@ -1,109 +1,104 @@
-"""What actor-critics with a deterministic actor share: targets of actor and critics, and steps, some of them of both.
-
-An algorithm hands in its two losses.
-"""
+"""What actor-critics with a deterministic actor share: targets of the actor and the critics, and smoothed values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from agents.policies.actor import Actor
-from agents.updates.critics import Critics
-from agents.updates.parts import Parts, prefixed
-from agents.updates.targets import FollowingConfig, check_following, follower, frozen_copy
-from training.core import Batch, Budget, Counters
+from agents.updates.critics import Critics, CriticsConfig, prefixed
+from agents.updates.targets import follower, frozen_copy
+from training.core import Batch, Budget
 from training.errors import require
-from training.metrics import Metrics
+from training.metrics import Mean
 from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.state import Parts
 
 
-class DeterministicConfig(FollowingConfig, Protocol):
-    """What every one of these algorithms' configs says."""
+@dataclass(frozen=True, kw_only=True)
+class SmoothedConfig(CriticsConfig):
+    """Of algorithms whose critics learn from smoothed targets, and whose actor learns later than they do."""
 
-    @property
-    def actor_optimizer(self) -> OptimizerConfig: ...
+    policy_delay: int = 2
+    """Gradient steps of the critics for each one of the actor and the targets."""
+    smoothing_std: float = 0.2
+    """Of the noise on the target's actions, which lie in [-1, 1]."""
+    smoothing_clip: float = 0.5
 
-    @property
-    def critic_optimizer(self) -> OptimizerConfig: ...
-
-
-class SmoothedConfig(DeterministicConfig, Protocol):
-    """What those say whose critics learn from smoothed targets."""
-
-    @property
-    def critics(self) -> int: ...
-
-    @property
-    def policy_delay(self) -> int: ...
-
-    @property
-    def smoothing_std(self) -> float: ...
-
-    @property
-    def smoothing_clip(self) -> float: ...
-
-
-def check_smoothed(config: SmoothedConfig) -> None:
-    """The checks of what all of these configs say."""
-    check_following(config)
-    for key in ("critics", "policy_delay"):
-        require(getattr(config, key) >= 1, key, getattr(config, key), "at least 1")
-    for key in ("smoothing_std", "smoothing_clip"):
-        require(getattr(config, key) >= 0, key, getattr(config, key), "a number of at least 0")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.policy_delay >= 1, "policy_delay", self.policy_delay, "at least 1")
+        for key in ("smoothing_std", "smoothing_clip"):
+            require(getattr(self, key) >= 0, key, getattr(self, key), "a number of at least 0")
 
 
 class DeterministicLearning:
-    """Critics, the targets, the optimizers and their steps; `parts` and `gradient_steps` are what is saved of them.
+    """What is learned beside the policy, with the optimizers; `parts` are what is saved of it.
 
-    In every `policy_delay`-th step the actor takes one too, and the targets follow. With `whole_batch` its loss
-    is of all samples together.
+    Args:
+        policy: the actor.
+        critics: of its actions.
+        tau: how far each target moves in `targets_follow`.
+        actor_optimizer: its config.
+        critic_optimizer: its config.
+        until: the run's budget.
+        whole_batch: the actor's loss is one of all samples of a minibatch together.
     """
 
     def __init__(
         self,
         policy: Actor,
         critics: Critics,
-        config: DeterministicConfig,
         *,
+        tau: float,
+        actor_optimizer: OptimizerConfig,
+        critic_optimizer: OptimizerConfig,
         until: Budget,
-        policy_delay: int,
         whole_batch: bool = False,
     ) -> None:
         self.policy, self.critics = policy, critics
         self.target_policy, self.target = frozen_copy(policy), frozen_copy(critics)
-        self.gradient_steps = 0
-        self._policy_delay = policy_delay
-        self._target_policy_follows = follower(self.target_policy, policy, config.tau)
-        self._target_follows = follower(self.target, critics, config.tau)
+        self._follow = follower(self.target_policy, policy, tau), follower(self.target, critics, tau)
         acting, judging = dict(policy.named_parameters()), prefixed("critics", critics)
-        self._actor_optimizer = Optimizer(
-            acting, config.actor_optimizer, until=until, name="actor", whole_batch=whole_batch
-        )
-        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self.actor_optimizer = Optimizer(acting, actor_optimizer, until=until, name="actor", whole_batch=whole_batch)
+        self.critic_optimizer = Optimizer(judging, critic_optimizer, until=until, name="critic")
         self.parts: Parts = {
             "critics": self.critics,
             "target_policy": self.target_policy,
             "target": self.target,
-            "actor_optimizer": self._actor_optimizer,
-            "critic_optimizer": self._critic_optimizer,
+            "actor_optimizer": self.actor_optimizer,
+            "critic_optimizer": self.critic_optimizer,
         }
 
-    def step(
-        self,
-        critic_loss: Callable[[Batch], Loss],
-        actor_loss: Callable[[Batch], Loss],
-        data: Batch,
-        now: Counters,
-        rows: Tensor | None = None,
-    ) -> list[Metrics]:
-        """One gradient step of the critics and, when it is time, of the actor."""
-        measured = [self._critic_optimizer.step(critic_loss, data, now, rows)]
-        self.gradient_steps += 1
-        if self.gradient_steps % self._policy_delay == 0:
-            measured.append(self._actor_optimizer.step(actor_loss, data, now, rows))
-            self._target_policy_follows()
-            self._target_follows()
-        return measured
+    def targets_follow(self) -> None:
+        """Moves both targets towards what they follow."""
+        for follow in self._follow:
+            follow()
+
+
+def smoothed_critic_loss(learning: DeterministicLearning, config: SmoothedConfig, batch: Batch) -> Loss:
+    """The squared error of the critics, summed over them (Fujimoto et al. 2018, algorithm 1)."""
+    policy, critics = learning.policy, learning.critics
+    std, clip = config.smoothing_std, config.smoothing_clip
+    goal = smoothed_target(policy, learning.target_policy, learning.target, batch, std=std, clip=clip)
+    values = critics(policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
+    loss = (values - goal).square().sum(0)
+    return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean(), len(loss))})
+
+
+@torch.no_grad()
+def smoothed_target(
+    policy: Actor, target_policy: Actor, target: Critics, batch: Batch, *, std: float, clip: float
+) -> Tensor:
+    """reward + discount * min_i Q_i'(next_obs, pi'(next_obs) + clipped noise), [B].
+
+    `std` and `clip` are of the noise (Fujimoto et al. 2018, equations 10 and 14). The normalization is that of
+    `policy`: the target has none of its own.
+    """
+    obs = policy.seen(batch, "next_")
+    noise = (std * batch["next_noise"]).clamp(-clip, clip)
+    action = (target_policy.action_of(obs) + noise).clamp(-1.0, 1.0)
+    goal: Tensor = batch["reward"] + batch["discount"] * target.smallest(obs, action)
+    return goal

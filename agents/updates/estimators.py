@@ -58,7 +58,7 @@ def vtrace(
 ) -> tuple[Tensor, Tensor]:
     """V-trace targets and advantages, both [T, N] (Espeholt et al. 2018, equation 1, remark 2 and section 4.2).
 
-    `log_ratio` is log pi(a|s) - log mu(a|s): the learner's policy over the one that acted.
+    `log_ratio` is log pi(a|s) - log mu(a|s): the newest policy over the one that acted.
     delta_t = rho_t * (r_t + discount_t * v(s_{t+1}) - v(s_t)), with rho_t = min(clip_rho, ratio_t)
     vs_t - v(s_t) = delta_t + discount_t * c_t * (vs_{t+1} - v(s_{t+1})), with c_t = trace_lambda * min(clip_c, ratio_t)
     advantage_t = r_t + discount_t * vs_{t+1} - v(s_t): the policy gradient weighs it by rho_t, or by a ratio of its own

@@ -1,75 +1,63 @@
-"""What DQN and its relatives with distributions share: two networks, minibatches, epsilon and priorities.
-
-An algorithm hands in its loss; everything that it does with it is here.
-"""
+"""What DQN, C51 and QR-DQN share: a target network, noise on weights, epsilon, and errors that become priorities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from agents.policies.q_network import QNetwork
-from agents.replay.replay import minibatches
-from agents.updates.parts import Parts, load_parts, save_parts
-from agents.updates.targets import copy_weights, frozen_copy
-from training.core import Batch, Budget, Counters, to_device
-from training.errors import require
-from training.metrics import Last, Mean, Metrics, merge_metrics
+from agents.updates.configs import DiscountedConfig
+from agents.updates.targets import GradientSteps, copy_weights, frozen_copy
+from training.core import Batch, Budget, Counters
+from training.errors import UserError, require
+from training.metrics import Last, Mean, Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.seeding import generator
-from training.state import State
+from training.state import Parts
 
 
 @dataclass(frozen=True)
 class EpsilonConfig:
-    """The chance of a random action: it falls linearly, then stays."""
+    """The probability of a random action: it falls linearly, then stays."""
 
     initial: float = 1.0
     final: float = 0.05
     fraction: float = 0.1
-    """Of the run, in which it falls."""
+    """The part of the run in which it falls."""
 
     def __post_init__(self) -> None:
         for key in ("initial", "final", "fraction"):
             require(0 <= getattr(self, key) <= 1, key, getattr(self, key), "a number from 0 to 1")
 
     def at(self, spent: float) -> float:
-        """Epsilon when the fraction `spent` of the budget is."""
+        """Epsilon once this fraction of the budget is spent."""
         fallen = min(1.0, spent / self.fraction) if self.fraction else 1.0
         return self.initial + fallen * (self.final - self.initial)
 
 
-class QLearningConfig(Protocol):
-    """What every one of these algorithms' configs says."""
+@dataclass(frozen=True, kw_only=True)
+class QLearningConfig(DiscountedConfig):
+    """Of all three."""
 
-    @property
-    def gamma(self) -> float: ...
+    double: bool = False
+    """The network that learns chooses the next action, the target network says what it is worth."""
+    target_gradient_steps: int = 2_500
+    """Gradient steps between two copies of the network into the target network."""
+    epsilon: EpsilonConfig = EpsilonConfig()
+    optimizer: OptimizerConfig
 
-    @property
-    def target_gradient_steps(self) -> int: ...
-
-    @property
-    def epsilon(self) -> EpsilonConfig: ...
-
-    @property
-    def optimizer(self) -> OptimizerConfig: ...
-
-
-def check(config: QLearningConfig) -> None:
-    """The checks of what all of these configs say."""
-    require(0 <= config.gamma <= 1, "gamma", config.gamma, "a number from 0 to 1")
-    steps = config.target_gradient_steps
-    require(steps >= 1, "target_gradient_steps", steps, "at least 1")
-    parts = config.optimizer.micro_batches
-    require(parts == 1, "optimizer.micro_batches", parts, "1: the errors of a minibatch are kept in one piece")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        steps = self.target_gradient_steps
+        require(steps >= 1, "target_gradient_steps", steps, "at least 1")
+        parts = self.optimizer.micro_batches
+        require(parts == 1, "optimizer.micro_batches", parts, "1: the errors of a minibatch are kept in one piece")
 
 
 class QLearning:
-    """The networks of a value-based algorithm and their updates.
+    """What is learned and kept beside the policy, with the optimizer; `parts` are what is saved of it.
 
     Args:
         policy: the network that learns and acts; `target` is its copy.
@@ -85,14 +73,24 @@ class QLearning:
         self.policy, self.target = policy, frozen_copy(policy)
         self._config, self._until = config, until
         # The errors of a minibatch, which come back as priorities, are kept in one piece.
-        self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until, whole_batch=True)
+        self.optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until, whole_batch=True)
         self._rng = generator(seed, "noise on weights")
-        self._gradient_steps = 0
-        self._parts: Parts = {"target": self.target, "optimizer": self._optimizer, "rng": self._rng}
+        self._gradient_steps = GradientSteps()
+        self.parts: Parts = {
+            "target": self.target,
+            "optimizer": self.optimizer,
+            "rng": self._rng,
+            "gradient_steps": self._gradient_steps,
+        }
         policy.epsilon.fill_(config.epsilon.initial)
         policy.draw_noise(self._rng)
         # What a compiled loss writes into beside its sum.
         self._error = torch.zeros(minibatch_size, device=policy.device)
+
+    def draw_noise(self) -> None:
+        """Draws the noise on the weights of both networks for the next gradient step."""
+        self.policy.draw_noise(self._rng)
+        self.target.draw_noise(self._rng)
 
     def loss(self, loss: Tensor, error: Tensor, value: Tensor, batch: Batch) -> Loss:
         """The loss of a minibatch from that of each sample, its error and the value of its action, all [B]."""
@@ -101,30 +99,34 @@ class QLearning:
         measured: Metrics = {"value/loss": Mean(loss.detach().mean()), "value/mean": Mean(value.detach().mean())}
         return Loss(weighted.sum(), len(loss), measured)
 
-    def update(self, loss_fn: Callable[[Batch], Loss], batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        """One gradient step on each minibatch of the batch, in turn."""
-        index = batch.pop("index", None)
-        data = to_device(batch, self.policy.device)
-        measured, errors = [], []
-        for rows in minibatches(data, len(self._error)):
-            self.policy.draw_noise(self._rng)
-            self.target.draw_noise(self._rng)
-            measured.append(self._optimizer.step(loss_fn, data, now, rows))
-            if index is not None:
-                errors.append(self._error.clone())
-            self._gradient_steps += 1
-            if self._gradient_steps % self._config.target_gradient_steps == 0:
-                copy_weights(self.target, self.policy)
+    def stepped(self) -> Tensor:
+        """After each gradient step: copies the weights into the target when it is time; returns the errors [B]."""
+        if self._gradient_steps.count(every=self._config.target_gradient_steps):
+            copy_weights(self.target, self.policy)
+        return self._error.clone()
+
+    def updated(self, data: Batch, now: Counters) -> Metrics:
+        """After each update on `data`: what the policy acts with next, which is not what it learned with."""
         self.policy.update_normalizers(data)
-        self.policy.draw_noise(self._rng)  # what it acts with is not what it learned with
+        self.policy.draw_noise(self._rng)
         epsilon = self._config.epsilon.at(self._until.fraction(now))
         self.policy.epsilon.fill_(epsilon)
-        metrics = merge_metrics(measured) | {"policy/epsilon": Last(epsilon)}
-        return metrics, {} if index is None else {"index": index, "priority": torch.cat(errors)}
+        return {"policy/epsilon": Last(epsilon)}
 
-    def state_dict(self) -> State:
-        return {**save_parts(self.policy, self._parts), "gradient_steps": self._gradient_steps}
 
-    def load_state_dict(self, state: State) -> None:
-        load_parts(self.policy, self._parts, state)
-        self._gradient_steps = state["gradient_steps"]
+def require_distribution(policy: QNetwork, takes: str, algorithm: str) -> None:
+    """Raises UserError unless the network's outputs are of the kind that the algorithm takes."""
+    if policy.config.distribution != takes:
+        raise UserError(f"policy.distribution = {policy.config.distribution!r}: {algorithm} takes {takes!r}")
+
+
+def best_action(values: Tensor, batch: Batch) -> Tensor:
+    """The next action [B, 1] that is worth most among those allowed, of `values` [B, actions]."""
+    if "next_action_mask" in batch:
+        values = values.masked_fill(~batch["next_action_mask"], -torch.inf)
+    return values.argmax(-1, keepdim=True)
+
+
+def taken(outputs: Tensor, action: Tensor) -> Tensor:
+    """What outputs [B, actions, atoms] say of `action` [B]: [B, atoms]."""
+    return outputs.gather(-2, action.view(-1, 1, 1).expand(-1, 1, outputs.shape[-1])).squeeze(-2)

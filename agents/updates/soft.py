@@ -1,11 +1,8 @@
-"""What soft actor-critics share: a learned temperature, critics with their target, and one gradient step of both sides.
-
-An algorithm hands in its two losses.
-"""
+"""What soft actor-critics share: a learned temperature, and critics with their target."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from math import log
 from typing import Generic, Protocol, TypeVar
 
@@ -13,14 +10,29 @@ import torch
 from torch import Tensor, nn
 
 from agents.policies.actor import Actor
-from agents.updates.parts import Parts, prefixed
-from agents.updates.targets import FollowingConfig, check_following, follower, frozen_copy
-from training.core import Batch, Budget, Counters
+from agents.updates.critics import Critics, CriticsConfig, prefixed
+from agents.updates.targets import follower, frozen_copy
+from training.core import Batch, Budget
 from training.errors import require
-from training.metrics import Metrics
+from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.state import Parts
 
 C = TypeVar("C", bound=nn.Module)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftConfig(CriticsConfig):
+    """Of every soft actor-critic."""
+
+    initial_temperature: float = 1.0
+    actor_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=3e-4)
+    """Also of the temperature."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        start = self.initial_temperature
+        require(start > 0, "initial_temperature", start, "a number above 0")
 
 
 class Temperature(nn.Module):
@@ -40,33 +52,10 @@ class Temperature(nn.Module):
         return self.log.exp() * (entropy.detach() - self._target_entropy)
 
 
-class SoftConfig(FollowingConfig, Protocol):
-    """What every one of these algorithms' configs says."""
-
-    @property
-    def critics(self) -> int: ...
-
-    @property
-    def initial_temperature(self) -> float: ...
-
-    @property
-    def actor_optimizer(self) -> OptimizerConfig: ...
-
-    @property
-    def critic_optimizer(self) -> OptimizerConfig: ...
-
-
-def check(config: SoftConfig) -> None:
-    """The checks of what all of these configs say."""
-    check_following(config)
-    require(config.critics >= 1, "critics", config.critics, "at least 1")
-    start = config.initial_temperature
-    require(start > 0, "initial_temperature", start, "a number above 0")
-
-
 class SoftLearning(Generic[C]):
-    """Critics, their target, the temperature and the optimizers; `parts` are what is saved of them.
+    """What is learned beside the policy, with the optimizers; `parts` are what is saved of it.
 
+    The actor's optimizer also has the temperature. `target_follows()` moves the target towards the critics.
     `target_entropy` is in nats; None: minus the number of action dimensions.
     """
 
@@ -74,33 +63,49 @@ class SoftLearning(Generic[C]):
         self, policy: Actor, critics: C, config: SoftConfig, *, target_entropy: float | None, until: Budget
     ) -> None:
         self.critics, self.target = critics, frozen_copy(critics)
-        self._target_follows = follower(self.target, critics, config.tau)
+        self.target_follows = follower(self.target, critics, config.tau)
         entropy = -float(policy.head.size) if target_entropy is None else target_entropy
         self.temperature = Temperature(config.initial_temperature, entropy).to(policy.device)
         acting = {**dict(policy.named_parameters()), "log_temperature": self.temperature.log}
         judging = prefixed("critics", critics)
-        self._actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        self._critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self.actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
+        self.critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self.parts: Parts = {
             "critics": self.critics,
             "target": self.target,
             "temperature": self.temperature,
-            "actor_optimizer": self._actor_optimizer,
-            "critic_optimizer": self._critic_optimizer,
+            "actor_optimizer": self.actor_optimizer,
+            "critic_optimizer": self.critic_optimizer,
         }
 
-    def step(
-        self,
-        critic_loss: Callable[[Batch], Loss],
-        actor_loss: Callable[[Batch], Loss],
-        data: Batch,
-        now: Counters,
-        rows: Tensor | None = None,
-    ) -> list[Metrics]:
-        """One gradient step of the critics, then of actor and temperature; the target follows."""
-        measured = [
-            self._critic_optimizer.step(critic_loss, data, now, rows),
-            self._actor_optimizer.step(actor_loss, data, now, rows),
-        ]
-        self._target_follows()
-        return measured
+
+@torch.no_grad()
+def soft_target(policy: Actor, target: Critics, temperature: Tensor, batch: Batch) -> Tensor:
+    """reward + discount * (min_i Q_i(next_obs, a') - temperature * log pi(a')), [B].
+
+    `next_noise` [B, n] makes the next actions a' (Haarnoja et al. 2018, arXiv:1812.05905, equations 2, 3 and 6).
+    """
+    next_action, log_prob = policy.reparametrized(batch, batch["next_noise"], "next_")
+    next_value = target.smallest(policy.seen(batch, "next_"), next_action)
+    goal: Tensor = batch["reward"] + batch["discount"] * (next_value - temperature * log_prob)
+    return goal
+
+
+class Value(Protocol):
+    """What critics say of normalized observations [B, ...] and flat actions [B, n], as one number: [B]."""
+
+    def __call__(self, obs: Batch, action: Tensor, /) -> Tensor: ...
+
+
+def soft_actor_loss(policy: Actor, value: Value, temperature: Temperature, batch: Batch) -> Loss:
+    """temperature * log pi(a) - Q(obs, a), and the temperature's own loss (the same paper's equations 9 and 18).
+
+    `noise` [B, n] makes the actions a. Each is differentiated by its own parameters only.
+    """
+    action, log_prob = policy.reparametrized(batch, batch["noise"])
+    actor_loss = temperature() * log_prob - value(policy.seen(batch), action)
+    measured: Metrics = {
+        "policy/entropy": Mean(-log_prob.detach().mean(), len(log_prob)),
+        "policy/temperature": Mean(temperature()),
+    }
+    return Loss((actor_loss + temperature.loss(-log_prob)).sum(), len(log_prob), measured)

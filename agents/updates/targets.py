@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+from agents.updates.configs import DiscountedConfig
 from training.errors import require
 
 M = TypeVar("M", bound=nn.Module)
 
 
-class FollowingConfig(Protocol):
-    """What every algorithm's config says whose target follows what learns."""
+@dataclass(frozen=True, kw_only=True)
+class FollowingConfig(DiscountedConfig):
+    """Of algorithms whose target networks follow the networks that learn."""
 
-    @property
-    def gamma(self) -> float: ...
+    tau: float = 0.005
+    """How far a target moves each time, as a fraction of the way to the network that it follows."""
 
-    @property
-    def tau(self) -> float: ...
-
-
-def check_following(config: FollowingConfig) -> None:
-    """The checks of that."""
-    require(0 <= config.gamma <= 1, "gamma", config.gamma, "a number from 0 to 1")
-    require(0 < config.tau <= 1, "tau", config.tau, "a number above 0, up to 1")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 < self.tau <= 1, "tau", self.tau, "a number above 0, up to 1")
 
 
 def frozen_copy(module: M) -> M:
@@ -44,8 +42,8 @@ def copy_weights(target: nn.Module, online: nn.Module) -> None:
 def follower(target: nn.Module, online: nn.Module, tau: float) -> Callable[[], None]:
     """A function that moves the target by the fraction `tau` towards `online` (Lillicrap et al. 2016, algorithm 1).
 
-    The parameters are looked up once, here, and must stay the same objects: in every step of a small network that would
-    cost more than moving them.
+    The parameters are looked up once, here, and must stay the same objects: for a small network, looking them up in
+    every step would cost more than moving them.
     """
     moved: list[torch.Tensor] = list(target.parameters())
     towards: list[torch.Tensor] = list(online.parameters())
@@ -59,3 +57,21 @@ def follower(target: nn.Module, online: nn.Module, tau: float) -> Callable[[], N
 
 def _tensors(module: nn.Module) -> list[torch.Tensor]:
     return [*module.parameters(), *module.buffers()]
+
+
+class GradientSteps:
+    """Counts gradient steps; saved as the number itself."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def count(self, *, every: int) -> bool:
+        """Counts one more; returns whether it is an `every`-th one."""
+        self._count += 1
+        return self._count % every == 0
+
+    def state_dict(self) -> Any:
+        return self._count
+
+    def load_state_dict(self, state: Any) -> None:
+        self._count = state

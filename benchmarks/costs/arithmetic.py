@@ -66,7 +66,8 @@ def step_us(hidden: tuple[int, ...], minibatch: int, *, compiles: bool) -> float
         "log_prob": torch.full((4 * minibatch,), -0.7),
     }
     rows = torch.randperm(4 * minibatch, generator=rng)[:minibatch]
-    return call_us(lambda: agent.step(data, rows, Counters()))
+    optimizer, loss, prepare = agent._optimizer, agent._loss, agent._prepare
+    return call_us(lambda: optimizer.step(loss, data, Counters(), rows, prepare))
 
 
 def call_us(call: Callable[[], object], calls: int = CALLS) -> float:

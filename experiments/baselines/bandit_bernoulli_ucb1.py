@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents import bandits
 from agents.bandits import BanditPolicyConfig
+from agents.recipes import bandits
 from experiments.exploration import bandit_bernoulli
 from training.claims import Claim
 from training.run.run import Run

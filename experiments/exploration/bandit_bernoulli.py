@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents import bandits
 from agents.acting.evaluation import EvaluationConfig
-from agents.bandits import BanditPolicyConfig, BanditRunConfig
+from agents.bandits import BanditPolicyConfig
+from agents.recipes import bandits
+from agents.recipes.bandits import BanditRunConfig
 from envs.tasks.bandits import PROBABILITIES
 from training.claims import Claim
 from training.core import Every

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents import bc
 from agents.bc import BCConfig
 from agents.policies.actor_critic import ActorCriticConfig
+from agents.recipes import cloning
+from agents.recipes.cloning import BCRunConfig
 from envs.config import EnvConfig
 from experiments.offline import record_pendulum
 from training.claims import Claim
@@ -16,7 +17,7 @@ from training.run.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(bc.BCRunConfig):
+class Config(BCRunConfig):
     """A small network, and the half of the episodes with the highest returns.
 
     Cloning all of them gives about -440 and a tenth -290: on this task the best returns belong to the luckiest starts,
@@ -36,6 +37,6 @@ CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 200.0),)
 
 
 def train(config: Config, run: Run) -> None:
-    """`bc.train` reads the dataset and makes the policy; `training.fit` is the loop."""
+    """`cloning.train` reads the dataset and makes the policy; `training.fit` is the loop."""
     record_pendulum.provide(config.dataset)
-    bc.train(config, run)
+    cloning.train(config, run)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agents import bc
 from agents.acting.evaluation import EvaluationConfig
 from agents.acting.recording import record, save
-from agents.bc import BCConfig, BCRunConfig
+from agents.bc import BCConfig
 from agents.policies.actor_critic import ActorCritic
 from agents.policies.policy import load_policy
 from agents.ppo import PPO, PPOConfig
-from agents.recipes import on_policy
+from agents.recipes import cloning, on_policy
+from agents.recipes.cloning import BCRunConfig
 from envs.config import EnvConfig
 from envs.episodes.dataset_folders import has_dataset
 from experiments.control import ppo_lunar_lander
@@ -54,7 +54,7 @@ CLAIMS = (Claim("comparison/env_steps_fraction", "<=", 0.5),)
 
 def train(config: Config, run: Run) -> None:
     """Three stages: PPO from nothing, cloning of what it learned, and PPO from the clone, with half the budget."""
-    alone, cloning, tuning = run.stage("ppo"), run.stage("clone"), run.stage("fine-tune")
+    alone, copying, tuning = run.stage("ppo"), run.stage("clone"), run.stage("fine-tune")
     if not alone.finished:
         on_policy.train(config, alone, PPO)
     datasets = run.folder / "datasets"
@@ -63,13 +63,13 @@ def train(config: Config, run: Run) -> None:
             load_policy(alone.folder, "best"), config.env, config.demonstrations, mode="greedy", seed=run.seed
         )
         save(DATASET, *shown, config.env, algorithm="PPO", told={"run": run.folder.name}, root=datasets)
-    if not cloning.finished:
+    if not copying.finished:
         dataset = str(datasets / DATASET)
         clone = replace(config.clone, seed=config.seed, env=config.env, policy=config.policy, dataset=dataset)
-        bc.train(clone, cloning)
+        cloning.train(clone, copying)
 
     def begin(policy: ActorCritic, own: PPOConfig, /, **how: Any) -> PPO:
-        policy.load_state_dict(load_policy(cloning.folder).state_dict())
+        policy.load_state_dict(load_policy(copying.folder).state_dict())
         return PPO(policy, own, **how)
 
     if not tuning.finished:

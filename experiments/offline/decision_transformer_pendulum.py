@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents import decision_transformer
 from agents.acting.evaluation import EvaluationConfig
 from agents.decision_transformer import DecisionTransformerConfig
 from agents.policies.decision_transformer import DecisionTransformerPolicyConfig
+from agents.recipes import decision_transformer
+from agents.recipes.decision_transformer import DecisionTransformerRunConfig
 from envs.config import EnvConfig
 from experiments.offline import record_pendulum
 from training.claims import Claim
@@ -18,7 +19,7 @@ from training.run.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(decision_transformer.DecisionTransformerRunConfig):
+class Config(DecisionTransformerRunConfig):
     """Half the paper's width, ten times its step size, and a fortieth of its updates."""
 
     env: EnvConfig = EnvConfig("Pendulum-v1")

@@ -129,7 +129,7 @@ def test_an_arm_that_is_not_allowed_is_not_pulled(strategy: Any) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_it_learns_which_arm_is_best(strategy: Any) -> None:
     training = Training(strategy, EnvConfig(ENV.id, kwargs={"probabilities": [0.1, 0.3, 0.9, 0.2]}))
-    training.run.run(600)
+    training.run(600)
     assert training.policy.predict(0) == 2
     assert training.policy.pulls.sum() == 600
     assert training.policy.pulls.argmax() == 2

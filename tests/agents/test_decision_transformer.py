@@ -17,11 +17,11 @@ from agents.acting.recording import record
 from agents.decision_transformer import (
     DecisionTransformer,
     DecisionTransformerConfig,
-    Windows,
     decision_transformer_loss,
 )
 from agents.policies.decision_transformer import DecisionTransformerPolicy, DecisionTransformerPolicyConfig
 from agents.policies.policy import policy_of
+from agents.replay.windows import Windows
 from envs.config import EnvConfig
 from envs.episodes.episodes import Episodes
 from envs.making import make_env, make_vec

@@ -10,11 +10,11 @@ import torch
 
 from agents.a2c import A2C, A2CConfig
 from agents.acting.collector import LocalCollector, make_group
-from agents.acting.rollouts import acted_on, with_vtrace
 from agents.appo import APPO, APPOConfig
 from agents.impala import IMPALA, IMPALAConfig
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.ppo import PPO, PPOConfig
+from agents.updates.rollout_samples import acted_on, with_vtrace
 from envs.config import EnvConfig
 from experiments.control.impala_cartpole import Config
 from training.core import Batch, Budget, Counters
@@ -58,20 +58,19 @@ def test_on_policy_impala_is_a2c_and_appo_is_ppo() -> None:
 def test_what_an_older_policy_did_is_weighed_by_the_ratio_and_no_more_than_clipped() -> None:
     policy, batch = rollout()
     now = policy.log_prob(acted_on(batch)).detach()
+    config = IMPALAConfig(gamma=0.9)
     shift = torch.linspace(-1, 1, now.numel()).reshape(now.shape)
     old = batch | {"log_prob": now - shift}
-    told = with_vtrace(policy, old, gamma=0.9, clip_rho=1.0, clip_c=1.0, trace_lambda=1.0)
+    told = with_vtrace(policy, old, config)
     torch.testing.assert_close(told["ratio"], shift.exp())
     torch.testing.assert_close(told["log_prob"], now - shift)
-    on_policy = with_vtrace(policy, batch, gamma=0.9, clip_rho=1.0, clip_c=1.0, trace_lambda=1.0)
+    on_policy = with_vtrace(policy, batch, config)
     torch.testing.assert_close(on_policy["ratio"], torch.ones_like(now))
     # Where every ratio is at least 1 all are clipped to 1: the targets are those of the policy that acted.
-    likelier = with_vtrace(
-        policy, batch | {"log_prob": now - 0.5}, gamma=0.9, clip_rho=1.0, clip_c=1.0, trace_lambda=1.0
-    )
+    likelier = with_vtrace(policy, batch | {"log_prob": now - 0.5}, config)
     torch.testing.assert_close(likelier["return"], on_policy["return"])
     # What would never be done any more teaches nothing: its targets are the values.
-    never = with_vtrace(policy, batch | {"log_prob": now + 50}, gamma=0.9, clip_rho=1.0, clip_c=1.0, trace_lambda=1.0)
+    never = with_vtrace(policy, batch | {"log_prob": now + 50}, config)
     torch.testing.assert_close(never["return"], never["value"])
 
 

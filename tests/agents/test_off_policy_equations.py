@@ -20,14 +20,15 @@ from agents.ddpg import DDPG, DDPGConfig
 from agents.dqn import dqn_values
 from agents.policies.actor import Actor, ActorConfig
 from agents.policies.q_network import QNetwork, QNetworkConfig
-from agents.qr_dqn import qr_dqn_target, quantile_huber
-from agents.sac import soft_target
+from agents.qr_dqn import qr_dqn_target
 from agents.sac_discrete import discrete_soft_target
-from agents.td3 import smoothed_target
 from agents.td3_bc import TD3BC, TD3BCConfig
 from agents.tqc import truncated_target
 from agents.updates.critics import Critics, DiscreteCritics
+from agents.updates.deterministic import smoothed_target
+from agents.updates.losses import quantile_huber
 from agents.updates.q_learning import EpsilonConfig
+from agents.updates.soft import soft_target
 from agents.updates.targets import copy_weights, follower, frozen_copy
 from training.core import Batch, Budget, Counters
 from training.errors import UserError

@@ -15,9 +15,10 @@ from agents.a2c import A2C, A2CConfig
 from agents.acting.collector import Group, LocalCollector
 from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
-from agents.ppo import PPO, PPOConfig, ppo_loss
+from agents.ppo import PPO, PPOConfig
 from agents.recipes.on_policy import OnPolicyConfig
 from agents.reinforce import Reinforce, ReinforceConfig
+from agents.updates.losses import ppo_loss
 from envs.config import EnvConfig
 from envs.making import make_vec
 from training.core import Batch, Budget, Counters
@@ -227,12 +228,18 @@ def test_an_update_agrees_with_stable_baselines3(algorithm: str, env_id: str) ->
     adam = OptimizerConfig(learning_rate=1e-2, eps=1e-5, max_grad_norm=0.5)
     if algorithm == "ppo":
         config = PPOConfig(
-            horizon, epochs=1, minibatch_size=32, gamma=0.9, gae_lambda=0.8, entropy_coefficient=0.01, optimizer=adam
+            horizon=horizon,
+            epochs=1,
+            minibatch_size=32,
+            gamma=0.9,
+            gae_lambda=0.8,
+            entropy_coefficient=0.01,
+            optimizer=adam,
         )
         ours: Any = PPO(policy, config, until=UNTIL, seed=1)
         extra = {"batch_size": 32, "n_epochs": 1, "clip_range": 0.2}
     else:
-        ours = A2C(policy, A2CConfig(horizon, gamma=0.9, gae_lambda=0.8, optimizer=adam), until=UNTIL, seed=1)
+        ours = A2C(policy, A2CConfig(horizon=horizon, gamma=0.9, gae_lambda=0.8, optimizer=adam), until=UNTIL, seed=1)
         extra = {"use_rms_prop": False}
     model = getattr(stable_baselines3, algorithm.upper())(
         "MlpPolicy",

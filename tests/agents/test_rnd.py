@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.acting.rollouts import next_obs
 from agents.policies.actor_critic import ActorCriticConfig
 from agents.rnd import RND, RNDConfig
+from agents.updates.rollout_samples import next_obs
 from envs.config import EnvConfig
 from tests.agents.test_ppo import UNTIL, make_rollout
 from tests.suites.test_on_policy import Training

@@ -16,9 +16,10 @@ from torch.distributions import Normal
 
 from agents.acting.evaluation import play
 from agents.acting.recording import save
-from agents.bc import BC, BCConfig, bc_loss, samples
+from agents.bc import BC, BCConfig, bc_loss
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.policy import load_policy, policy_of
+from agents.recipes.cloning import samples
 from envs.config import EnvConfig
 from envs.episodes.dataset_folders import find_dataset
 from envs.episodes.datasets import read_dataset

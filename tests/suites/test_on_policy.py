@@ -13,7 +13,7 @@ import torch
 from agents.a2c import A2C, A2CConfig
 from agents.acting.collector import Group, LocalCollector
 from agents.acting.evaluation import Evaluation, EvaluationConfig, play
-from agents.acting.rollouts import Rollouts, continues, discount, to_samples, values
+from agents.acting.rollouts import Rollouts
 from agents.appo import APPO, APPOConfig
 from agents.impala import IMPALA, IMPALAConfig
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
@@ -23,6 +23,7 @@ from agents.ppo import PPO, PPOConfig
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from agents.reinforce import Reinforce, ReinforceConfig
 from agents.rnd import RND, RNDConfig
+from agents.updates.rollout_samples import continues, discount, to_samples, values
 from envs.config import EnvConfig
 from envs.making import make_vec
 from tests.suites.test_off_policy import AGENTS as OFF_POLICY

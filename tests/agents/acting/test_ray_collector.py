@@ -19,11 +19,12 @@ import torch
 from agents.a2c import A2C, A2CConfig
 from agents.acting.collector import Collector, LocalCollector, make_group
 from agents.acting.ray_collector import RayCollector, join_parts
-from agents.acting.rollouts import Rollouts, acted_on
+from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from agents.replay.buffer import ReplayBuffer
+from agents.updates.rollout_samples import acted_on
 from envs.config import EnvConfig
 from envs.making import make_vec
 from experiments.__main__ import main

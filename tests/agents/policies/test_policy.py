@@ -13,7 +13,7 @@ import torch
 from gymnasium import spaces
 
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
-from agents.policies.policy import policy_of
+from agents.policies.policy import build_policy, policy_of
 from agents.ppo import PPO, PPOConfig
 from envs.spaces import flatten, leaves
 from envs.vectors.vector import named
@@ -164,3 +164,20 @@ def test_a_log_std_out_of_range_is_refused() -> None:
 
 def make_policy(action_space: gym.Space[Any], config: ActorCriticConfig = SMALL) -> ActorCritic:
     return ActorCritic(spaces.Box(-1, 1, (3,)), action_space, config, generator(1))
+
+
+def test_a_saved_policy_is_built_from_its_name_alone() -> None:
+    policy = ActorCritic(spaces.Box(-1.0, 1.0, (2,)), spaces.Discrete(2), SMALL, generator(1, "weights"))
+    built = build_policy(policy.save())
+    assert type(built) is ActorCritic
+    assert built.config == SMALL
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["Nothing", "NetworkPolicy", "Critics", "PPO", "ActorCriticConfig", "os.path", "Actor(NetworkPolicy):\n", ""],
+)
+def test_only_a_policy_of_this_package_is_built(kind: str) -> None:
+    saved = ActorCritic(spaces.Box(-1.0, 1.0, (2,)), spaces.Discrete(2), SMALL, generator(1, "weights")).save()
+    with pytest.raises(UserError, match=r"the saved policy is of the kind .* no policy"):
+        build_policy(saved | {"kind": kind})

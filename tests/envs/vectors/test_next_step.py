@@ -11,8 +11,9 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agents.acting.collector import Group, LocalCollector
-from agents.acting.rollouts import Rollouts, to_samples
+from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.updates.rollout_samples import to_samples
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.next_step import NextStepVectorEnv

@@ -1,0 +1,95 @@
+"""The hyperparameters that several algorithms share; an algorithm's config inherits those that it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isfinite
+
+from training.errors import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscountedConfig:
+    """Of every algorithm that learns from discounted returns."""
+
+    gamma: float = 0.99
+
+    def __post_init__(self) -> None:
+        require(0 <= self.gamma <= 1, "gamma", self.gamma, "a number from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyGradientConfig(DiscountedConfig):
+    """Of policy gradients on rollouts."""
+
+    horizon: int
+    """Steps of each environment in one rollout."""
+    entropy_coefficient: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.horizon >= 1, "horizon", self.horizon, "at least 1 step")
+        require(isfinite(self.entropy_coefficient), "entropy_coefficient", self.entropy_coefficient, "a finite number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActorCriticLossConfig(PolicyGradientConfig):
+    """Of a loss of actor and critic together."""
+
+    value_coefficient: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        value = self.value_coefficient
+        require(0 <= value < inf, "value_coefficient", value, "a number of at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GAEConfig(ActorCriticLossConfig):
+    """Of generalized advantage estimates."""
+
+    gae_lambda: float = 0.95
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.gae_lambda <= 1, "gae_lambda", self.gae_lambda, "a number from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VTraceConfig(ActorCriticLossConfig):
+    """Of policies that act some updates behind the one that learns, and of V-trace, which corrects for it."""
+
+    max_policy_lag: int = 2
+    """How many updates older than the newest policy one that acts on a Ray worker may be; 0: everybody waits."""
+    clip_rho: float = 1.0
+    """The largest weight of a step's own error: which policy's values are learned."""
+    clip_c: float = 1.0
+    """The largest weight with which later errors reach a step: how fast."""
+    trace_lambda: float = 1.0
+    """Less reaches a step less far (Espeholt et al. 2018, remark 2)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.max_policy_lag >= 0, "max_policy_lag", self.max_policy_lag, "at least 0 updates")
+        require(0 < self.clip_c < inf, "clip_c", self.clip_c, "a number above 0")
+        takes = f"a number of at least clip_c = {self.clip_c}"
+        require(self.clip_c <= self.clip_rho < inf, "clip_rho", self.clip_rho, takes)
+        require(0 <= self.trace_lambda <= 1, "trace_lambda", self.trace_lambda, "a number from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClippedConfig(ActorCriticLossConfig):
+    """Of PPO's clipped surrogate, and of several passes over each rollout, which it allows."""
+
+    epochs: int = 4
+    """Passes over each rollout."""
+    minibatch_size: int = 256
+    """Samples in one gradient step; must divide horizon * num_envs."""
+    clip_range: float
+    normalize_advantage: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.epochs >= 1, "epochs", self.epochs, "at least 1 pass")
+        require(self.minibatch_size >= 2, "minibatch_size", self.minibatch_size, "at least 2 samples")
+        require(self.clip_range > 0, "clip_range", self.clip_range, "a positive number")
