@@ -96,16 +96,16 @@ def test_a_compiled_run_resumes_to_the_bit() -> None:
 def test_a_compiled_update_that_is_not_finite_is_not_made(how: Any) -> None:
     training = Training(compile=True, on_non_finite=how)
     training.step(0)
-    before = copy.deepcopy((training.model.state_dict(), training.optimizer.optimizer.state_dict()))
+    before = copy.deepcopy((training.model.state_dict(), training.optimizer.state_dict()))
     bad = data()
     bad["y"][3, 1] = float("inf")
     if how == "stop":
         with pytest.raises(NonFinite, match=r"update 2: the loss is inf; the norm of the gradient is not finite for"):
-            training.optimizer.optimizer.step(training.loss, bad, Counters(updates=1))
+            training.optimizer.step(training.loss, bad, Counters(updates=1))
     else:
-        metrics = training.optimizer.optimizer.step(training.loss, bad, Counters(updates=1))
+        metrics = training.optimizer.step(training.loss, bad, Counters(updates=1))
         assert [(key, metric.value) for key, metric in metrics.items()] == [("optimizer/skipped_updates", 1.0)]
-    after = training.model.state_dict(), training.optimizer.optimizer.state_dict()
+    after = training.model.state_dict(), training.optimizer.state_dict()
     torch.testing.assert_close(_tensors(before[0]), _tensors(dict(after[0])), rtol=0, atol=0)
     torch.testing.assert_close(_tensors(before[1]["moments"]), _tensors(after[1]["moments"]), rtol=0, atol=0)
     assert training.step(2)["optimizer/loss"].value > 0
@@ -120,7 +120,7 @@ def test_a_number_that_a_loss_reads_may_change() -> None:
 
     measured = []
     for weight[0] in (1.0, 2.0):
-        metrics = training.optimizer.optimizer.step(loss, data(12, seed=0), Counters())
+        metrics = training.optimizer.step(loss, data(12, seed=0), Counters())
         measured.append(float(metrics["optimizer/loss"].value))
     assert measured[1] == pytest.approx(2 * measured[0], rel=0.1)
 
@@ -133,14 +133,14 @@ def test_each_loss_function_is_compiled_for_itself_and_a_new_one_in_each_call_is
         return Loss(2 * total, count, metrics)
 
     losses = [
-        training.optimizer.optimizer.step(loss, data(), Counters()) for loss in (training.loss, doubled, training.loss)
+        training.optimizer.step(loss, data(), Counters()) for loss in (training.loss, doubled, training.loss)
     ]
     first, second, third = (float(metrics["optimizer/loss"].value) for metrics in losses)
     assert [second, third] == pytest.approx([2 * first, first], rel=0.1)
     for _ in range(6):
-        training.optimizer.optimizer.step(lambda batch: training.loss(batch), data(), Counters())
+        training.optimizer.step(lambda batch: training.loss(batch), data(), Counters())
     with pytest.raises(RuntimeError, match="is a new one made in each call"):
-        training.optimizer.optimizer.step(lambda batch: training.loss(batch), data(), Counters())
+        training.optimizer.step(lambda batch: training.loss(batch), data(), Counters())
 
 
 def test_many_models_can_be_compiled_in_one_process() -> None:

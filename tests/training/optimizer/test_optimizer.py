@@ -19,8 +19,8 @@ from training.core import Batch, Budget, Counters
 from training.errors import UserError
 from training.metrics import Last, Max, Mean, Sum
 from training.optimizer import Gradient, Loss, Optimizer, OptimizerConfig, Rule, Schedule
-from training.optimizer.non_finite import DeferredCheck
-from training.optimizer.optimizer import NonFinite, check_coverage
+from training.optimizer.non_finite import DeferredCheck, NonFinite
+from training.optimizer.optimizer import check_coverage
 from training.options import config_from_tree, config_to_tree, parse_options
 
 UNTIL = Budget(100, "updates")
