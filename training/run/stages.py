@@ -1,4 +1,4 @@
-"""The stages of a run: each has a folder `<nn>-<name>/` in that of the run, with a config and a parent of its own."""
+"""The stages of a run: each has its own folder `<nn>-<name>/` in that of the run, with its own config and parent."""
 
 from __future__ import annotations
 
