@@ -29,8 +29,9 @@ from training.experiments import find_experiments
 from training.extras import extra
 from training.options import changed_options, changed_values, config_to_tree, parse_options
 from training.run.files import read_json, write_json
-from training.run.folder import LOCK, Lock, making, read_result
+from training.run.folder import LOCK, Lock, making
 from training.run.provenance import source_hash
+from training.run.result import read_result
 from training.search_space import Space, check_schedules, encode, read_space, with_changes, with_steps, without_schedule
 
 SEARCH_SEED = 1001

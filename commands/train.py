@@ -25,8 +25,9 @@ from training.errors import UserError
 from training.optimizer.non_finite import NonFinite
 from training.options import config_from_tree, parse_options
 from training.run.files import read_json, write_json
-from training.run.folder import find_checkpoint, new_identity, read_settings, require_no_stage
+from training.run.folder import find_checkpoint, new_identity, read_settings
 from training.run.run import Run
+from training.run.stages import require_no_stage
 
 LoadExperiment = Callable[[str], ModuleType]
 

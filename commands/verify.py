@@ -21,8 +21,9 @@ from training.cluster import child_process
 from training.errors import UserError, require
 from training.options import changed_options, config_hash, parse_options
 from training.run.files import write_json
-from training.run.folder import making, read_result, read_settings
+from training.run.folder import making, read_settings
 from training.run.provenance import source_hash
+from training.run.result import read_result
 
 SHARED_WITH_BASELINE = ("env_steps", "epochs", "steps", "device")
 """The options of `verify` that its baselines get too; all others are the experiment's own."""

@@ -1,4 +1,4 @@
-"""Claims: what an experiment says it reaches, judged over seeds by the bound on the unfavourable side."""
+"""Claims: what an experiment promises to reach, judged over seeds by the bound on the unfavourable side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes of the user's: shown as one line, and never as a traceback."""
+"""Mistakes of the user: each is shown as one line, and never as a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packages that only some of the platform needs come in extras; one that is missing is told with what installs it."""
+"""Optional packages come in extras: where one is missing, the error says which command installs it."""
 
 from __future__ import annotations
 

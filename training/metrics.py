@@ -1,4 +1,4 @@
-"""What is measured, and how many measurements of one name become one: for the log and for the parts of an update."""
+"""Metrics, and how several measurements of one name become one: in a row of the log and over the parts of an update."""
 
 from __future__ import annotations
 

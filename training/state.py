@@ -1,4 +1,4 @@
-"""What a part of a run saves, and an algorithm as named parts that are saved and loaded alike."""
+"""The state of a part of a run, and the base of algorithms, which are saved as a network and named parts."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from training.errors import UserError
 from training.run.checkpoint import read_state
 from training.run.files import read_json, write_json
-from training.run.folder import read_result
 from training.run.logger import read_rows
+from training.run.result import read_result
 
 FILE = "measurement.json"
 RETURN = "evaluation/return_mean"

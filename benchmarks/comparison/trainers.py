@@ -29,7 +29,7 @@ from training.core import Batch, Budget, Counters, Every
 from training.fit import fit
 from training.metrics import Metrics
 from training.run.checkpoint import Checkpoint
-from training.run.clock import Progress
+from training.run.clock import Clock
 from training.run.files import write_json
 from training.run.logger import Logger
 from training.state import State, Stateful
@@ -77,7 +77,7 @@ def ours(task: Task, model: nn.Module, ready: Ready, folder: Path, *, compiled: 
     for _ in range(WARM_UP_UPDATES):
         algorithm.update(stream.next(Counters())[0], Counters())
     every = Every(task.log_every_updates, "updates")
-    log = Logger(folder, every=every, until=until, tracker=None, console=None, clock=Progress([]))
+    log = Logger(folder, every=every, until=until, tracker=None, console=None, clock=Clock())
     parts: dict[str, Stateful] = {"agent": algorithm, "log": log}
     checkpoint = Checkpoint(folder / "checkpoints", parts, every=Every(task.checkpoint_every_updates, "updates"))
     began = time.perf_counter()

@@ -25,7 +25,7 @@ from training.fit import fit
 from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.checkpoint import Checkpoint
-from training.run.clock import Progress
+from training.run.clock import Clock
 from training.run.files import write_json
 from training.run.logger import Logger
 from training.state import State, Stateful
@@ -192,7 +192,7 @@ def run(task: Task, seed: int, folder: Path, device: torch.device = CPU) -> dict
         until=until,
         tracker=None,
         console=None,
-        clock=Progress([]),
+        clock=Clock(),
     )
     parts: dict[str, Stateful] = {"agent": algorithm, "batches": stream, "log": log}
     checkpoint = Checkpoint(folder / "checkpoints", parts, every=Every(save_every, "updates"))

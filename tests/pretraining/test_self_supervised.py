@@ -27,7 +27,6 @@ from training.data.sources import of_arrays, sklearn_dataset
 from training.data.splits import SplitConfig, split
 from training.errors import UserError
 from training.networks import NetworkConfig
-from training.networks.sequence_encoder import SequenceEncoder
 from training.networks.transformer import TransformerConfig
 from training.optimizer import OptimizerConfig
 from training.run.run import Run
@@ -127,18 +126,6 @@ def test_what_is_hidden_cannot_be_seen() -> None:
     other[:, 2:4, 2:4] += 15
     assert torch.equal(model({"input": other, "hidden": hidden}), model({**batch, "hidden": hidden}))
     assert not torch.equal(model({"input": other, "hidden": ~hidden}), model({**batch, "hidden": ~hidden}))
-
-
-def test_patches_are_the_images_tiles() -> None:
-    image = torch.arange(2 * 4 * 6 * 3, dtype=torch.uint8).view(2, 4, 6, 3)
-    from training.data.dataset import pixels
-
-    encoder = SequenceEncoder(pixels((4, 6, 3)), SMALL, generator(1, "weights"))
-    tiles = (encoder.tokens(image) * 255).round().to(torch.uint8)
-    assert tiles.shape == (2, 6, 12)
-    assert torch.equal(tiles[1, 4], image[1, 2:4, 2:4].reshape(-1))
-    with pytest.raises(UserError, match="patch = 4: it takes a divisor of the image's sizes, 4 and 6"):
-        SequenceEncoder(pixels((4, 6, 3)), SMALL, generator(1, "weights"), patch=4)
 
 
 def test_masked_learning_fills_in_and_accumulates(tmp_path: Path) -> None:

@@ -26,10 +26,8 @@ from pretraining.supervised import (
     train,
 )
 from training.core import Budget, Counters
-from training.data.augmentation import AugmentationConfig, augment, augment_inputs
 from training.data.dataset import Dataset
 from training.data.preprocessing import PreprocessingConfig
-from training.data.snippets import with_pairs
 from training.data.sources import of_arrays, sklearn_dataset
 from training.data.splits import SplitConfig, Splits, split
 from training.errors import UserError
@@ -139,14 +137,6 @@ def test_a_shortcut_shows_the_head_what_the_transformer_reads() -> None:
         PredictorConfig(SMALL, shortcut=True)
 
 
-def test_pairs_of_words_are_hashed_beside_the_words() -> None:
-    found = with_pairs(np.array([3, 5, 3, 5, 7]), 1000)
-    assert found[:, 0].tolist() == [3, 5, 3, 5, 7]
-    assert found[0, 1] == 0
-    assert found[1, 1] == found[3, 1]  # 3 before 5, twice
-    assert len({*found[1:, 1].tolist()}) == 3  # in order: 5 before 3 is another
-
-
 def test_a_compiled_update_is_the_update() -> None:
     batch = sklearn_dataset("digits").gather(torch.arange(32))
     found = []
@@ -231,17 +221,6 @@ def test_missing_values_are_told_or_become_the_median_of_the_training_split(tmp_
     ).finished
 
 
-def test_standardization_is_fitted_on_the_training_split_alone() -> None:
-    from sklearn.preprocessing import StandardScaler
-
-    splits = split(sklearn_dataset("breast_cancer"), SplitConfig("stratified"), seed=1)
-    model = Predictor(splits.train.inputs, splits.train.target, PredictorConfig(SMALL), generator(1, "weights"))
-    model.fit_preprocessing(splits.train)
-    by_sklearn = StandardScaler().fit(splits.train.array("input")).transform(splits.test.array("input"))
-    ours = model.preprocessing(splits.test.gather(torch.arange(len(splits.test))))["input"]
-    np.testing.assert_allclose(ours.numpy(), by_sklearn.clip(-10, 10), atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -263,38 +242,6 @@ def test_data_that_say_nothing_are_told_before_training(changes: dict[str, Any],
     with pytest.raises(UserError, match=told):
         trained(tmp_path / "run", splits)
     assert not (tmp_path / "run").exists()
-
-
-def test_images_change_within_their_bounds_and_by_the_generator_alone() -> None:
-    images = torch.from_numpy(sklearn_dataset("digits").array("input")[:50])
-    assert augment(images, AugmentationConfig(), generator(1, "a")) is images
-    config = AugmentationConfig(
-        shift_pixels=1, rotate_degrees=20, scale=0.1, shear=0.1, brightness=0.1, noise=0.05, erase=0.3
-    )
-    changed = augment(images, config, generator(1, "a"))
-    assert (changed.dtype, changed.shape) == (images.dtype, images.shape)
-    assert torch.equal(changed, augment(images, config, generator(1, "a")))
-    assert not torch.equal(changed, augment(images, config, generator(2, "a")))
-    coloured = images.unsqueeze(-1).expand(-1, -1, -1, 3)
-    assert augment(coloured, config, generator(1, "a")).shape == coloured.shape
-    centre = torch.zeros(2000, 9, 9, dtype=torch.uint8)
-    centre[:, 4, 4] = 255
-    moved = augment(centre, AugmentationConfig(shift_pixels=2), generator(1, "a")).float()
-    rows = (moved * torch.arange(9).view(1, 9, 1)).sum((1, 2)) / moved.sum((1, 2))
-    assert 1.9 < float((rows - 4).abs().max()) <= 2.02
-    assert abs(float(rows.mean()) - 4) < 0.1
-
-
-def test_tokens_are_hidden_by_chance_and_images_beside_them_are_not_changed() -> None:
-    inputs = {"words": spaces.MultiDiscrete([9] * 50), "image": spaces.Box(0, 255, (4, 4), np.uint8)}
-    batch = {"words": torch.full((100, 50), 7), "image": torch.full((100, 4, 4), 200, dtype=torch.uint8)}
-    changed = augment_inputs(batch, inputs, AugmentationConfig(hide_tokens=0.3), generator(1))
-    assert set(changed["words"].unique().tolist()) == {0, 7}
-    assert float((changed["words"] == 0).float().mean()) == pytest.approx(0.3, abs=0.03)
-    assert torch.equal(changed["image"], batch["image"])
-    assert torch.equal(batch["words"], torch.full((100, 50), 7))
-    with pytest.raises(UserError, match=r"hide_tokens = 1.0: it takes a number of at least 0, below 1"):
-        AugmentationConfig(hide_tokens=1.0)
 
 
 def test_categories_and_numbers_make_one_input() -> None:

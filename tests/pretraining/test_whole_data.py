@@ -34,7 +34,6 @@ from pretraining.whole_data import KMeansConfig, PCAConfig, UMAPConfig, WholeRun
 from training.core import Budget, Counters
 from training.data.augmentation import AugmentationConfig, augment_inputs
 from training.data.dataset import Dataset
-from training.data.flat_inputs import explained
 from training.data.sources import of_arrays, sklearn_dataset
 from training.data.splits import SplitConfig, Splits, split
 from training.errors import UserError
@@ -211,12 +210,6 @@ def test_a_changed_image_is_reconstructed_as_it_is_or_as_it_was(restores: bool) 
         errors = (model(changed) - model.original(batch if restores else changed)).square().sum(1)
     metrics, _ = learner.update(batch, Counters())
     assert metrics["optimizer/loss"].value == pytest.approx(float(errors.mean()), rel=1e-5)
-
-
-def test_what_is_explained_is_the_r_squared_of_all_columns() -> None:
-    x = torch.tensor([[1.0, 2.0], [3.0, 6.0]])
-    assert explained(x, x) == 1.0
-    assert explained(x, x.mean(0).expand(2, 2)) == 0.0
 
 
 def test_categories_are_no_numbers_to_project() -> None:

@@ -18,8 +18,8 @@ from envs.config import EnvConfig
 from experiments.__main__ import main
 from tests.suites import test_off_policy
 from tests.suites import test_on_policy as test_agents
+from tests.support.optimizers import data, network, optimizer_for, squared_error
 from tests.support.recorded import record_random
-from tests.training.optimizer.test_optimizer import data, network, optimizer_for, squared_error
 from training.core import Batch, Counters
 from training.metrics import Metrics
 from training.networks import NetworkConfig

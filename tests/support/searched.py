@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT
 
 PACKAGE = "searched"
 HILL = '''"""Climbs a hill: each update goes up by the rate times pace * (1 - pace)."""
@@ -106,3 +116,21 @@ def write_package(folder: Path) -> None:
     (folder / PACKAGE).mkdir()
     for name, text in {"hill": HILL, "__init__": "", "__main__": MAIN}.items():
         (folder / PACKAGE / f"{name}.py").write_text(text)
+
+
+@contextmanager
+def package_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Inside, the folder is the current one, with the package in it, also for processes that are started."""
+    write_package(folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{ROOT}")
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    """The contents of the `result.json` of a run."""
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return result

@@ -15,7 +15,7 @@ from training.fit import fit
 from training.interruption import Interrupted
 from training.metrics import Last, Mean, Metrics, Sum
 from training.run.checkpoint import Checkpoint, read_state
-from training.run.clock import Progress
+from training.run.clock import Clock
 from training.run.logger import Logger, read_rows
 from training.state import State
 
@@ -95,7 +95,7 @@ class Parts:
     ) -> None:
         self.folder, self.calls = folder, []
         self.stream, self.algorithm = Numbers(self.calls), Adds(self.calls, signal_at=signal_at)
-        self.log = Logger(folder, every=log, until=Budget(1), tracker=None, console=None, clock=Progress([]))
+        self.log = Logger(folder, every=log, until=Budget(1), tracker=None, console=None, clock=Clock())
         parts = {"stream": self.stream, "algorithm": self.algorithm, "log": self.log}
         self.checkpoint = Checkpoint(folder / "checkpoints", parts, every=save, keep_last=100)
         self.evaluate = Marks(self.calls, evaluate, list(marks))

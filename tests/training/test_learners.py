@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
-import os
 import pickle
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -35,15 +28,12 @@ from agents.ppo import PPO, PPOConfig
 from agents.td3_bc import TD3BC, TD3BCConfig
 from envs.config import EnvConfig
 from pretraining.contrastive import Contrastive, ContrastiveConfig, ContrastiveEncoder, ContrastiveEncoderConfig
-from tests.support import ROOT
 from training import learners
-from training.cluster.ray_session import connected
 from training.core import Batch, Budget, Counters
 from training.errors import UserError
 from training.metrics import Max, Mean, Metrics
 from training.networks import NetworkConfig
 from training.optimizer import Loss, Optimizer, OptimizerConfig
-from training.optimizer.non_finite import NonFinite
 from training.seeding import generator
 
 
@@ -281,104 +271,6 @@ def test_what_learners_cannot_share_is_refused() -> None:
     ]
 
 
-def _command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "experiments", *words]
-
-
-TWO = ["--learners", "2", "--threads", "1", "--tracker", "none", "--checkpoint.every.count", "1024"]
-SHORT = [*TWO, "--env-steps", "8192"]
-
-
-LONG = "--learners 2 --env-steps 200000 --threads 1 --tracker none --checkpoint.every.count 1000000"
-
-
-@pytest.mark.full
-def test_a_run_of_two_learners_on_ray_is_one_run_and_goes_on_after_a_kill(tmp_path: Path) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(_command("train", "ppo_cartpole", *SHORT, "--run-dir", str(whole)), cwd=ROOT, check=True)
-    result = json.loads((whole / "result.json").read_text())
-    assert (result["status"], result["exact"], result["counters"]["env_steps"]) == ("completed", True, 8192)
-
-    train = _command("train", "ppo_cartpole", *SHORT, "--run-dir", str(killed))
-    process = subprocess.Popen(train, cwd=ROOT, start_new_session=True)
-    until = time.monotonic() + 300
-    while not list(killed.glob("checkpoints/*/manifest.json")):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    subprocess.run(_command("resume", str(killed)), cwd=ROOT, check=True)
-    assert (killed / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
-
-
-@pytest.mark.full
-def test_a_run_goes_on_by_itself_when_a_learner_is_killed(tmp_path: Path) -> None:
-    whole, hurt = tmp_path / "whole", tmp_path / "hurt"
-    longer = [*TWO, "--env-steps", "30720"]
-    subprocess.run(_command("train", "ppo_cartpole", *longer, "--run-dir", str(whole)), cwd=ROOT, check=True)
-    process = subprocess.Popen(
-        _command("train", "ppo_cartpole", *longer, "--run-dir", str(hurt)), cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    until = time.monotonic() + 300
-    while not list(hurt.glob("checkpoints/*/manifest.json")):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    os.kill(_learner_processes()[-1], signal.SIGKILL)
-    _, told = process.communicate(timeout=300)
-    assert process.returncode == 0
-    assert "a learner was lost; going on with 2 of 2 learners" in told
-    assert (hurt / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
-    assert json.loads((hurt / "result.json").read_text())["exact"]
-
-
-@pytest.mark.full
-def test_what_only_the_first_of_two_learners_runs_into_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "notes.txt").write_text("mine")
-    words = _command("train", "ppo_cartpole", *SHORT, "--run-dir", str(tmp_path / "taken"))
-    done = subprocess.run(words, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith("error: run folder")
-
-
-def test_an_error_is_the_same_in_another_process() -> None:
-    error = pickle.loads(pickle.dumps(NonFinite(5, "the loss is nan")))
-    assert (str(error), error.update) == ("update 5: the loss is nan", 5)
-
-
-def _learner_processes() -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended
-            if b"RayTrainWorker" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-    return found
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_two_learners_with_a_checkpoint(number: signal.Signals, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    words = _command("train", "ppo_cartpole", *LONG.split(), "--run-dir", str(folder))
-    with (tmp_path / "told").open("w") as told:
-        process = subprocess.Popen(words, cwd=ROOT, start_new_session=True, stderr=told)
-    until = time.monotonic() + 300
-    while not (folder / "metrics.jsonl").exists() or not (folder / "metrics.jsonl").read_text():
-        assert process.poll() is None
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    if number == signal.SIGINT:  # as a terminal does: every process gets it
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
-    assert process.wait(120) == 128 + number
-    assert f"interrupted; continue with: python -m experiments resume {folder}" in (tmp_path / "told").read_text()
-    result = json.loads((folder / "result.json").read_text())
-    assert result["status"] == "interrupted"
-    assert 0 < result["counters"]["env_steps"] < 200_000
-    assert (folder / result["checkpoint"] / "manifest.json").exists(), "the only one, as they are seldom"
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -408,12 +300,3 @@ def test_what_does_not_fit_is_one_line(
     assert main(["train", "ppo_cartpole", *options, "--run-dir", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.xdist_group("ray")
-def test_a_ray_that_starts_here_has_the_gpus_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # Ray holds it against the number
-    with connected(None, cpus=1, gpus=2):
-        import ray
-
-        assert ray.cluster_resources()["GPU"] == 2

@@ -1,1 +1,1 @@
-"""Runs in other processes and on other machines: Ray, storages, and child processes that end with their parent."""
+"""Runs in other processes and on other machines: Ray, storage, and child processes that end with their parent."""

@@ -1,5 +1,6 @@
-"""A command of the experiments in a child process that ends when its parent does:
-`python -m training.cluster.child_process PARENT PACKAGE COMMAND ...`.
+"""Runs a command of the experiments in a child process that ends when its parent does.
+
+Usage: `python -m training.cluster.child_process PARENT PACKAGE COMMAND ...`.
 
 A parent that is killed cannot end its children; a run that goes on without it would hold its folder against whoever
 continues the work. So the child looks whether its parent is still there, saves as for any signal, and ends.

@@ -42,8 +42,9 @@ from training.errors import UserError
 from training.options import as_options
 from training.run.checkpoint import newest_first
 from training.run.files import read_json, write_json
-from training.run.folder import find_checkpoint, read_result, read_settings
+from training.run.folder import find_checkpoint, read_settings
 from training.run.logger import read_rows
+from training.run.result import read_result
 from training.search_space import Choice, Integer, LogUniform, Range, Space, decode
 
 LOOK_EVERY_S = 0.1

@@ -1,4 +1,4 @@
-"""Whether all of a Ray cluster computes with the same Python and packages: found out before anything starts."""
+"""Checks that all nodes of a Ray cluster have the same Python and packages, before anything starts."""
 
 from __future__ import annotations
 

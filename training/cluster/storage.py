@@ -1,4 +1,4 @@
-"""A run folder in a storage that several machines reach: file://, s3:// or gs://, all by pyarrow's file systems.
+"""A run folder in storage that several machines reach: file://, s3:// or gs://, through pyarrow's file systems.
 
 What is there is at any moment a run that can be resumed: the rows of the log before the checkpoints that count on them,
 and the manifest of a checkpoint, without which it is none, after its files.

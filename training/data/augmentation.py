@@ -1,4 +1,4 @@
-"""Random changes of images that leave what they show as it is, and of sequences that leave what they are about."""
+"""Random changes to images that leave what they show, and to sequences of tokens that leave what they are about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples as named arrays of equal length, in memory or mapped from files, with what each of them holds."""
+"""Samples as named arrays of equal length, in memory or mapped from files, each with its space."""
 
 from __future__ import annotations
 

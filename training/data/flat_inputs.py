@@ -1,4 +1,4 @@
-"""The inputs of a sample as one row of numbers: what is clustered, projected and reconstructed."""
+"""The inputs of a sample as one flat row of numbers, which is clustered, projected or reconstructed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables that are larger than memory, as files that are mapped: written once, part by part, then read by row.
+"""Tables that are larger than memory: written once, part by part, as files that are mapped, then read by row.
 
 Parquet is compressed, so its rows cannot be picked from the file. What this writes is a folder of `.npy` files, which
 `sources.numpy_dataset` maps: only the rows of a minibatch are read.

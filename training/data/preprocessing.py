@@ -1,4 +1,4 @@
-"""What is done to the inputs of a dataset before a network sees them: fitted on the training split, saved with it."""
+"""Preprocessing of the inputs of a dataset: fitted on the training split, and saved with the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces of text files as sequences of hashed words: no vocabulary, so nothing of the test is known in training.
+"""Snippets of text files as sequences of hashed words: without a vocabulary, training knows nothing of the test.
 
 Weinberger et al. 2009, "Feature hashing for large scale multitask learning", https://arxiv.org/abs/0902.2206.
 """

@@ -1,4 +1,4 @@
-"""Training, validation and test split of a dataset, and what would make the test worthless.
+"""Splits of a dataset for training, validation and test, and checks for what would make the test worthless.
 
 A split depends on the seed and on the data, and on nothing else.
 """

@@ -1,4 +1,4 @@
-"""Networks: what they are made of, how they begin, and as NumPy functions for acting."""
+"""Networks: their layers, how these are initialized, and their NumPy versions for acting."""
 
 from training.networks.config import NetworkConfig
 from training.networks.encoder import Encoder

@@ -1,4 +1,4 @@
-"""The shape of a network, as a config says it."""
+"""The config of a network: its layers, its activation and the convolutions over images."""
 
 from __future__ import annotations
 

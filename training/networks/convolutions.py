@@ -1,9 +1,8 @@
-"""Convolutions over the images that agents and other learners see."""
+"""Convolutions over images: two plain networks, and the residual one of IMPALA."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor, nn
@@ -11,10 +10,8 @@ from torch.nn import functional as F  # noqa: N812
 from torch.random import fork_rng
 
 from training.errors import UserError
+from training.networks.config import NetworkConfig
 from training.networks.initialization import initialize, linear
-
-if TYPE_CHECKING:
-    from training.networks.config import NetworkConfig
 
 # Convolutions as (channels, kernel, stride), then the features of the linear layer after them.
 _CNNS = {

@@ -1,4 +1,4 @@
-"""How layers begin: orthogonal, from the generator that is passed in; the global one is never used."""
+"""Orthogonal initialization of layers, from the generator that is passed in and never from the global one."""
 
 from __future__ import annotations
 

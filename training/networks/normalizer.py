@@ -1,4 +1,4 @@
-"""Normalization of what a network sees, by the running mean and variance of what it has seen."""
+"""Normalizes what a network sees by the running mean and variance of all that it has seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Perceptrons: one, noisy, with two streams, and many of one shape side by side.
+"""Perceptrons: plain, noisy, dueling, and ensembles of one shape side by side.
 
 Every weight is drawn from the generator that is passed in; the global one is never used.
 """

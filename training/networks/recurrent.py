@@ -1,4 +1,4 @@
-"""Memory for policies: an LSTM or a GRU over sequences in which episodes end and begin."""
+"""Memory for policies: an LSTM or a GRU over sequences in which episodes begin and end."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import require
-from training.optimizer.optimizer import Loss
+from training.optimizer.gradient import Loss
 from training.state import State
 
 

@@ -6,48 +6,29 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple, TypeAlias
+from contextlib import contextmanager
+from typing import TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from training import learners
 from training.core import Batch, Budget, Counters
 from training.errors import UserError, require
-from training.metrics import Last, Mean, Metrics, Sum, merge_metrics
+from training.metrics import Last, Mean, Metrics, Sum
 from training.optimizer.adam import AdamGroup
 from training.optimizer.compiled_update import CompiledUpdate, select
-from training.optimizer.config import OptimizerConfig, OptimizerKind, assign_rules, build_optimizers
+from training.optimizer.config import OptimizerConfig, assign_rules, build_optimizers
+from training.optimizer.gradient import Gradient, Loss, Number, added, clip, rows_of, split_batch, split_for_learners
+from training.optimizer.moments import check_moments, check_names, check_shape, load_moments, moments_of
 from training.optimizer.non_finite import DeferredCheck, NonFinite, describe
+from training.optimizer.precision import autocast
 from training.state import State
 
+LossFunction: TypeAlias = Callable[[Batch], Loss]
 Measures: TypeAlias = Sequence[Tensor] | Tensor
 """One number [] for each trainable parameter."""
-Number: TypeAlias = float | Tensor
-"""A tensor [] while it is on an accelerator."""
-
-
-class Loss(NamedTuple):
-    """A loss as a sum with its count: the objective is `sum / count`, over all micro-batches together.
-
-    A loss that is to be accumulated gives each `Mean` among its metrics the weight of what it averages.
-    """
-
-    sum: Tensor  # []
-    count: int | float | Tensor  # type: ignore[assignment]  # hides tuple.count
-    metrics: Metrics
-
-
-class Gradient(NamedTuple):
-    """The gradient of an objective, one tensor for each trainable parameter, in the order of `Optimizer.trainable`."""
-
-    values: list[Tensor]
-    loss: Tensor  # [], the objective
-    metrics: Metrics
 
 
 class Optimizer:
@@ -62,6 +43,14 @@ class Optimizer:
 
     Raises UserError when a pattern gets no parameter, when no rule covers a parameter, when muon would get something
     that is not a matrix, and when the device cannot compute in the precision.
+    """
+
+    gradient: Callable[[LossFunction, Batch], Gradient]
+    """The gradient of a loss on a batch: (sum of the sums) / (sum of the counts) over its micro-batches.
+
+    Every tensor of the batch is split along its leading dimension, as evenly as can be. Only the trainable parameters
+    are differentiated; one that the loss does not reach has a gradient of zero. It is computed in one of three ways:
+    the whole batch at once, accumulated over micro-batches, or shared among several learners.
     """
 
     def __init__(
@@ -88,9 +77,10 @@ class Optimizer:
         self._set_learning_rates(Counters())
 
         device = self._leaves[0].device
-        self._autocast = _autocast(device, config.precision, name)
-        self._scaler = torch.amp.GradScaler(device.type) if config.precision == "fp16" else None
-        self._counts_skipped = config.on_non_finite == "skip" or self._scaler is not None
+        self._autocast = autocast(device, config.precision, name)
+        # Where it is not enabled it changes nothing.
+        self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self._counts_skipped = config.on_non_finite == "skip" or self._scaler.is_enabled()
         kinds = {rules[key].kind for key in self.trainable}
         defers = device.type == "cuda" and kinds <= {"adam", "adamw"} and not self._counts_skipped
         self._deferred = DeferredCheck(self.trainable) if defers else None
@@ -103,13 +93,19 @@ class Optimizer:
             not (several and config.precision == "fp16"), f"{name}.precision", "fp16", "'bf16' with several learners"
         )
         require(not (several and config.compile), "compile", True, "False with several learners")  # noqa: FBT003
+        if several:
+            self.gradient = self._gradient_of_learners
+        elif config.micro_batches > 1:
+            self.gradient = self._gradient_of_micro_batches
+        else:
+            self.gradient = self._gradient_at_once
         compiles = config.compile
         self._compiled = CompiledUpdate(self._leaves, config.max_grad_norm, self._autocast) if compiles else None
         self._group_parameters()
 
     def step(
         self,
-        loss_fn: Callable[[Batch], Loss],
+        loss_fn: LossFunction,
         batch: Batch,
         now: Counters,
         rows: Tensor | None = None,
@@ -132,45 +128,56 @@ class Optimizer:
         self._average()
         return self._metrics(made.metrics, measured)
 
-    def gradient(self, loss_fn: Callable[[Batch], Loss], batch: Batch) -> Gradient:
-        """The gradient of (sum of the sums) / (sum of the counts) over the micro-batches of `batch`.
+    def _gradient_at_once(self, loss_fn: LossFunction, batch: Batch) -> Gradient:
+        self._clear()
+        with self._autocast:
+            loss = loss_fn(batch)
+        objective = loss.sum / loss.count
+        self._scaler.scale(objective).backward(inputs=self._leaves)
+        return Gradient(self._unscaled(), objective.detach(), loss.metrics)
 
-        Every tensor of the batch is split along its leading dimension, as evenly as can be. Only the trainable
-        parameters are differentiated; one that the loss does not reach has a gradient of zero.
-        """
-        leaves, several = self._leaves, learners.count() > 1
-        accumulates = several or self.config.micro_batches > 1
-        for leaf in leaves:
-            leaf.grad = None
-        # The count is only known at the end. Until then the sums are divided by the rows, as fp16 overflows easily.
-        rows = next(iter(batch.values())).shape[0] if accumulates else 1
-        divides = several and not self._whole_batch
-        own, weight = learners.share(batch, self._split_for_learners) if divides else (batch, 1.0)
-        losses = []
-        for part in (
-            split_batch(own, self.config.micro_batches, f"{self.name}.micro_batches") if accumulates else (own,)
-        ):
+    def _gradient_of_micro_batches(self, loss_fn: LossFunction, batch: Batch) -> Gradient:
+        self._clear()
+        rows, losses = rows_of(batch), []
+        for part in split_batch(batch, self.config.micro_batches, f"{self.name}.micro_batches"):
             with self._autocast:
                 loss = loss_fn(part)
-            objective = loss.sum / (rows if accumulates else loss.count)
-            scaled = objective if self._scaler is None else self._scaler.scale(objective)
-            scaled.backward(inputs=leaves)
-            losses.append(Loss(objective.detach(), loss.count, loss.metrics))
-        if self._scaler is not None:
-            for optimizer in self._optimizers:
-                self._scaler.unscale_(optimizer)
-        values = [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves]
-        if not accumulates:
-            return Gradient(values, losses[0].sum, losses[0].metrics)
-        count_per_row = sum(loss.count for loss in losses) / rows
-        total, metrics = torch.stack([loss.sum for loss in losses]).sum(), merge_metrics([x.metrics for x in losses])
-        if several:
-            values, total, count_per_row, metrics = learners.summed(values, total, count_per_row, metrics, weight)
+            # The count is only known at the end. Until then sums are divided by the rows, as fp16 overflows easily.
+            objective = loss.sum / rows
+            self._scaler.scale(objective).backward(inputs=self._leaves)
+            losses.append(loss._replace(sum=objective.detach()))
+        values, total = self._unscaled(), added(losses)
+        count_per_row = total.count / rows
+        torch._foreach_div_(values, count_per_row)
+        return Gradient(values, total.sum / count_per_row, total.metrics)
+
+    def _gradient_of_learners(self, loss_fn: LossFunction, batch: Batch) -> Gradient:
+        self._clear()
+        rows, losses = rows_of(batch), []
+        own, weight = (batch, 1.0) if self._whole_batch else learners.share(batch, split_for_learners)
+        for part in split_batch(own, self.config.micro_batches, f"{self.name}.micro_batches"):
+            with self._autocast:
+                loss = loss_fn(part)
+            objective = loss.sum / rows
+            objective.backward(inputs=self._leaves)  # not scaled: fp16 is refused
+            losses.append(loss._replace(sum=objective.detach()))
+        own_sum, own_count, own_metrics = added(losses)
+        values, total, count_per_row, metrics = learners.summed(
+            self._unscaled(), own_sum, own_count / rows, own_metrics, weight
+        )
         torch._foreach_div_(values, count_per_row)
         return Gradient(values, total / count_per_row, metrics)
 
-    def _split_for_learners(self, batch: Batch, parts: int) -> list[Batch]:
-        return split_batch(batch, parts, "learners")
+    def _clear(self) -> None:
+        """Before a gradient: what is left of the last one would be added to it."""
+        for leaf in self._leaves:
+            leaf.grad = None
+
+    def _unscaled(self) -> list[Tensor]:
+        """The gradient of each leaf, without the loss scale; zero where the loss does not reach it."""
+        for optimizer in self._optimizers:
+            self._scaler.unscale_(optimizer)
+        return [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in self._leaves]
 
     def apply(self, gradient: Gradient, now: Counters) -> Metrics:
         """Clips the gradient in place, sets the learning rates for `now` and updates the parameters.
@@ -186,7 +193,7 @@ class Optimizer:
             return self._refuse(now, gradient.loss, norms)
         self._set_learning_rates(now)
         if config.max_grad_norm is not None:
-            _clip(values, measured[1], config.max_grad_norm)
+            clip(values, measured[1], config.max_grad_norm)
         for group in self._adam_groups:
             group.step(values, None if self._deferred is None else self._deferred.bad)
         if self._other_optimizers:
@@ -194,8 +201,7 @@ class Optimizer:
                 leaf.grad = value
             for optimizer in self._other_optimizers:
                 optimizer.step()
-        if self._scaler is not None:
-            self._scaler.update()
+        self._scaler.update()
         self._average()
         return self._metrics(gradient.metrics, measured)
 
@@ -223,10 +229,8 @@ class Optimizer:
 
     def _refuse(self, now: Counters, loss: Number, norms: Measures) -> Metrics:
         """Stops, or skips the update: by choice, or because fp16 overflowed and a smaller loss scale may do."""
-        overflowed = False
-        if self._scaler is not None:
-            self._scaler.update()
-            overflowed = math.isfinite(loss) and self._scaler.get_scale() >= 1.0
+        self._scaler.update()
+        overflowed = self._scaler.is_enabled() and math.isfinite(loss) and self._scaler.get_scale() >= 1.0
         if overflowed or self.config.on_non_finite == "skip":
             # Only the count: the loss and the norm are not finite and would spoil the means they are logged in.
             return {f"{self.name}/skipped_updates": Sum(1.0)}
@@ -275,67 +279,27 @@ class Optimizer:
         """Moments, averages and loss scale by parameter name, as references; not the parameters. Raises NonFinite."""
         if self._deferred is not None:
             self._deferred.check()
-        moments = {}
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                for key, leaf in zip(group["param_names"], group["params"], strict=True):
-                    moments[key] = {"kind": group["kind"], **optimizer.state.get(leaf, {})}
         return {
-            "moments": moments,
+            "moments": moments_of(self._optimizers),
             "averages": dict(zip(self.trainable, self._averages, strict=True)) if self._averages else {},
-            "loss_scale": self._scaler.state_dict() if self._scaler is not None else {},
+            "loss_scale": self._scaler.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
         """Continues from a copy of `state`. Raises UserError, naming the first thing in it that does not fit."""
-        moments, averages = state["moments"], state["averages"]
-        kinds = {key: g["kind"] for o in self._optimizers for g in o.param_groups for key in g["param_names"]}
-        _check_names(f"{self.name}.moments", moments, self.trainable)
-        _check_names(f"{self.name}.averages", averages, self.trainable if self._averages else {})
-        for key, leaf in self.trainable.items():
-            _check_moments(f"{self.name}.moments of {key!r}", moments[key], kinds[key], leaf)
+        averages = state["averages"]
+        check_moments(f"{self.name}.moments", state["moments"], self._optimizers, self.trainable)
+        check_names(f"{self.name}.averages", averages, self.trainable if self._averages else {})
         for key, value in averages.items():
-            _check_shape(f"{self.name}.averages of {key!r}", value, self.trainable[key])
-        if bool(state["loss_scale"]) != (self._scaler is not None):
+            check_shape(f"{self.name}.averages of {key!r}", value, self.trainable[key])
+        if bool(state["loss_scale"]) != self._scaler.is_enabled():
             raise UserError(f"{self.name}.precision = {self.config.precision!r}: the saved state has another precision")
 
-        for optimizer in self._optimizers:
-            groups = optimizer.state_dict()["param_groups"]
-            names = [key for group in groups for key in group["param_names"]]
-            # Clones: torch keeps the tensors that it is given, and two optimizers may load one state.
-            tensors = [{k: v.clone() for k, v in moments[key].items() if k != "kind"} for key in names]
-            optimizer.load_state_dict({"state": dict(enumerate(tensors)), "param_groups": groups})
+        load_moments(state["moments"], self._optimizers)
         self._group_parameters()
         if self._averages:
             torch._foreach_copy_(self._averages, [averages[key] for key in self.trainable])
-        if self._scaler is not None:
-            self._scaler.load_state_dict(state["loss_scale"])
-
-
-def _clip(values: list[Tensor], norm: Number, largest: float) -> None:
-    """Scales the gradient, whose norm this is, down to the largest one."""
-    if isinstance(norm, Tensor):
-        torch._foreach_mul_(values, (largest / (norm + 1e-6)).clamp(max=1.0))
-        return
-    # To the bit what tensors give, for which a number divided by one is its reciprocal times the number.
-    scale = np.float32(1.0) / (np.float32(norm) + np.float32(1e-6)) * np.float32(largest)
-    if scale < 1:
-        torch._foreach_mul_(values, float(scale))
-
-
-def split_batch(batch: Batch, parts: int, setting: str) -> list[Batch]:
-    """Splits every tensor's leading dimension, as evenly as can be; the larger parts come first.
-
-    `setting` is where the number of parts comes from.
-    """
-    rows = {key: tensor.shape[0] if tensor.dim() else 0 for key, tensor in batch.items()}
-    if len(set(rows.values())) != 1:
-        raise UserError(f"{setting} = {parts}: a batch must have one leading size, not {rows}")
-    size = next(iter(rows.values()))
-    if size < parts:
-        raise UserError(f"{setting} = {parts}: it takes at most the rows of a batch, here {size}")
-    split = {key: tensor.tensor_split(parts) for key, tensor in batch.items()}
-    return [{key: pieces[part] for key, pieces in split.items()} for part in range(parts)]
+        self._scaler.load_state_dict(state["loss_scale"])
 
 
 def check_coverage(module: nn.Module, optimizers: Sequence[Optimizer]) -> None:
@@ -346,44 +310,3 @@ def check_coverage(module: nn.Module, optimizers: Sequence[Optimizer]) -> None:
             raise UserError(
                 f"parameter {key!r} belongs to {' and '.join(owners) or 'no optimizer'}: it takes exactly one"
             )
-
-
-def _autocast(device: torch.device, precision: str, name: str) -> AbstractContextManager[Any]:
-    """The context of the forward pass. Raises UserError when the device cannot multiply in that precision."""
-    if precision == "float32":
-        return nullcontext()
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "error", UserWarning
-            )  # torch only warns about a precision that it does not know, then ignores it
-            context = torch.autocast(device.type, dtype)
-            with context:
-                one = torch.ones(1, 1, device=device)
-                torch.mm(one, one)
-    except (RuntimeError, UserWarning) as error:
-        raise UserError(
-            f"{name}.precision = {precision!r}: {device.type} cannot compute in it; use 'float32'"
-        ) from error
-    return context
-
-
-def _check_names(place: str, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    for key in (*own, *saved):
-        if key not in saved or key not in own:
-            where = "only in the saved state" if key in saved else "not in the saved state"
-            raise UserError(f"{place}: {key!r} is {where}; load it with the rules it was saved with")
-
-
-def _check_moments(place: str, saved: Mapping[str, Any], kind: OptimizerKind, leaf: Tensor) -> None:
-    if saved["kind"] != kind:
-        raise UserError(f"{place}: they were saved by {saved['kind']!r}, here they belong to {kind!r}")
-    for key, value in saved.items():
-        if key not in ("kind", "step"):
-            _check_shape(f"{place}, {key}", value, leaf)
-
-
-def _check_shape(place: str, value: Tensor, leaf: Tensor) -> None:
-    if value.shape != leaf.shape:
-        raise UserError(f"{place}: the saved shape is {list(value.shape)}, the parameter's is {list(leaf.shape)}")

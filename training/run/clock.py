@@ -1,4 +1,4 @@
-"""What a run knows of itself and keeps in its checkpoints."""
+"""The clock of a run: how long it has taken and trained, over all its segments."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from training.state import State
 
 
-class Progress:
-    """The part of a checkpoint that is the run's own: its times over all segments, and why it is inexact.
+class Clock:
+    """The times of a run over all its segments; a segment counts up to the checkpoint from which the next one went on.
 
-    A segment counts up to the checkpoint from which the next one went on.
+    It is the run's own part of a checkpoint (`progress`), so it also says why the run is `inexact`.
     """
 
-    def __init__(self, inexact: Sequence[str]) -> None:
+    def __init__(self, inexact: Sequence[str] = ()) -> None:
         self.inexact = list(inexact)
         self.training_time_s = 0.0
         self._wall_time_before_s = 0.0

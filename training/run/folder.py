@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from training.errors import UserError
 from training.run.checkpoint import newest, read_best
-from training.run.files import read_json
+from training.run.stages import stage_folders
 
 LOCK = "lock"
 SETTINGS = (LOCK, "config.json", "environment.json")
@@ -107,25 +107,9 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return _read(folder, "config.json", keys)
 
 
-def require_no_stage(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Raises UserError for the folder of one stage, which does not go on without the others."""
-    if "stage" in settings:
-        raise UserError(f"{folder} is a stage of the run {folder.parent}: resume that")
-
-
 def read_environment(folder: Path) -> dict[str, Any]:
     """The contents of a run's `environment.json`; raises UserError when the folder is not a run."""
     return _read(folder, "environment.json", ("commit", "packages"))
-
-
-def read_result(folder: Path) -> dict[str, Any]:
-    """The contents of a run's `result.json`; empty when no segment of the run has ended yet."""
-    return read_json(folder / "result.json")
-
-
-def stage_folders(run: Path) -> list[Path]:
-    """The folders of a run's stages, in their order; none for a run of one stage."""
-    return sorted(run.glob("[0-9][0-9]-*"))
 
 
 def find_checkpoint(run: Path, which: Literal["best", "last"]) -> Path:

@@ -21,7 +21,7 @@ from training.core import Budget, Counters, Every, Unit
 from training.errors import UserError
 from training.metrics import Metrics, Reduction, add_metrics, read
 from training.run import files
-from training.run.clock import Progress
+from training.run.clock import Clock
 from training.run.console import Console
 from training.run.tracker import Tracker
 from training.state import State
@@ -50,7 +50,7 @@ class Logger:
         until: Budget,
         tracker: Tracker | None,
         console: Console | None,
-        clock: Progress,
+        clock: Clock,
     ) -> None:
         self.every = every
         self.latest: dict[str, float] = {}

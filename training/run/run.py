@@ -14,34 +14,26 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from training import learners
-from training.claims import Claim, judge_seed
+from training.claims import Claim
 from training.core import Budget, Counters, Every
 from training.errors import UserError
 from training.interruption import Interrupted
 from training.options import config_hash, config_to_tree
 from training.run.checkpoint import Checkpoint, CheckpointConfig, newest
-from training.run.clock import Progress
+from training.run.clock import Clock
 from training.run.console import Console
-from training.run.files import read_json, write_json
-from training.run.folder import (
-    Lock,
-    make_folder,
-    new_identity,
-    read_environment,
-    read_result,
-    read_settings,
-    remove_unused,
-    require_no_stage,
-)
+from training.run.files import write_json
+from training.run.folder import Lock, make_folder, new_identity, read_environment, read_settings, remove_unused
 from training.run.logger import Logger
 from training.run.provenance import changes, describe_environment, source_hash
+from training.run.result import Account, Status, account_in, account_of, joined, read_result, write_result
+from training.run.stages import make_stage, require_no_stage
 from training.run.tracker import Mode, Tracker
 from training.state import Stateful
 
-Status = Literal["completed", "interrupted", "failed"]
 T = TypeVar("T")
 
 
@@ -74,7 +66,7 @@ class Run:
         self._claims = claims
         self._lock = lock
         self._discard = discard
-        self._progress = Progress(inexact)
+        self._clock = Clock(inexact)
         self._stages: list[Run] = []
         self._log: Logger | None = None
         self._tracker: Tracker | None = None
@@ -184,8 +176,8 @@ class Run:
 
     def not_exact(self, reason: str) -> None:
         """What it computes from now on is not what it would have been, and `result.json` says why."""
-        if reason not in self._progress.inexact:
-            self._progress.inexact.append(reason)
+        if reason not in self._clock.inexact:
+            self._clock.inexact.append(reason)
 
     @property
     def log(self) -> Logger:
@@ -206,7 +198,7 @@ class Run:
 
     def out_of_time(self, seconds: float | None) -> bool:
         """Whether the training has taken so long, over all its segments; the run is not exact then."""
-        over = seconds is not None and learners.agreed(self._progress.trained_s >= seconds)
+        over = seconds is not None and learners.agreed(self._clock.trained_s >= seconds)
         if over:
             self.not_exact("its training was ended by the clock")
         return over
@@ -233,17 +225,17 @@ class Run:
             parent=self._settings["parent"],
         )
         live, copy = Console(stage or self.experiment), self._tracker
-        self._log = Logger(self.folder, every=every, until=until, tracker=copy, console=live, clock=self._progress)
+        self._log = Logger(self.folder, every=every, until=until, tracker=copy, console=live, clock=self._clock)
         return self._log
 
     def checkpoint(self, parts: Mapping[str, Stateful], config: CheckpointConfig) -> Checkpoint:
         """The checkpoints of the named parts, and of the log and the times of the run."""
-        own: dict[str, Stateful] = {"log": self.log, "progress": self._progress}
+        own: dict[str, Stateful] = {"log": self.log, "progress": self._clock}
         if taken := own.keys() & parts.keys():
             raise ValueError(f"the parts {sorted(taken)} are the run's own: name yours otherwise")
         folder = self.folder / "checkpoints"
         self._checkpoint = Checkpoint(folder, {**parts, **own}, every=config.every, keep_last=config.keep_last)
-        self._progress.start_training()
+        self._clock.start_training()
         return self._checkpoint
 
     def stage(self, name: str) -> Run:
@@ -251,18 +243,9 @@ class Run:
 
         Raises UserError when the folder has another stage in this place.
         """
-        number = len(self._stages) + 1
-        folder = self.folder / f"{number:02d}-{name}"
-        others = [other.name for other in self.folder.glob(f"{number:02d}-*") if other != folder]
-        if others:
-            raise UserError(f"stage {folder.name} of {self.folder} is {others[0]} there: did the experiment change?")
         parent = self._stages[-1].folder.name if self._stages else self._settings["parent"]
-        # Each stage makes choices of its own, and keeps those that it has made.
-        chosen = read_json(folder / "config.json").get("chosen", {})
-        settings = {**self._settings, "stage": folder.name, "parent": parent, "chosen": chosen}
-        folder.mkdir(exist_ok=True)
-        write_json(folder / "config.json", settings)
-        self._stages.append(Run(folder, settings, lock=None, inexact=self._progress.inexact))
+        settings = make_stage(self.folder, self._settings, len(self._stages) + 1, name, parent)
+        self._stages.append(Run(self.folder / settings["stage"], settings, lock=None, inexact=self._clock.inexact))
         return self._stages[-1]
 
     def finish(self, now: Counters, *, metrics: Mapping[str, float], best: Mapping[str, Any] | None = None) -> None:
@@ -273,7 +256,7 @@ class Run:
             metrics: what was measured at the end.
             best: what the best checkpoint measured; by default its score and when it was reached.
         """
-        self._write_result("completed", now, metrics, best)
+        self._end("completed", now, metrics, self._best if best is None else best)
 
     def finish_as(self, stage: Run, more: Mapping[str, float] | None = None) -> None:
         """Writes the result of a run of stages: what `stage`, the last of them, came to, and what else was measured."""
@@ -286,60 +269,44 @@ class Run:
             return
         for stage in self._stages:
             stage._fail(status)
-        earlier = self.result
-        if self._position() is None and earlier:  # nothing was trained since
+        position, earlier = self._position, self.result
+        if position is None and earlier:  # nothing was trained since
             write_json(self.folder / "result.json", {**earlier, "status": status})
             return
-        self._write_result(status, self._position() or Counters(), self._log.latest if self._log else {}, None)
+        self._end(status, position or Counters(), self._log.latest if self._log else {}, self._best)
 
-    def _write_result(
-        self, status: Status, now: Counters, metrics: Mapping[str, float], best: Mapping[str, Any] | None
-    ) -> None:
-        inexact = self._inexact()
-        last = self.last_checkpoint
-        result = {
-            "experiment": self.experiment,
-            "status": status,
-            "exact": not inexact,
-            "inexact": inexact,
-            "seed": self.seed,
-            "counters": asdict(now),
-            "metrics": {name: float(value) for name, value in metrics.items()},
-            "best": self._best() if best is None else dict(best),
-            "claims": [],
-            "wall_time_s": self._time("wall_time_s"),
-            "training_time_s": self._time("training_time_s"),
-            "parent": self._settings["parent"],
-            "checkpoint": None if last is None else last.relative_to(self.folder).as_posix(),
-        }
-        if status == "completed":
-            result["claims"], _ = judge_seed(self._claims, self.seed, result)
-        write_json(self.folder / "result.json", result)
+    def _end(self, status: Status, now: Counters, metrics: Mapping[str, float], best: Mapping[str, Any]) -> None:
+        result = write_result(
+            self.folder,
+            self._settings,
+            status,
+            now,
+            metrics,
+            best=best,
+            checkpoint=self.last_checkpoint,
+            account=self._account,
+            claims=self._claims,
+        )
         if self._log is not None:
             self._log.close()
         if self._tracker is not None:
             self._tracker.finish(result)
 
-    # A run of stages answers with what its stages say.
-
+    @property
     def _position(self) -> Counters | None:
+        """How far its last checkpoint is; None: this process trained nothing."""
         if self._stages:
-            return self._stages[-1]._position()
+            return self._stages[-1]._position
         return self._checkpoint.position if self._checkpoint else None
 
+    @property
     def _best(self) -> dict[str, Any]:
         score = self._checkpoint.best_score if self._checkpoint else None
         return {} if score is None else asdict(score)
 
-    def _inexact(self) -> list[str]:
+    @property
+    def _account(self) -> Account:
         if self.finished:
-            return list(self.result["inexact"])
-        own = self._checkpoint.inexact if self._checkpoint else self._progress.inexact
-        return list(dict.fromkeys([*own, *(reason for stage in self._stages for reason in stage._inexact())]))
-
-    def _time(self, name: Literal["wall_time_s", "training_time_s"]) -> float:
-        if self.finished:
-            return float(self.result[name])
-        if self._stages:
-            return sum(stage._time(name) for stage in self._stages)
-        return round(float(getattr(self._progress, name)), 3)
+            return account_in(self.result)
+        own = account_of(self._clock, self._checkpoint)
+        return joined(own, [stage._account for stage in self._stages]) if self._stages else own

@@ -24,6 +24,7 @@ from typing import Any, Literal
 from training.errors import UserError
 from training.run.files import read_json
 from training.run.provenance import ROOT
+from training.run.stages import stage_folders
 
 Mode = Literal["auto", "online", "offline", "none"]
 
@@ -130,8 +131,6 @@ def sync(folder: Path, mode: Literal["auto", "online", "offline"] = "auto") -> s
     Raises:
         UserError: the folder is not a run with rows, or W&B failed; one line.
     """
-    from training.run.folder import stage_folders  # not above: it imports torch, which the copier does without
-
     stages = [folder] if (folder / "metrics.jsonl").exists() else stage_folders(folder)
     if not stages or not all((stage / "metrics.jsonl").exists() for stage in stages):
         raise UserError(f"{folder} cannot be copied to W&B: there is no metrics.jsonl in it")

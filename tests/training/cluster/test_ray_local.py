@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from training.cluster import ray_local
 from training.cluster.ray_session import connected
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("ray")]
@@ -165,3 +166,14 @@ def processes_with(mark: str) -> list[int]:
         except OSError:  # it has ended
             continue
     return found
+
+
+def test_a_cluster_that_is_not_there_ends_quietly(tmp_path: Path) -> None:
+    assert ray_local.stop(state=tmp_path / "cluster.json") == 0
+    (own,) = ray_local.free_ports(1)
+    assert own > 0
+    # A process that got the number of one that was started is not ended.
+    state = tmp_path / "cluster.json"
+    state.write_text(json.dumps({"nodes": [{"pid": os.getpid(), "began": "long ago", "log": ""}]}))
+    assert ray_local.stop(state=state) == 0
+    assert not state.exists()

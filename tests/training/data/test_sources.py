@@ -11,9 +11,6 @@ import torch
 from gymnasium import spaces
 
 from envs.episodes.steps import minari_steps
-from training.core import Counters
-from training.data.dataset import Dataset
-from training.data.parquet import map_parquet
 from training.data.sources import (
     hugging_face,
     image_folder,
@@ -23,7 +20,6 @@ from training.data.sources import (
     sklearn_dataset,
     table,
 )
-from training.data.streams import Shuffled
 from training.errors import UserError
 
 
@@ -38,17 +34,6 @@ def test_scikit_learns_sets_are_what_they_are_there() -> None:
     assert cancer.labels == ("malignant", "benign")
     assert cancer.columns[0] == "mean radius"
     assert isinstance(diabetes.target, spaces.Box)
-
-
-def test_a_view_gathers_what_a_copy_would() -> None:
-    data = of_arrays(np.arange(20, dtype=np.float32).reshape(10, 2), np.arange(10) % 3, "made up")
-    view = data.select(np.array([7, 3, 5])).select(np.array([2, 0]))
-    assert view.array("input")[:, 0].tolist() == [10.0, 14.0]
-    batch = view.gather(torch.tensor([1]))
-    assert batch["input"].tolist() == [[14.0, 15.0]]
-    assert batch["target"].tolist() == [1]
-    assert [len(part["target"]) for part in data.batches(4)] == [4, 4, 2]
-    assert view.sha256 != data.sha256 == data.select(np.arange(10)).sha256
 
 
 def test_mapped_files_give_the_same_samples_and_stay_on_the_disk(tmp_path: Path) -> None:
@@ -186,32 +171,3 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it(monkeypatch
     monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
     with pytest.raises(UserError, match=r'install it: .* -e "\.\[data\]"'):
         sklearn_dataset("digits")
-
-
-def test_a_dataset_without_a_target_says_so() -> None:
-    with pytest.raises(UserError, match="made up has no target to learn: its arrays are input"):
-        print(Dataset({"input": np.zeros((2, 1), np.float32)}, {}, "made up").target)
-
-
-def test_a_large_parquet_file_is_mapped_part_by_part(tmp_path: Path) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    rng = np.random.default_rng(0)
-    columns = {"a": rng.normal(size=1000), "b": rng.integers(0, 9, 1000), "y": rng.integers(0, 3, 1000)}
-    file = tmp_path / "large.parquet"
-    parquet.write_table(pa.table({**columns, "town": ["x"] * 1000}), file, row_group_size=300)
-    folder = map_parquet(file, tmp_path / "mapped", target="y", inputs=["a", "b"])
-    mapped, whole = numpy_dataset(folder), table(file, target="y", inputs=["a", "b"])
-    assert isinstance(mapped.arrays["input"], np.memmap)
-    stream, same = Shuffled(mapped, 64, seed=1), Shuffled(whole, 64, seed=1)
-    for _ in range(20):  # into the second epoch
-        (batch, _, _), (other, _, _) = stream.next(Counters()), same.next(Counters())
-        assert torch.equal(batch["input"], other["input"])
-        assert torch.equal(batch["target"], other["target"])
-    again = Shuffled(mapped, 64, seed=1)
-    again.load_state_dict(stream.state_dict())
-    assert torch.equal(again.next(Counters())[0]["input"], same.next(Counters())[0]["input"])
-    with pytest.raises(UserError, match="column 'town' holds string: it takes numbers"):
-        map_parquet(file, tmp_path / "other", target="y", inputs=["town"])
-    assert not (tmp_path / "other").exists()

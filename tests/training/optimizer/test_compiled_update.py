@@ -9,13 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training.optimizer.test_optimizer import data, network, optimizer_for, squared_error
+from tests.support.optimizers import (
+    data,
+    network,
+    optimizer_for,
+    squared_error,
+)
 from training.core import Batch, Budget, Counters
-from training.errors import UserError
 from training.metrics import Mean
 from training.networks import EnsembleMLP, NetworkConfig
-from training.optimizer import Loss, Optimizer, OptimizerConfig, Rule, Schedule, large_products
-from training.optimizer.config import all_can_compile, with_compile
+from training.optimizer import Loss, Optimizer, OptimizerConfig, Rule, Schedule
 from training.optimizer.non_finite import NonFinite
 
 OPTIONS: dict[str, Any] = {
@@ -96,16 +99,16 @@ def test_a_compiled_run_resumes_to_the_bit() -> None:
 def test_a_compiled_update_that_is_not_finite_is_not_made(how: Any) -> None:
     training = Training(compile=True, on_non_finite=how)
     training.step(0)
-    before = copy.deepcopy((training.model.state_dict(), training.optimizer.optimizer.state_dict()))
+    before = copy.deepcopy((training.model.state_dict(), training.optimizer.state_dict()))
     bad = data()
     bad["y"][3, 1] = float("inf")
     if how == "stop":
         with pytest.raises(NonFinite, match=r"update 2: the loss is inf; the norm of the gradient is not finite for"):
-            training.optimizer.optimizer.step(training.loss, bad, Counters(updates=1))
+            training.optimizer.step(training.loss, bad, Counters(updates=1))
     else:
-        metrics = training.optimizer.optimizer.step(training.loss, bad, Counters(updates=1))
+        metrics = training.optimizer.step(training.loss, bad, Counters(updates=1))
         assert [(key, metric.value) for key, metric in metrics.items()] == [("optimizer/skipped_updates", 1.0)]
-    after = training.model.state_dict(), training.optimizer.optimizer.state_dict()
+    after = training.model.state_dict(), training.optimizer.state_dict()
     torch.testing.assert_close(_tensors(before[0]), _tensors(dict(after[0])), rtol=0, atol=0)
     torch.testing.assert_close(_tensors(before[1]["moments"]), _tensors(after[1]["moments"]), rtol=0, atol=0)
     assert training.step(2)["optimizer/loss"].value > 0
@@ -120,7 +123,7 @@ def test_a_number_that_a_loss_reads_may_change() -> None:
 
     measured = []
     for weight[0] in (1.0, 2.0):
-        metrics = training.optimizer.optimizer.step(loss, data(12, seed=0), Counters())
+        metrics = training.optimizer.step(loss, data(12, seed=0), Counters())
         measured.append(float(metrics["optimizer/loss"].value))
     assert measured[1] == pytest.approx(2 * measured[0], rel=0.1)
 
@@ -132,15 +135,13 @@ def test_each_loss_function_is_compiled_for_itself_and_a_new_one_in_each_call_is
         total, count, metrics = training.loss(batch)
         return Loss(2 * total, count, metrics)
 
-    losses = [
-        training.optimizer.optimizer.step(loss, data(), Counters()) for loss in (training.loss, doubled, training.loss)
-    ]
+    losses = [training.optimizer.step(loss, data(), Counters()) for loss in (training.loss, doubled, training.loss)]
     first, second, third = (float(metrics["optimizer/loss"].value) for metrics in losses)
     assert [second, third] == pytest.approx([2 * first, first], rel=0.1)
     for _ in range(6):
-        training.optimizer.optimizer.step(lambda batch: training.loss(batch), data(), Counters())
+        training.optimizer.step(lambda batch: training.loss(batch), data(), Counters())
     with pytest.raises(RuntimeError, match="is a new one made in each call"):
-        training.optimizer.optimizer.step(lambda batch: training.loss(batch), data(), Counters())
+        training.optimizer.step(lambda batch: training.loss(batch), data(), Counters())
 
 
 def test_many_models_can_be_compiled_in_one_process() -> None:
@@ -148,33 +149,6 @@ def test_many_models_can_be_compiled_in_one_process() -> None:
         model = nn.Linear(3, 2)
         optimizer = optimizer_for(model, compile=True, learning_rate=width / 100)
         optimizer.step(squared_error(model), data(), Counters())
-
-
-@pytest.mark.parametrize(
-    "options", [{"kind": "sgd"}, {"micro_batches": 2}, {"precision": "fp16"}, {"rules": (Rule("*", kind="muon"),)}]
-)
-def test_what_cannot_be_compiled_is_said(options: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=r"compile = True: it takes kinds adam and adamw, one micro-batch and no fp16"):
-        OptimizerConfig(**options, compile=True)
-    assert not OptimizerConfig(**options).can_compile
-
-
-def test_all_optimizers_of_an_algorithm_are_compiled_together() -> None:
-    from agents.a2c import A2CConfig
-    from agents.reinforce import ReinforceConfig
-
-    config = with_compile(ReinforceConfig(), True)  # noqa: FBT003
-    assert (config.policy_optimizer.compile, config.baseline_optimizer.compile) == (True, True)
-    assert all_can_compile(ReinforceConfig())
-    assert not all_can_compile(A2CConfig())
-
-
-@pytest.fixture
-def through_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where this processor is slower by it."""
-    if not torch.backends.mkldnn.is_available():
-        pytest.skip("this torch has no oneDNN")
-    monkeypatch.setattr(large_products, "are_faster", lambda: True)
 
 
 def test_critics_of_one_value_are_the_same_compiled() -> None:
@@ -195,68 +169,3 @@ def test_critics_of_one_value_are_the_same_compiled() -> None:
         made.append(parameters(optimizer))
     for key, value in made[0].items():
         torch.testing.assert_close(made[1][key], value, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.usefixtures("through_onednn")
-def test_large_products_are_the_same_through_onednn() -> None:
-    """Of single layers, with and without bias, and of the members of an ensemble: forwards and backwards."""
-
-    def model() -> nn.Module:
-        weights = torch.Generator().manual_seed(1)
-        ensemble = EnsembleMLP(256, NetworkConfig(hidden=(256,)), weights, members=2, outputs=256)
-        with torch.random.fork_rng():
-            torch.manual_seed(1)
-            return nn.Sequential(nn.Linear(256, 256), nn.Tanh(), nn.Linear(256, 256, bias=False), ensemble)
-
-    def loss_of(network: nn.Module) -> Any:
-        def loss(batch: Batch) -> Loss:
-            return Loss(network(batch["x"]).square().sum(), batch["x"].shape[0], {})
-
-        return loss
-
-    batch = {"x": torch.randn(256, 256, generator=torch.Generator().manual_seed(2))}
-    optimizers = []
-    for compile_ in (False, True):
-        network = model()
-        config = OptimizerConfig(learning_rate=1e-3, eps=0.1, compile=compile_)  # no gradient near 0 is blown up
-        optimizer, loss = Optimizer(dict(network.named_parameters()), config, until=Budget(10)), loss_of(network)
-        optimizer.step(loss, batch, Counters())
-        with torch.profiler.profile() as profile:
-            optimizer.step(loss, batch, Counters(updates=1))
-        calls = sum(event.count for event in profile.key_averages() if event.key == "mkldnn::_linear_pointwise")
-        # Of the first layer the outputs and the weights' gradient; of the second, and of both layers of both members,
-        # that of the inputs too.
-        assert calls == (2 + 3 + 2 * 2 * 3 if compile_ else 0)
-        optimizers.append(optimizer)
-    eager, compiled = (parameters(optimizer) for optimizer in optimizers)
-    for key, value in eager.items():
-        torch.testing.assert_close(compiled[key], value, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.usefixtures("through_onednn")
-def test_large_products_do_not_depend_on_the_sizes_seen_before() -> None:
-    """The end of an epoch has fewer rows; a run that begins anew after it makes the same updates to the bit."""
-    batches = [{"x": torch.randn(rows, 256, generator=torch.Generator().manual_seed(rows))} for rows in (256, 37, 256)]
-
-    def begun() -> tuple[Optimizer, Any]:
-        with torch.random.fork_rng():
-            torch.manual_seed(1)
-            network = nn.Sequential(nn.Linear(256, 256), nn.Tanh(), nn.Linear(256, 256, bias=False))
-        optimizer = Optimizer(
-            dict(network.named_parameters()), OptimizerConfig(learning_rate=1e-3, compile=True), until=Budget(10)
-        )
-        return optimizer, lambda batch: Loss(network(batch["x"]).square().sum(), batch["x"].shape[0], {})
-
-    whole, loss = begun()
-    for number, batch in enumerate(batches):
-        before = copy.deepcopy((parameters(whole), whole.state_dict()))
-        whole.step(loss, batch, Counters(updates=number))
-    torch._dynamo.reset()  # as in a new process
-    resumed, loss = begun()
-    with torch.no_grad():
-        for key, value in parameters(resumed).items():
-            value.copy_(before[0][key])
-    resumed.load_state_dict(before[1])
-    resumed.step(loss, batches[-1], Counters(updates=2))
-    for key, value in parameters(whole).items():
-        assert torch.equal(parameters(resumed)[key], value)

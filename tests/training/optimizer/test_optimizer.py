@@ -1,10 +1,9 @@
+"""The optimizer against torch's own: updates, accumulation, precision, schedules, averages, and going on exactly."""
+
 from __future__ import annotations
 
 import copy
-import json
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,55 +11,27 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
-from tests.support import ROOT
-from training.core import Batch, Budget, Counters
+from tests.support.optimizers import (
+    UNTIL,
+    assert_same,
+    assert_states_equal,
+    data,
+    network,
+    optimizer_for,
+    poisoned,
+    squared_error,
+    train,
+)
+from training.core import Batch, Counters
 from training.errors import UserError
 from training.metrics import Last, Max, Mean, Sum
 from training.optimizer import Gradient, Loss, Optimizer, OptimizerConfig, Rule, Schedule
-from training.optimizer.non_finite import DeferredCheck
-from training.optimizer.optimizer import NonFinite, check_coverage
-from training.options import config_from_tree, config_to_tree, parse_options
+from training.optimizer.non_finite import NonFinite
+from training.optimizer.optimizer import check_coverage
 
-UNTIL = Budget(100, "updates")
 KINDS = ("adam", "adamw", "sgd", "rmsprop", "muon")
-
-
-def network(seed: int = 0, *, bias: bool = True) -> nn.Sequential:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return nn.Sequential(nn.Linear(3, 8, bias=bias), nn.Tanh(), nn.Linear(8, 2, bias=bias))
-
-
-def data(rows: int = 12, seed: int = 1) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    return {
-        "x": torch.randn(rows, 3, generator=generator),
-        "y": torch.randn(rows, 2, generator=generator),
-        "weight": torch.rand(rows, generator=generator) + 0.1,
-    }
-
-
-def squared_error(model: nn.Module) -> Callable[[Batch], Loss]:
-    def loss_fn(batch: Batch) -> Loss:
-        return Loss((model(batch["x"]) - batch["y"]).square().sum(), batch["x"].shape[0], {})
-
-    return loss_fn
-
-
-def optimizer_for(model: nn.Module, until: Budget = UNTIL, name: str = "optimizer", **options: Any) -> Optimizer:
-    return Optimizer(dict(model.named_parameters()), OptimizerConfig(**options), until=until, name=name)
-
-
-def train(model: nn.Module, optimizer: Optimizer, first: int, last: int) -> None:
-    for update in range(first, last):
-        optimizer.step(squared_error(model), data(seed=update), Counters(updates=update))
-
-
-def assert_same(a: nn.Module, b: nn.Module) -> None:
-    for (key, x), y in zip(a.named_parameters(), b.parameters(), strict=True):
-        assert torch.equal(x, y), key
 
 
 @pytest.mark.parametrize(
@@ -186,21 +157,6 @@ def test_the_first_rule_that_matches_wins_and_frozen_parameters_do_not_change() 
     assert metrics["optimizer/learning_rate/*"] == Last(0.1)
 
 
-@pytest.mark.parametrize(
-    ("rules", "message"),
-    [
-        ((Rule("policy.*"), Rule("*")), r"pattern 'policy\.\*' matches none of 0\.weight, 0\.bias"),
-        ((Rule("*"), Rule("0.*", frozen=True)), r"pattern '0\.\*' only matches what earlier rules took"),
-        ((Rule("0.*"),), r"no pattern matches parameter '2\.weight'"),
-        ((Rule("*", frozen=True),), r"freeze every parameter"),
-        ((Rule("0.weight"), Rule("*", kind="muon")), r"parameter '0\.bias' of shape \[8\] cannot have kind 'muon'"),
-    ],
-)
-def test_wrong_rules_name_the_pattern_or_the_parameter(rules: tuple[Rule, ...], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        optimizer_for(network(), rules=rules)
-
-
 def test_learning_rates_follow_each_rules_schedule() -> None:
     model = network()
     rules = (Rule("0.*", schedule=Schedule("linear", over=10)), Rule("*", learning_rate=0.2))
@@ -217,13 +173,6 @@ def test_learning_rates_follow_each_rules_schedule() -> None:
 def test_a_schedule_that_cannot_know_its_length_fails_at_once() -> None:
     with pytest.raises(UserError, match=r"schedule\.over = None"):
         optimizer_for(network(), schedule=Schedule("linear", unit="env_steps"))
-
-
-def poisoned(model: nn.Sequential, layer: int) -> Callable[[Batch], Loss]:
-    """Finite, but the gradient of one layer is nan (the square root of 0 times 0)."""
-    return lambda batch: squared_error(model)(batch)._replace(
-        sum=model(batch["x"]).sum() + (model[layer].weight * 0.0).sum().sqrt()
-    )
 
 
 def test_stop_names_the_update_and_the_parameter_and_leaves_everything_untouched() -> None:
@@ -255,32 +204,6 @@ def test_skip_makes_no_update_and_counts_it() -> None:
     assert_states_equal(state, optimizer.state_dict())
     train(model, optimizer, 1, 2)
     assert not torch.equal(before[0].weight, model[0].weight)
-
-
-def test_a_deferred_check_makes_no_update_from_the_first_bad_one_on_and_reports_that_one() -> None:
-    # What runs on CUDA, here with the same fused kernel on the CPU.
-    model, clean = network(), network()
-    optimizer, reference = optimizer_for(model), optimizer_for(clean)
-    optimizer._deferred = DeferredCheck(optimizer.trainable)
-    train(model, optimizer, 0, 130)  # passes one check at 100
-    train(clean, reference, 0, 130)
-    assert_same(clean, model)
-    optimizer.step(poisoned(model, 2), data(), Counters(updates=130))
-    train(model, optimizer, 131, 140)
-    assert_same(clean, model)
-    with pytest.raises(NonFinite, match=r"^update 131: the norm of the gradient is not finite for 2\.weight$"):
-        optimizer.state_dict()
-    with pytest.raises(NonFinite, match=r"^update 131: "):
-        train(model, optimizer, 140, 250)
-
-
-def assert_states_equal(a: Any, b: Any) -> None:
-    if isinstance(a, dict):
-        assert a.keys() == b.keys()
-        for key in a:
-            assert_states_equal(a[key], b[key])
-    else:
-        assert torch.equal(a, b) if isinstance(a, Tensor) else a == b
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -316,33 +239,6 @@ def test_resume_continues_to_the_bit(kind: str, stop: int) -> None:
     assert_states_equal(untouched, saved)  # what was loaded is not shared
 
 
-@pytest.mark.parametrize(
-    ("options", "spoil", "message"),
-    [
-        ({}, lambda s: s["moments"].pop("2.weight"), r"optimizer\.moments: '2\.weight' is not in the saved state"),
-        ({}, lambda s: s["moments"].update(extra={}), r"optimizer\.moments: 'extra' is only in the saved state"),
-        ({"kind": "sgd"}, lambda s: None, r"moments of '0\.weight': they were saved by 'adam', here .* 'sgd'"),
-        (
-            {},
-            lambda s: s["moments"]["2.bias"].update(exp_avg=torch.zeros(3)),
-            r"moments of '2\.bias', exp_avg: the saved shape is \[3\], the parameter's is \[2\]",
-        ),
-        ({"ema_decay": 0.9}, lambda s: None, r"optimizer\.averages: '0\.weight' is not in the saved state"),
-        ({"precision": "fp16"}, lambda s: None, r"optimizer\.precision = 'fp16'"),
-    ],
-)
-def test_loading_names_the_first_mismatch(
-    options: dict[str, Any], spoil: Callable[[dict[str, Any]], object], message: str
-) -> None:
-    model = network()
-    optimizer = optimizer_for(model)
-    train(model, optimizer, 0, 1)
-    state = copy.deepcopy(optimizer.state_dict())
-    spoil(state)
-    with pytest.raises(UserError, match=message):
-        optimizer_for(model, **options).load_state_dict(state)
-
-
 def test_averages_follow_the_closed_form_and_swap_back_to_the_bit() -> None:
     model, decay = network(), 0.8
     optimizer = optimizer_for(model, learning_rate=0.05, ema_decay=decay)
@@ -367,21 +263,6 @@ def test_without_averages_averaged_changes_nothing() -> None:
     before = copy.deepcopy(model)
     with optimizer_for(model).averaged():
         assert_same(before, model)
-
-
-def test_bf16_computes_in_bf16_and_keeps_float32_parameters() -> None:
-    model, dtypes = network(), []
-
-    def loss_fn(batch: Batch) -> Loss:
-        output = model(batch["x"])
-        dtypes.append(output.dtype)
-        return Loss((output.float() - batch["y"]).square().sum(), len(output), {})
-
-    optimizer = optimizer_for(model, learning_rate=1e-2, precision="bf16")
-    losses = [float(optimizer.step(loss_fn, data(), Counters())["optimizer/loss"].value) for _ in range(50)]
-    assert set(dtypes) == {torch.bfloat16}
-    assert model[0].weight.dtype == torch.float32
-    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_fp16_finds_its_loss_scale_and_resumes_with_it() -> None:
@@ -420,49 +301,3 @@ def test_several_optimizers_cover_every_parameter_exactly_once() -> None:
     with pytest.raises(UserError, match=r"parameter '0\.weight' belongs to a and c"):
         check_coverage(model, [first, second, optimizer_for(model, name="c")])
     assert "b/gradient_norm" in second.step(squared_error(model), data(), Counters())
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"learning_rate": -1e-3},
-        {"learning_rate": math.nan},
-        {"weight_decay": -1.0},
-        {"betas": (0.9, 1.0)},
-        {"max_grad_norm": 0.0},
-        {"micro_batches": 0},
-        {"ema_decay": 1.0},
-        {"momentum": 0.9},  # adam has none
-        {"kind": "sgd", "eps": 1e-5},
-    ],
-)
-def test_impossible_values_are_named(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=f"^{list(wrong)[-1]} = "):
-        OptimizerConfig(**wrong)
-
-
-def test_the_config_goes_through_the_command_line_and_json() -> None:
-    rules = (Rule("0.*", schedule=Schedule("linear")), Rule("*"))
-    given_rules = ['{"pattern": "0.*", "schedule": {"kind": "linear"}}', '{"pattern": "*"}']
-    args = ["--learning-rate", "0.1", "--betas", "0.5", "0.6", "--rules", *given_rules]
-    (config,) = parse_options(args, OptimizerConfig())
-    assert config == OptimizerConfig(learning_rate=0.1, betas=(0.5, 0.6), rules=rules)
-    assert config_from_tree(json.loads(json.dumps(config_to_tree(config))), OptimizerConfig()) == config
-
-
-def test_no_compiler_is_imported_for_an_eager_update() -> None:
-    """Torch's own sgd and rmsprop import it in their first step, if nobody does before."""
-    code = """
-import sys, torch
-from training.core import Budget, Counters
-from training.optimizer import Loss, Optimizer
-from training.optimizer import OptimizerConfig
-for kind in ("adam", "adamw", "muon"):
-    w = torch.nn.Parameter(torch.ones(2, 2))
-    optimizer = Optimizer({"w": w}, OptimizerConfig(kind), until=Budget(1, "updates"))
-    optimizer.step(lambda batch: Loss((w * batch["x"]).sum(), 1, {}), {"x": torch.ones(2)}, Counters())
-    optimizer.load_state_dict(optimizer.state_dict())
-print("torch._dynamo" in sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import math
-import re
 import time
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from hypothesis import strategies as st
 from training.core import Budget, Counters, Every
 from training.errors import UserError
 from training.metrics import Last, Max, Mean, Metric, Metrics, Sum
-from training.run.clock import Progress
+from training.run.clock import Clock
 from training.run.console import Console
 from training.run.logger import Logger, read_rows
 from training.run.serialization import load_state, write_state
@@ -26,7 +24,7 @@ FLOATS = st.floats(allow_nan=False, width=32)
 
 def make_logger(folder: Path, console: Console | None = None) -> Logger:
     folder.mkdir(exist_ok=True)
-    return Logger(folder, every=Every(10), until=Budget(100), tracker=None, console=console, clock=Progress([]))
+    return Logger(folder, every=Every(10), until=Budget(100), tracker=None, console=console, clock=Clock())
 
 
 def one_row(folder: Path, *added: Metrics) -> dict[str, float]:
@@ -207,60 +205,6 @@ def test_timing_counts_samples_where_nothing_acts(tmp_path: Path) -> None:
         logger.add({"loss": Last(1.0)})
         logger.write(Counters(samples=samples, updates=samples // 64))
     assert read_rows(tmp_path / "timing.jsonl")[1]["samples_per_second"] > 0
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def progress(file: io.StringIO, rows: int = 40, title: str = "ppo_cartpole") -> None:
-    latest = {"rollout/return_mean": 412.34, "evaluation/return_mean": 489.0}
-    with Console(title, file=file) as console:
-        for row in range(1, rows + 1):
-            console.update(Counters(env_steps=5000 * row), Budget(5000 * rows), latest)
-
-
-def test_on_a_pipe_the_console_writes_a_few_plain_lines_and_the_last() -> None:
-    file = io.StringIO()
-    progress(file)
-    first, last = file.getvalue().splitlines()
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", file.getvalue())
-    assert "ETA –" in first  # one row is no rate
-    assert "100%" in last
-    assert "200k/200k steps" in last
-    assert "return 412.3  eval 489" in last
-
-
-@pytest.mark.parametrize("width", [30, 50, 80, 140])
-def test_in_a_terminal_the_line_is_never_wider_than_the_window(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", str(width))
-    file = Terminal()
-    progress(file, title="reinforce_cartpole" if width > 30 else "a_title_that_is_wider_than_the_window")
-    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue()).replace("\r", "\n").split("\n")
-    shown = [line for line in lines if line.strip()]
-    assert all(len(line) <= width for line in shown)
-    assert file.getvalue().count("\n") == 1  # one line, drawn over and ended once
-    if width >= 80:
-        assert "100%" in shown[-1]
-        assert "ETA 0:00" in shown[-1]
-        assert "return 412.3" in shown[-1]
-    assert ("200k/200k steps" in shown[-1]) == (width >= 140)
-
-
-def test_the_console_leaves_the_cursor_visible_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    file = Terminal()
-
-    def shows_the_cursor() -> bool:
-        return file.getvalue().rfind("\x1b[?25h") > file.getvalue().rfind("\x1b[?25l")
-
-    with contextlib.suppress(KeyboardInterrupt), Console("x", file=file) as console:
-        console.update(Counters(env_steps=1), Budget(10), {})
-        assert shows_the_cursor()  # a process may also end here, without another word
-        raise KeyboardInterrupt
-    assert shows_the_cursor()
 
 
 def test_a_terminal_that_goes_away_does_not_stop_the_run(tmp_path: Path) -> None:

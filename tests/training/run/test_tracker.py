@@ -17,7 +17,7 @@ from tests.support import ROOT
 from training.core import Budget, Counters, Every
 from training.errors import UserError
 from training.metrics import Last
-from training.run.clock import Progress
+from training.run.clock import Clock
 from training.run.logger import Logger
 from training.run.tracker import Job, Mode, Tracker, sync
 from training.run.wandb_process import _use_parent
@@ -59,9 +59,7 @@ def make_run(folder: Path, mode: Mode, finish_timeout_s: float = 60) -> tuple[Lo
     (folder / "config.json").write_text(json.dumps(CONFIG))
     names = {"experiment": "ppo_cartpole", "run_id": "seed-1", "parent": "runs/x/first"}
     tracker = Tracker(folder, mode=mode, **names, finish_timeout_s=finish_timeout_s)
-    logger = Logger(
-        folder, every=Every(10), until=Budget(1000), tracker=tracker, console=None, clock=Progress(inexact=[])
-    )
+    logger = Logger(folder, every=Every(10), until=Budget(1000), tracker=tracker, console=None, clock=Clock())
     return logger, tracker
 
 
@@ -227,10 +225,9 @@ def test_a_copier_that_dies_is_told_once_and_training_goes_on(
 
 def test_the_copier_of_a_killed_run_copies_what_there_is_and_ends(tmp_path: Path) -> None:
     script = f"""if True:
-        import os, signal, sys, time
+        import os, signal
         from pathlib import Path
-        sys.path.insert(0, "tests")
-        from test_tracker import make_run, train
+        from tests.training.run.test_tracker import make_run, train
         logger, tracker = make_run(Path({str(tmp_path / "run")!r}), "offline")
         train(logger, range(1, 6))
         os.kill(os.getpid(), signal.SIGKILL)
