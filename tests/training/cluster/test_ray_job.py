@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from experiments.__main__ import main
 from tests.support import ROOT
 from tests.support.searched import PACKAGE, write_package
 from training.cluster import ray_local, ray_versions
@@ -149,29 +145,6 @@ def test_a_job_keeps_its_run_in_the_storage_and_goes_on_from_there(package: Path
     assert run(replace(job, options=(*options, "--agent.pace=2"), storage=(package / "other").as_uri())) == 2
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("submit", "submit takes NAME first"),
-        ("submit ppo_cartpole --addres x", "unknown option --addres: did you mean --address?"),
-        ("submit ppo_cartpole --address head:8265", "address = 'head:8265': it takes that of a Ray dashboard"),
-        (
-            "submit ppo_cartpole --address http://127.0.0.1:9",
-            "address = 'http://127.0.0.1:9': no Ray cluster takes jobs",
-        ),
-        ("submit ppo_cartpole --address http://head:8265", "storage = None: for http://head:8265 it takes a place"),
-        ("submit ppo_cartpole --storage nonsense://x", "storage = 'nonsense://x/ppo_cartpole/"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    line: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(shlex.split(line)) == 2
-    (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith(f"error: {message}")
-
-
 def test_a_cluster_that_is_not_there_ends_quietly(tmp_path: Path) -> None:
     assert ray_local.stop(state=tmp_path / "cluster.json") == 0
     (own,) = ray_local.free_ports(1)
@@ -188,74 +161,3 @@ def wait_for(condition: Any, limit_s: float = 120.0) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
-
-
-def python(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, as a user's: Ray asks for its token only where it has not been imported without one."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Two nodes on this machine, as `make cluster` starts them."""
-    cwd = tmp_path_factory.mktemp("cluster")
-    up = python("-m", "training.cluster.ray_local", "up", "--nodes", "2", cwd=cwd)
-    assert up.returncode == 0, up.stderr
-    started = json.loads((cwd / ray_local.STATE).read_text())
-    yield started
-    assert python("-m", "training.cluster.ray_local", "down", cwd=cwd).stdout == "ended 2 nodes\n"
-    for node in started["nodes"]:
-        with pytest.raises(ProcessLookupError):
-            os.killpg(node["pid"], 0)
-
-
-SHORT = "--env-steps 4096 --evaluation.final-episodes 10"
-
-
-@pytest.mark.full
-def test_a_submitted_run_comes_back_finished_and_other_versions_are_refused(
-    cluster: dict[str, Any], tmp_path: Path
-) -> None:
-    experiments = ("-m", "experiments")
-    asked = shlex.split(f"submit ppo_cartpole --address {cluster['dashboard']} {SHORT} --run-dir here")
-    submitted = python(*experiments, *asked, cwd=tmp_path)
-    assert submitted.returncode == 0, submitted.stderr
-    assert "evaluation/return_mean" in submitted.stdout  # the job's log
-    result = json.loads((tmp_path / "here" / "result.json").read_text())
-    assert (result["status"], result["exact"], result["counters"]["env_steps"]) == ("completed", True, 4096)
-    direct = shlex.split(f"train ppo_cartpole {SHORT} --tracker none --run-dir direct")
-    assert python(*experiments, *direct, cwd=tmp_path).returncode == 0
-    metrics = [(tmp_path / run / "metrics.jsonl").read_bytes() for run in ("here", "direct")]
-    assert metrics[0] == metrics[1]
-    token = Path.home() / ".ray" / "auth_token"
-    assert token.read_text().strip() not in submitted.stdout + submitted.stderr
-
-    other_options = python(*experiments, *asked, "--seed", "2", cwd=tmp_path)
-    assert (other_options.returncode, "is of a job with other options" in other_options.stderr) == (2, True)
-    with_other_versions = (
-        "import sys, training.cluster.ray_submit as submit; from experiments.__main__ import main; "
-        "submit.versions = lambda: {'python': '2.7.18', 'packages': {}}; sys.exit(main(sys.argv[1:]))"
-    )
-    refused = python("-c", with_other_versions, *asked[:-1], "there", cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "error: the cluster has other versions: python 2.7.18 here" in refused.stderr
-    assert not (tmp_path / "there.job.json").exists()
-
-
-@pytest.mark.full
-def test_a_job_is_followed_again_after_its_watcher_is_gone(cluster: dict[str, Any], tmp_path: Path) -> None:
-    asked = f"submit ppo_cartpole --address {cluster['dashboard']} --env-steps 20000 --run-dir here"
-    command = [sys.executable, "-m", "experiments", *shlex.split(asked)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    watcher = subprocess.Popen(command, cwd=tmp_path, env=environment)
-    wait_for((tmp_path / "here.job.json").exists)
-    watcher.send_signal(signal.SIGKILL)
-    watcher.wait()
-    job = json.loads((tmp_path / "here.job.json").read_text())["id"]
-    again = python(*command[1:], cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert f"job {job}; follow it again with" in again.stderr
-    assert json.loads((tmp_path / "here" / "result.json").read_text())["status"] == "completed"
