@@ -1,4 +1,6 @@
-"""`sweep`: searches better values for an experiment, writes them as a variant, and verifies that on fresh seeds.
+"""Search better values on Ray Tune: --space agent.gamma=0.9..0.999 --samples 20 --jobs 2.
+
+What is found is written as a variant of the experiment and verified on fresh seeds.
 
 The seeds are kept apart: the search trains on `SEARCH_SEED`, the best of its trials are trained again on a few that
 follow, and the one with the best mean is judged on 1 to 5, which nothing was chosen on.
@@ -11,21 +13,22 @@ import json
 import shlex
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
-from commands.verify import Task, train_all, verify
+from commands import verify
+from commands.command_line import first_word, print_help, wants_help
+from commands.verify import Task, train_all
 from reports.sweep_script import variant_script
 from training import interruption
 from training.claims import Claim, scores_by_seed
 from training.cluster.ray_session import cluster_address, connected
 from training.core import Budget, Every
 from training.errors import UserError, require
-from training.experiments import find_experiments
+from training.experiments import find_experiments, load_experiment
 from training.extras import extra
 from training.options import changed_options, changed_values, config_to_tree, parse_options
 from training.run.files import read_json, write_json
@@ -34,6 +37,7 @@ from training.run.provenance import source_hash
 from training.run.result import read_result
 from training.search_space import Space, check_schedules, encode, read_space, with_changes, with_steps, without_schedule
 
+TAKES = "NAME"
 SEARCH_SEED = 1001
 """Of every trial; those of a population have the seeds from here on."""
 FINALIST_SEEDS = 3
@@ -41,7 +45,7 @@ FINALIST_SEEDS = 3
 
 
 @dataclass(frozen=True)
-class SweepOptions:
+class Options:
     """What is searched, by what, and for how long."""
 
     samples: int = 20
@@ -85,21 +89,24 @@ class SweepOptions:
         require(self.scheduler != "pbt" or self.samples >= 4, "samples", self.samples, "at least 4 with pbt")
 
 
-def sweep(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *, package: str) -> bool:
+def main(argv: Sequence[str], package: str) -> int:
     """Searches, writes the best configuration as an experiment and verifies it against the default on fresh seeds.
 
     Options that are not its own change the experiment's config. Called again it continues where it stopped.
 
     Returns:
-        Whether the variant is better than the default.
+        0 when the variant is better than the default, otherwise 1.
 
     Raises:
         UserError: a wrong option or range, a folder of another sweep, a script that is there already, or no trial that
             came to its end.
     """
-    module = load(name)
+    if wants_help(argv):
+        return print_help("sweep NAME", main.__doc__, Options())
+    name = first_word(argv, "sweep", TAKES)
+    module = load_experiment(name, package)
     default = module.Config()
-    options, config = parse_options(argv, SweepOptions(), default)
+    options, config = parse_options(argv[1:], Options(), default)
     require(config.seed == default.seed, "seed", config.seed, "nothing: a sweep has seeds of its own")
     with extra("search"):
         import optuna  # noqa: F401 - what the search imports later
@@ -117,8 +124,8 @@ def sweep(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *, 
             found, told = _find(what, claim)
             if not changed_values(found, config):
                 print(f"nothing that was found is better than {name} as it is", file=sys.stderr)
-                return False
-            command = shlex.join(["python", "-m", "experiments", "sweep", name, *argv])
+                return 1
+            command = shlex.join(["python", "-m", "experiments", "sweep", *argv])
             changes = changed_values(found, default)
             told = f"{told} Found by `{command}`."
             text = variant_script(module.__name__.rpartition(".")[0], name, default, changes, claim=claim, found=told)
@@ -126,7 +133,7 @@ def sweep(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *, 
             print(f"wrote {what.script}", file=sys.stderr)
         importlib.invalidate_caches()
         asked = ["--seeds", str(options.seeds), "--jobs", str(options.jobs), "--run-dir", str(what.folder / "verify")]
-        return verify(what.variant, load, asked, package=package)
+        return verify.main([what.variant, *asked], package)
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ class Sweep:
     package: str
     config: Any
     space: Space
-    options: SweepOptions
+    options: Options
 
     @property
     def folder(self) -> Path:

@@ -1,4 +1,4 @@
-"""`verify`: trains an experiment on several seeds, each in a process of its own, and judges its claims."""
+"""Train several seeds and judge the claims of the experiment: --seeds 5 --jobs 2."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from commands.command_line import first_word, print_help, wants_help
 from reports.tables import RESULTS, learning_curve, print_report, summary
 from training import interruption
 from training.claims import Claim, Verdict, judge, scores_by_seed
 from training.cluster import child_process
 from training.errors import UserError, require
+from training.experiments import load_experiment
 from training.options import changed_options, config_hash, parse_options
 from training.run.files import write_json
 from training.run.folder import making, read_settings
 from training.run.provenance import source_hash
 from training.run.result import read_result
 
+TAKES = "NAME"
 SHARED_WITH_BASELINE = ("env_steps", "epochs", "steps", "device")
 """The options of `verify` that its baselines get too; all others are the experiment's own."""
 END_TIMEOUT_S = 60.0
@@ -32,7 +34,7 @@ LAST_LINES = 15
 
 
 @dataclass(frozen=True)
-class VerifyOptions:
+class Options:
     """How many seeds are trained, and where."""
 
     seeds: int = 5
@@ -68,21 +70,24 @@ class Task:
         return self.folder.with_name(self.folder.name + ".log")
 
 
-def verify(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *, package: str) -> bool:
+def main(argv: Sequence[str], package: str) -> int:
     """Trains the seeds that are not finished yet, judges the claims over all of them and writes the verdict.
 
     Options that are not its own change the experiment's config. The verdict goes to docs/results/NAME.json when the
     config is the experiment's own and no fewer seeds than usual were trained, and always to verdict.json.
 
     Returns:
-        Whether every claim holds.
+        0 when every claim holds, otherwise 1.
 
     Raises:
         UserError: a wrong option, or a score that cannot be judged.
         Interrupted: the seeds in training have saved and can be continued by the same command.
     """
-    module = load(name)
-    options, config = parse_options(argv, VerifyOptions(), module.Config())
+    if wants_help(argv):
+        return print_help("verify NAME", main.__doc__, Options())
+    name = first_word(argv, "verify", TAKES)
+    module = load_experiment(name, package)
+    options, config = parse_options(argv[1:], Options(), module.Config())
     if config.seed != module.Config().seed:
         raise UserError(f"seed = {config.seed}: verify trains the seeds 1 to --seeds {options.seeds}")
     if not module.CLAIMS:
@@ -90,7 +95,7 @@ def verify(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
     folder = Path(options.run_dir or Path("runs", name, "verify"))
     tasks = {name: _tasks(name, config, module.Config(), options.seeds, folder)}
     for baseline in sorted({claim.baseline for claim in module.CLAIMS if claim.baseline is not None}):
-        default = load(baseline).Config()
+        default = load_experiment(baseline, package).Config()
         own = _same_budget(default, config)
         tasks[baseline] = _tasks(baseline, own, default, options.seeds, folder / f"baseline-{baseline}")
 
@@ -98,15 +103,15 @@ def verify(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
         folder.mkdir(parents=True, exist_ok=True)
     with interruption.catch():
         if not train_all([task for group in tasks.values() for task in group], package, options.jobs):
-            return False
+            return 1
     asked = ["verify", name, "--seeds", str(options.seeds), *changed_options(config, module.Config())]
     report = _report(module.CLAIMS, tasks, command=shlex.join(["python", "-m", "experiments", *asked]))
     write_json(folder / "verdict.json", report)
-    if config == module.Config() and options.seeds >= VerifyOptions().seeds:
+    if config == module.Config() and options.seeds >= Options().seeds:
         RESULTS.mkdir(parents=True, exist_ok=True)
         write_json(RESULTS / f"{name}.json", report)
     print_report(report)
-    return bool(report["holds"])
+    return 0 if report["holds"] else 1
 
 
 def _tasks(name: str, config: Any, default: Any, seeds: int, folder: Path) -> list[Task]:

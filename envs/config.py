@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -57,7 +58,16 @@ class EnvConfig:
         require(self.frame_stack >= 1, "frame_stack", self.frame_stack, "at least 1")
         require(self.step_timeout_s > 0, "step_timeout_s", self.step_timeout_s, "more than 0 seconds")
         if self.backend != "envpool":
-            find_spec(self.id)
+            self.spec  # noqa: B018 - it raises for an unknown id
+
+    @cached_property
+    def spec(self) -> EnvSpec:
+        """What Gymnasium knows of the environment."""
+        return find_spec(self.id)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Without the spec: another process finds it anew, which imports the environment's module there.
+        return {part.name: getattr(self, part.name) for part in fields(self)}
 
     @property
     def has_reset_transitions(self) -> bool:
@@ -67,7 +77,7 @@ class EnvConfig:
     @property
     def needs_fresh_instance(self) -> bool:
         if self.fresh_instance is None:
-            return find_spec(self.id).id in NEEDS_FRESH_INSTANCE
+            return self.spec.id in NEEDS_FRESH_INSTANCE
         return self.fresh_instance
 
 

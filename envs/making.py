@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from envs.config import EnvConfig, find_spec
+from envs.config import EnvConfig
 from envs.single import make_env, selected_space, user_errors
 from envs.tasks.acrobot import ACROBOT
 from envs.tasks.bandits import BERNOULLI_BANDIT
@@ -68,7 +68,7 @@ def find_batched(config: EnvConfig) -> tuple[Dynamics, int] | None:
     """
     if config.backend not in ("auto", "batched"):
         return None
-    spec = find_spec(config.id)
+    spec = config.spec
     dynamics = BATCHED.get(spec.id)
     plain = not config.kwargs and config.frame_stack == 1 and not config.fresh_instance
     if dynamics is not None and plain:
@@ -105,7 +105,7 @@ def _make_native(config: EnvConfig, num_envs: int) -> gym.vector.VectorEnv[Any, 
     kwargs = config.kwargs if config.time_limit is None else {**config.kwargs, "max_episode_steps": config.time_limit}
     if config.backend == "envpool":
         return make_pool(config, num_envs, kwargs)
-    spec = find_spec(config.id)
+    spec = config.spec
     registered = spec.vector_entry_point is not None
     takes = f"an environment registered with a vector_entry_point; {config.id} has none"
     require(registered, "env.backend", config.backend, takes)

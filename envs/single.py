@@ -19,7 +19,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import FrameStackObservation, TransformObservation
 
-from envs.config import EnvConfig, find_spec
+from envs.config import EnvConfig
 from training.errors import UserError, require
 from training.extras import install_command
 
@@ -31,7 +31,7 @@ def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gym.Env[An
     kwargs = dict(config.kwargs) if render_mode is None else {**config.kwargs, "render_mode": render_mode}
     with user_errors(config):
         # Gymnasium's own checker is off: envs/vectors/sub_env.py checks what the environment returns, on every step.
-        env = gym.make(find_spec(config.id), max_episode_steps=config.time_limit, disable_env_checker=True, **kwargs)
+        env = gym.make(config.spec, max_episode_steps=config.time_limit, disable_env_checker=True, **kwargs)
     if config.observation_indices is not None:
         indices = list(config.observation_indices)
         space = selected_space(env.observation_space, config)
@@ -61,7 +61,7 @@ def user_errors(config: EnvConfig) -> Iterator[None]:
     try:
         yield
     except (ImportError, gym.error.DependencyNotInstalled) as error:
-        hint = _hint(find_spec(config.id))
+        hint = _hint(config.spec)
         raise UserError(f"env.id = {config.id!r}: a package is missing ({_first_line(error)}){hint}") from error
     except UserError:
         raise

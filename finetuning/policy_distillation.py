@@ -6,25 +6,26 @@ divergence of equation 3, of continuous ones by the squared error of their means
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from gymnasium import Space, spaces
+from gymnasium import spaces
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.policy import PolicyAndParts
-from agents.recipes import offline
+from agents.recipes import acting, offline
 from agents.recipes.cloning import samples
 from agents.recipes.offline import OfflineConfig
-from envs.episodes.episodes import Episodes
-from training.core import Batch, Budget, Counters, Stream, to_device
+from training.core import Batch, Budget, Counters, to_device
 from training.data.streams import Shuffled
 from training.errors import UserError, require
 from training.metrics import Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.optimizer.config import with_compile
+from training.recipe import fit_run
 from training.run.run import Run
 from training.seeding import generator
 from training.state import Parts
@@ -111,15 +112,12 @@ class PolicyDistillationRunConfig(OfflineConfig):
 
 def train(config: PolicyDistillationRunConfig, run: Run, teacher: ActorCritic) -> None:
     """One run; the dataset holds what the teacher lived through."""
-
-    def make_policy(observation_space: Space[Any], action_space: Space[Any]) -> ActorCritic:
-        return ActorCritic(observation_space, action_space, config.policy, generator(config.seed, "weights"))
-
-    def make_parts(
-        episodes: Episodes, policy: ActorCritic, agent: PolicyDistillationConfig, until: Budget
-    ) -> tuple[PolicyDistillation, Stream]:
-        seen = {key: value for key, value in samples(episodes).items() if key in policy.obs_spaces}
-        stream = Shuffled(seen, agent.minibatch_size, seed=config.seed)
-        return PolicyDistillation(policy, teacher, agent, until=until), stream
-
-    offline.train(config, run, make_policy, make_parts)
+    data = offline.read_data(config, run)
+    policy = ActorCritic(data.observation_space, data.action_space, config.policy, generator(config.seed, "weights"))
+    episodes, compute, until = offline.prepare(config, run, policy, data.episodes)
+    agent = PolicyDistillation(policy, teacher, with_compile(config.agent, compute.compile), until=until)
+    seen = {key: value for key, value in samples(episodes).items() if key in policy.obs_spaces}
+    stream = Shuffled(seen, config.agent.minibatch_size, seed=config.seed)
+    with closing(offline.make_evaluation(config, data)) as evaluate:
+        now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
+        acting.finish(run, agent, evaluate, now, checkpoint)

@@ -1,4 +1,4 @@
-"""What every experiment shares that learns from data: its config, and training from begin to end."""
+"""The recipe of every experiment that learns from data: its config, and how its run is put together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from training.data.splits import Splits
 from training.data.streams import Shuffled
 from training.errors import require
 from training.metrics import Last, Metrics
-from training.recipe import RunConfig, choose_execution, fit_run
+from training.optimizer.config import with_compile
+from training.recipe import RunConfig, choose_compute, fit_run
 from training.run.checkpoint import Checkpoint, CheckpointConfig, DamagedError, read_state
 from training.run.run import Run
 
@@ -132,7 +133,7 @@ def train(
         run: its folder.
         splits: the data.
         network: with its weights drawn and its preprocessing fitted.
-        make_algorithm: for the network on its device, the algorithm's config, in which it stands whether to compile,
+        make_algorithm: makes the algorithm, of the network on its device, its config (compiled or not, as was chosen)
             and the budget in updates.
         make_stream: of the training split; by default shuffled minibatches.
         measure: what else the result says, by the algorithm and what it measured.
@@ -141,10 +142,12 @@ def train(
         UserError: the data are others than those that the run began with.
     """
     run.require_same_data(splits.train.source, [part.sha256 for part in splits])
-    until, rows = config.until, len(splits.train)
-    samples_per_step = min(rows, config.minibatch_size)
-    gradient_steps = config.steps or until.count * -(-rows // config.minibatch_size)
-    own = choose_execution(config, run, network, gradient_steps, samples_per_step)
+    rows = len(splits.train)
+    gradient_steps = config.steps or config.until.count * -(-rows // config.minibatch_size)
+    compute = choose_compute(
+        config, run, network, gradient_steps=gradient_steps, samples_per_step=min(rows, config.minibatch_size)
+    )
+    own = with_compile(config.algorithm, compute.compile)
     # A schedule that counts updates moves inside of an epoch too.
     algorithm = make_algorithm(network, own, Budget(gradient_steps, "updates"))
     stream = (
@@ -155,7 +158,7 @@ def train(
     evaluate = HeldOut(splits, config.evaluation, algorithm.score)
     # The best score and the time are part of the checkpoints, so that a resumed run stops where it would have.
     stop = lambda checkpoint, now: _is_stale(config, checkpoint, now) or run.out_of_time(config.max_seconds)  # noqa: E731
-    now, checkpoint = fit_run(config, run, algorithm, stream, evaluate, until, stop)
+    now, checkpoint = fit_run(config, run, compute, algorithm, stream, evaluate, stop)
 
     def measured() -> dict[str, float]:
         found = evaluate.final(algorithm)

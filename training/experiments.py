@@ -1,13 +1,16 @@
-"""Experiments by their names: scripts of a package that say `CLAIMS = ...`, found without being imported."""
+"""Experiments by their names: scripts of a package that say `CLAIMS = ...`, found without being imported.
+
+The commands of the command line are found in the same way, by another constant.
+"""
 
 from __future__ import annotations
 
 import ast
 import importlib
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from training.errors import UserError
 
@@ -17,11 +20,19 @@ def find_experiments(package: str) -> dict[str, Path]:
 
     Raises UserError where two scripts have one name.
     """
+    return find_scripts(package, "CLAIMS")
+
+
+def find_scripts(package: str, constant: str) -> dict[str, Path]:
+    """The scripts in a package and its folders that give the constant a value, by name, in the order of the names.
+
+    Raises UserError where two of them have one name.
+    """
     found: dict[str, Path] = {}
     for file in sorted(folder_of(package).rglob("*.py"), key=lambda path: path.stem):
-        if "CLAIMS" in _assigned(_parsed(file)):
+        if constant in _assigned(_parsed(file)):
             if file.stem in found:
-                raise UserError(f"two experiments are called {file.stem}: {found[file.stem]} and {file}")
+                raise UserError(f"two scripts are called {file.stem}: {found[file.stem]} and {file}")
             found[file.stem] = file
     return found
 
@@ -29,6 +40,11 @@ def find_experiments(package: str) -> dict[str, Path]:
 def first_line(script: Path) -> str:
     """What a script says it is."""
     return (ast.get_docstring(_parsed(script)) or "").partition("\n")[0]
+
+
+def constant_of(script: Path, name: str) -> Any:
+    """The literal value that a script gives a constant."""
+    return ast.literal_eval(_assigned(_parsed(script))[name])
 
 
 def load_experiment(name: str, package: str) -> ModuleType:
@@ -40,6 +56,20 @@ def load_experiment(name: str, package: str) -> ModuleType:
         raise UserError(f"unknown experiment {name}: {nearest(name, known)}")
     inside = known[name].relative_to(folder_of(package)).with_suffix("")
     return importlib.import_module(".".join((package, *inside.parts)))
+
+
+def read_run(folder: Path, package: str) -> tuple[dict[str, Any], ModuleType, Any]:
+    """Of a run: the contents of its `config.json`, the module of its experiment, and its config as that declares it.
+
+    Raises UserError when the folder is not a run, or its experiment or its config is no longer known.
+    """
+    from training.options import config_from_tree
+    from training.run.folder import read_settings
+
+    settings = read_settings(folder)
+    experiment = load_experiment(settings["experiment"], package)
+    config = config_from_tree(settings["config"], experiment.Config(), source=str(folder / "config.json"))
+    return settings, experiment, config
 
 
 def folder_of(package: str) -> Path:
@@ -54,8 +84,12 @@ def _parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def _assigned(tree: ast.Module) -> Iterator[str]:
-    """The names that a module gives values to."""
+def _assigned(tree: ast.Module) -> dict[str, ast.expr]:
+    """What a module gives values to, and the values."""
+    given: dict[str, ast.expr] = {}
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        yield from (target.id for target in targets if isinstance(target, ast.Name))
+        if isinstance(node, ast.Assign):
+            given |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            given[node.target.id] = node.value
+    return given

@@ -1,14 +1,15 @@
-"""What every experiment shares, whatever it learns from: its config, how it computes, and training in its run."""
+"""What every recipe shares, whatever is learned from: its config, how it computes, and `fit` in the run's folder.
+
+A recipe is the config of an experiment and the function that puts its run together: first the parts, then the loop.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, ClassVar, Literal, get_args
 
-import torch
 from torch import nn
 
 from training import learners
@@ -17,7 +18,7 @@ from training.errors import require
 from training.fit import Evaluate, fit, never
 from training.optimizer.config import all_can_compile, optimizers_of, with_compile
 from training.run.checkpoint import Checkpoint, CheckpointConfig
-from training.run.compute import OnDevice, choose_compile, choose_device, choose_threads, multiplications_of
+from training.run.compute import Compute, OnDevice, choose_compile, choose_device, choose_threads, multiplications_of
 from training.run.run import Run
 
 
@@ -74,42 +75,48 @@ class RunConfig:
         return getattr(self, self.learner)
 
 
-def choose_execution(
-    config: RunConfig, run: Run, network: nn.Module, gradient_steps: int, samples_per_step: int
-) -> Any:
-    """Moves the network to the chosen device, and chooses threads and whether to compile.
+def choose_compute(
+    config: RunConfig, run: Run, network: nn.Module, *, gradient_steps: int, samples_per_step: int
+) -> Compute:
+    """Chooses device, threads and whether to compile, and moves the network to the device.
 
-    Returns the algorithm's config with that last choice in its optimizers.
+    Args:
+        config: what of it is asked for, and what is left to be chosen.
+        run: where the choices are recorded.
+        network: all that is trained, by whose size is chosen.
+        gradient_steps: of the whole run, about.
+        samples_per_step: of each of them.
     """
     if (count := learners.count()) < learners.asked():
         run.not_exact(f"gradients were added up over {count} of {learners.asked()} learners, in another order")
-    own = config.algorithm_config
     size = multiplications_of(network, samples_per_step)
-    network.to(choose_device(run, config.device, multiplications=size))
+    device = choose_device(run, config.device, multiplications=size)
+    network.to(device)
+    alone = config.learners == learners.asked() == 1
+    possible = device.type == "cpu" and alone and all_can_compile(config.algorithm_config)
     threads = choose_threads(run, config.threads, multiplications=size)
-    device = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
-    possible = device.type == "cpu" and all_can_compile(own) and config.learners == learners.asked() == 1
     compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
-    how = "compiled" if compiles else "not compiled"
-    print(f"computing on {device}, {threads} thread{'s' * (threads > 1)}, {how}", file=sys.stderr)
-    return with_compile(own, compiles)
+    compute = Compute(device, threads, compiles)
+    print(compute, file=sys.stderr)
+    return compute
 
 
 def fit_run(
     config: RunConfig,
     run: Run,
+    compute: Compute,
     algorithm: Algorithm,
     stream: Stream,
     evaluate: Evaluate,
-    until: Budget,
     stop: Callable[[Checkpoint, Counters], bool] | None = None,
 ) -> tuple[Counters, Checkpoint]:
     """`fit` with the run's log and checkpoints; returns the final counters and the checkpoints.
 
     `stop` may end it before the budget is spent, by the best score so far.
     """
+    until = config.until
     log = run.open_log(every=config.log_every, until=until)
-    parts = {config.learner: algorithm, "stream": stream, "device": OnDevice(choose_device(run, config.device))}
+    parts = {config.learner: algorithm, "stream": stream, "device": OnDevice(compute.device)}
     checkpoint = run.checkpoint(parts, config.checkpoint)
     ends = never if stop is None else lambda now: stop(checkpoint, now)
     now = fit(algorithm, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint, stop=ends)

@@ -22,7 +22,7 @@ from gymnasium import Space, spaces
 
 from agents.acting.evaluation import Evaluation
 from agents.policies.policy import Acting, Mode, NetworkPolicy
-from agents.recipes.acting import ActingConfig, learn
+from agents.recipes.acting import ActingConfig, finish
 from envs.config import EnvConfig
 from envs.single import make_env
 from envs.vectors.vector import Arrays
@@ -31,7 +31,8 @@ from training.core import Batch, Counters
 from training.errors import UserError, require
 from training.metrics import Last, Metrics
 from training.options import nearest
-from training.run.compute import choose_device, choose_threads
+from training.recipe import fit_run
+from training.run.compute import Compute, choose_device, choose_threads
 from training.run.run import Run
 from training.seeding import drawing_from
 from training.state import State
@@ -84,9 +85,7 @@ class RLlibRunConfig(ActingConfig):
 
 def train(config: RLlibRunConfig, run: Run) -> None:
     """One run of an algorithm of RLlib."""
-    until = config.until
-    choose_device(run, "cpu")
-    choose_threads(run, config.threads, multiplications=0)
+    compute = Compute(choose_device(run, "cpu"), choose_threads(run, config.threads, multiplications=0), compile=False)
     with ExitStack() as stack:
         stack.enter_context(connected(config.ray_address, cpus=max(1, config.workers)))
         algorithm = make_algorithm(config)
@@ -94,7 +93,8 @@ def train(config: RLlibRunConfig, run: Run) -> None:
         env = stack.enter_context(closing(make_env(config.env)))
         agent = RLlibAgent(algorithm, RLlibPolicy(env.observation_space, env.action_space, config.agent, _rng()))
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
-        learn(config, run, agent, Iterations(algorithm), evaluate, until)
+        now, checkpoint = fit_run(config, run, compute, agent, Iterations(algorithm), evaluate)
+        finish(run, agent, evaluate, now, checkpoint)
 
 
 def make_algorithm(config: RLlibRunConfig) -> Any:

@@ -35,14 +35,15 @@ from agents.acting.evaluation import Evaluation
 from agents.libraries.sb3_state import arrays_of, as_before, fill, filled, is_own, noises_of, plain, replay_of
 from agents.libraries.sb3_vec_env import SB3VecEnv, observations_for_sb3
 from agents.policies.policy import Acting, Mode, NetworkPolicy
-from agents.recipes.acting import ActingConfig, learn
+from agents.recipes.acting import ActingConfig, finish
 from envs.making import make_vec
 from envs.vectors.vector import Arrays, VectorEnv
 from training.core import Batch, Budget, Counters
 from training.errors import UserError, require
 from training.extras import install_command
 from training.metrics import Last, Metrics
-from training.run.compute import choose_device, choose_threads, multiplications_of
+from training.recipe import fit_run
+from training.run.compute import Compute, choose_device, choose_threads, multiplications_of
 from training.run.run import Run
 from training.seeding import derived_seed, drawing_from
 from training.state import State
@@ -103,7 +104,6 @@ class SB3RunConfig(ActingConfig):
 
 def train(config: SB3RunConfig, run: Run) -> None:
     """One run of an algorithm of Stable-Baselines3."""
-    until = config.until
     device = choose_device(run, config.device)
     with ExitStack() as stack:
         vec = make_vec(config.env, config.num_envs, seed=derived_seed(config.seed, "environments"))
@@ -112,13 +112,15 @@ def train(config: SB3RunConfig, run: Run) -> None:
             config.agent, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=config.seed, device=device
         )
         samples = getattr(model, "batch_size", None) or getattr(model, "n_steps", 1) * config.num_envs
-        choose_threads(run, config.threads, multiplications=multiplications_of(model.policy, samples))
-        stream = stack.enter_context(closing(Learning(model, vec, config.iteration_env_steps, until)))
+        threads = choose_threads(run, config.threads, multiplications=multiplications_of(model.policy, samples))
+        compute = Compute(device, threads, compile=False)
+        stream = stack.enter_context(closing(Learning(model, vec, config.iteration_env_steps, config.until)))
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
         agent = SB3Agent(model, config.agent)
         ignored = vec.current().action_mask is not None and not agent.policy.takes_masks
         require(not ignored, "agent.algorithm", config.agent.algorithm, "MaskablePPO where actions are masked")
-        learn(config, run, agent, stream, evaluate, until)
+        now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
+        finish(run, agent, evaluate, now, checkpoint)
 
 
 def make_model(

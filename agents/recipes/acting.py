@@ -1,25 +1,25 @@
-"""What every experiment that trains a policy shares: its config, its environments, training from begin to end."""
+"""What every recipe of a policy shares: its config, its environments, and how its run is finished.
+
+A recipe makes its parts in order and then trains, all of it in one function: see `on_policy.train`.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol
 
 from agents.acting.collector import Collector, Group, LocalCollector, SharedCollector, make_group
 from agents.acting.evaluation import Evaluation, EvaluationConfig
-from agents.policies.policy import NetworkPolicy, load_policy, policy_of
+from agents.policies.policy import load_policy, policy_of
 from envs.config import EnvConfig
 from training import learners
-from training.core import Algorithm, Budget, Stream, Unit
+from training.core import Algorithm, Budget, Counters, Unit
 from training.errors import require
-from training.recipe import RunConfig, choose_execution, fit_run
-from training.run.checkpoint import DamagedError
+from training.recipe import RunConfig
+from training.run.checkpoint import Checkpoint, DamagedError
 from training.run.run import Run
-
-P = TypeVar("P", bound=NetworkPolicy)
 
 
 class AgentConfig(Protocol):
@@ -112,53 +112,25 @@ def make_collector(config: ActingConfig) -> Collector:
     return LocalCollector(make, groups) if learners.count() == 1 else SharedCollector(make, groups)
 
 
-def train(
-    config: ActingConfig,
-    run: Run,
-    make_policy: Callable[[Collector], P],
-    make_parts: Callable[[Collector, P, Any, Budget], tuple[Algorithm, Stream]],
-    *,
-    gradient_steps: int,
-    samples_per_step: int,
-    measure: Callable[[P], Mapping[str, float]] | None = None,
-) -> None:
-    """One run: environments, policy, agent and stream, then `fit`, then the last measurements.
-
-    Args:
-        config: of the experiment.
-        run: its folder.
-        make_policy: for the spaces of the environments.
-        make_parts: the algorithm and its stream, for a policy on its device and the algorithm's config, in which it
-            stands whether to compile.
-        gradient_steps: in the whole run, about.
-        samples_per_step: in each of them.
-        measure: what else the result says of the policy at the end.
-    """
-    until = config.until
-    with ExitStack() as stack:
-        collector = stack.enter_context(closing(make_collector(config)))
-        policy = make_policy(collector)
-        agent_config = choose_execution(config, run, policy, gradient_steps, samples_per_step)
-        agent, stream = make_parts(collector, policy, agent_config, until)
-        evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
-        learn(config, run, agent, stream, evaluate, until, measure)
-
-
-def learn(
-    config: PolicyRunConfig,
+def finish(
     run: Run,
     agent: Algorithm,
-    stream: Stream,
     evaluate: Evaluation,
-    until: Budget,
-    measure: Callable[[Any], Mapping[str, float]] | None = None,
+    now: Counters,
+    checkpoint: Checkpoint,
+    more: Mapping[str, float] | None = None,
 ) -> None:
-    """`fit`, then the last measurements: of the policy at the end, and of the best checkpoint's."""
-    now, checkpoint = fit_run(config, run, agent, stream, evaluate, until)
-    policy = policy_of(agent.state_dict())
-    final = evaluate.final(policy)
-    if measure is not None:
-        final |= measure(policy)
+    """Measures the policy at the end and that of the best checkpoint, and writes the result of the run.
+
+    Args:
+        run: which `fit_run` has trained.
+        agent: with the policy at the end.
+        evaluate: measures both, over more episodes than during training.
+        now: the final counters.
+        checkpoint: knows which was the best.
+        more: what else the result says of the policy at the end.
+    """
+    final = evaluate.final(policy_of(agent.state_dict())) | dict(more or {})
     run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
 
 

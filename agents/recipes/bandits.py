@@ -1,10 +1,11 @@
-"""What every bandit experiment shares: its config, and rollouts as the stream."""
+"""The recipe of every bandit: its config, and how its run is put together."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
-from agents.acting.collector import Collector
+from agents.acting.evaluation import Evaluation
 from agents.acting.rollouts import Rollouts
 from agents.bandits import Bandit, BanditConfig, BanditPolicy, BanditPolicyConfig, regret
 from agents.recipes import acting
@@ -12,7 +13,7 @@ from agents.recipes.acting import ActingConfig
 from envs.config import EnvConfig
 from envs.single import make_env
 from envs.tasks.bandits import BernoulliBandit
-from training.core import Algorithm, Budget, Stream
+from training.recipe import choose_compute, fit_run
 from training.run.run import Run
 from training.seeding import generator
 
@@ -29,18 +30,15 @@ class BanditRunConfig(ActingConfig):
 
 def train(config: BanditRunConfig, run: Run) -> None:
     """One run of a bandit. Of all its pulls the regret is measured at the end, if the environment tells its arms."""
-
-    def make_policy(collector: Collector) -> BanditPolicy:
+    with (
+        closing(acting.make_collector(config)) as collector,
+        closing(Evaluation(config.env, config.evaluation, seed=config.seed)) as evaluate,
+    ):
         spaces = collector.observation_space, collector.action_space
-        return BanditPolicy(*spaces, config.policy, generator(config.seed, "weights"))
-
-    def make_parts(
-        collector: Collector, policy: BanditPolicy, agent_config: BanditConfig, _: Budget
-    ) -> tuple[Algorithm, Stream]:
-        return Bandit(policy), Rollouts(collector, policy, agent_config.horizon)
-
-    def measure(policy: BanditPolicy) -> dict[str, float]:
+        policy = BanditPolicy(*spaces, config.policy, generator(config.seed, "weights"))
+        compute = choose_compute(config, run, policy, gradient_steps=0, samples_per_step=0)
+        agent, stream = Bandit(policy), Rollouts(collector, policy, config.agent.horizon)
+        now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         env = make_env(config.env).unwrapped
-        return {"training/regret": regret(policy, env.probabilities)} if isinstance(env, BernoulliBandit) else {}
-
-    acting.train(config, run, make_policy, make_parts, gradient_steps=0, samples_per_step=0, measure=measure)
+        told = {"training/regret": regret(policy, env.probabilities)} if isinstance(env, BernoulliBandit) else {}
+        acting.finish(run, agent, evaluate, now, checkpoint, told)

@@ -1,19 +1,19 @@
-"""What every experiment with behaviour cloning shares: its config, and the steps of a dataset as the stream."""
+"""The recipe of behaviour cloning: its config, and how its run is put together."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
-
-from gymnasium import Space
 
 from agents.bc import BC, BCConfig
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
-from agents.recipes import offline
+from agents.recipes import acting, offline
 from agents.recipes.offline import OfflineConfig
 from envs.episodes.episodes import Episodes
-from training.core import Batch, Budget, Stream
+from training.core import Batch
 from training.data.streams import Shuffled
+from training.optimizer.config import with_compile
+from training.recipe import fit_run
 from training.run.run import Run
 from training.seeding import generator
 
@@ -28,14 +28,14 @@ class BCRunConfig(OfflineConfig):
 
 def train(config: BCRunConfig, run: Run) -> None:
     """One run of behaviour cloning."""
-
-    def make_policy(observation_space: Space[Any], action_space: Space[Any]) -> ActorCritic:
-        return ActorCritic(observation_space, action_space, config.policy, generator(config.seed, "weights"))
-
-    def make_parts(episodes: Episodes, policy: ActorCritic, agent: BCConfig, until: Budget) -> tuple[BC, Stream]:
-        return BC(policy, agent, until=until), Shuffled(samples(episodes), agent.minibatch_size, seed=config.seed)
-
-    offline.train(config, run, make_policy, make_parts, select=lambda episodes: episodes.top(config.agent.top_fraction))
+    data = offline.read_data(config, run, top_fraction=config.agent.top_fraction)
+    policy = ActorCritic(data.observation_space, data.action_space, config.policy, generator(config.seed, "weights"))
+    episodes, compute, until = offline.prepare(config, run, policy, data.episodes)
+    agent = BC(policy, with_compile(config.agent, compute.compile), until=until)
+    stream = Shuffled(samples(episodes), config.agent.minibatch_size, seed=config.seed)
+    with closing(offline.make_evaluation(config, data)) as evaluate:
+        now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
+        acting.finish(run, agent, evaluate, now, checkpoint)
 
 
 def samples(episodes: Episodes) -> Batch:

@@ -1,19 +1,17 @@
-"""What every experiment with the Decision Transformer shares: its config, and windows of a dataset as the stream."""
+"""The recipe of the Decision Transformer: its config, and how its run is put together."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
-
-from gymnasium import Space
 
 from agents.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from agents.policies.decision_transformer import DecisionTransformerPolicy, DecisionTransformerPolicyConfig
-from agents.recipes import offline
+from agents.recipes import acting, offline
 from agents.recipes.offline import OfflineConfig
 from agents.replay.windows import Windows
-from envs.episodes.episodes import Episodes
-from training.core import Budget, Stream
+from training.optimizer.config import with_compile
+from training.recipe import fit_run
 from training.run.run import Run
 from training.seeding import generator
 
@@ -28,16 +26,12 @@ class DecisionTransformerRunConfig(OfflineConfig):
 
 def train(config: DecisionTransformerRunConfig, run: Run) -> None:
     """One run of the Decision Transformer."""
-
-    def make_policy(observation_space: Space[Any], action_space: Space[Any]) -> DecisionTransformerPolicy:
-        return DecisionTransformerPolicy(
-            observation_space, action_space, config.policy, generator(config.seed, "weights")
-        )
-
-    def make_parts(
-        episodes: Episodes, policy: DecisionTransformerPolicy, agent: DecisionTransformerConfig, until: Budget
-    ) -> tuple[DecisionTransformer, Stream]:
-        stream = Windows(episodes, config.policy, agent.minibatch_size, config.seed)
-        return DecisionTransformer(policy, agent, until=until), stream
-
-    offline.train(config, run, make_policy, make_parts)
+    data = offline.read_data(config, run)
+    spaces = data.observation_space, data.action_space
+    policy = DecisionTransformerPolicy(*spaces, config.policy, generator(config.seed, "weights"))
+    episodes, compute, until = offline.prepare(config, run, policy, data.episodes)
+    agent = DecisionTransformer(policy, with_compile(config.agent, compute.compile), until=until)
+    stream = Windows(episodes, config.policy, config.agent.minibatch_size, config.seed)
+    with closing(offline.make_evaluation(config, data)) as evaluate:
+        now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
+        acting.finish(run, agent, evaluate, now, checkpoint)

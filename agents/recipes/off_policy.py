@@ -1,4 +1,4 @@
-"""What every off-policy experiment shares: its config, and replay as the stream."""
+"""The recipe of every off-policy algorithm: its config, and how its run is put together."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agents.acting.collector import Collector
+from gymnasium import Space
+
+from agents.acting.evaluation import Evaluation
 from agents.policies.actor import Actor, ActorConfig
-from agents.policies.policy import NetworkPolicy
 from agents.policies.q_network import QNetwork, QNetworkConfig
 from agents.recipes import acting
 from agents.recipes.acting import ActingConfig, AgentConfig
 from agents.replay.replay import ComputeReward, Replay, ReplayConfig, goal_reward
+from envs.config import EnvConfig
 from envs.single import make_env
-from training.core import Algorithm, Budget, Stream
+from training.core import Algorithm, Budget
 from training.errors import require
+from training.optimizer.config import with_compile
+from training.recipe import choose_compute, fit_run
 from training.run.run import Run
 from training.seeding import generator
 
@@ -48,37 +52,43 @@ class OffPolicyConfig(ActingConfig):
 
 
 def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
-    """One run of an off-policy algorithm."""
-    replay = config.replay
-    compute_reward = _goal_reward(config) if replay.hindsight_fraction else None
-
-    def make_policy(collector: Collector) -> NetworkPolicy:
-        spaces, rng = (collector.observation_space, collector.action_space), generator(config.seed, "weights")
-        if isinstance(config.policy, QNetworkConfig):
-            return QNetwork(*spaces, config.policy, rng)
-        return Actor(*spaces, config.policy, rng)
-
-    def make_parts(
-        collector: Collector, policy: NetworkPolicy, agent_config: Any, until: Budget
-    ) -> tuple[Algorithm, Stream]:
-        minibatch_size = replay.minibatch_size
-        agent = make_agent(policy, agent_config, until=until, seed=config.seed, minibatch_size=minibatch_size)
-        gamma, seed = config.agent.gamma, config.seed
-        return agent, Replay(
-            collector, policy, replay, gamma=gamma, until=until, seed=seed, compute_reward=compute_reward
-        )
-
+    """One run of an off-policy algorithm: environments, policy, agent, replay and evaluation, then the loop."""
+    replay, seed, until = config.replay, config.seed, config.until
     updates = (config.env_steps - replay.warmup_env_steps) // (replay.horizon * config.num_envs)
-    acting.train(
-        config,
-        run,
-        make_policy,
-        make_parts,
-        gradient_steps=updates * replay.gradient_steps,
-        samples_per_step=replay.minibatch_size,
-    )
+    samples, gradient_steps = replay.minibatch_size, updates * replay.gradient_steps
+    compute_reward = _goal_reward(config.env) if replay.hindsight_fraction else None
+    with (
+        closing(acting.make_collector(config)) as collector,
+        closing(Evaluation(config.env, config.evaluation, seed=seed)) as evaluate,
+    ):
+        policy = make_policy(config.policy, collector.observation_space, collector.action_space, seed)
+        compute = choose_compute(config, run, policy, gradient_steps=gradient_steps, samples_per_step=samples)
+        agent = make_agent(
+            policy, with_compile(config.agent, compute.compile), until=until, seed=seed, minibatch_size=samples
+        )
+        stream = Replay(
+            collector,
+            policy,
+            replay,
+            gamma=config.agent.gamma,
+            until=until,
+            seed=seed,
+            compute_reward=compute_reward,
+        )
+        now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
+        acting.finish(run, agent, evaluate, now, checkpoint)
 
 
-def _goal_reward(config: OffPolicyConfig) -> ComputeReward:
-    with closing(make_env(config.env)) as env:
-        return goal_reward(env)
+def make_policy(
+    config: QNetworkConfig | ActorConfig, observation_space: Space[Any], action_space: Space[Any], seed: int
+) -> QNetwork | Actor:
+    """The policy that a config describes, its weights drawn by the run's seed."""
+    rng = generator(seed, "weights")
+    if isinstance(config, QNetworkConfig):
+        return QNetwork(observation_space, action_space, config, rng)
+    return Actor(observation_space, action_space, config, rng)
+
+
+def _goal_reward(env: EnvConfig) -> ComputeReward:
+    with closing(make_env(env)) as made:
+        return goal_reward(made)

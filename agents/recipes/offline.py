@@ -1,29 +1,26 @@
-"""What every experiment shares that learns from a dataset: its config, and training from begin to end."""
+"""What every recipe of learning from a dataset shares: its config, the data, and how a policy is prepared for them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 from gymnasium import Space
 
 from agents.acting.evaluation import Evaluation, EvaluationConfig
 from agents.policies.policy import NetworkPolicy
-from agents.recipes import acting
 from agents.recipes.acting import PolicyRunConfig
 from envs.episodes.datasets import read_dataset
 from envs.episodes.episodes import Episodes
 from envs.single import make_env
-from training.core import Algorithm, Budget, Every, Stream, Unit, to_device
+from training.core import Budget, Every, Unit, to_device
 from training.errors import require
-from training.recipe import choose_execution
+from training.recipe import choose_compute
 from training.run.checkpoint import CheckpointConfig
+from training.run.compute import Compute
 from training.run.run import Run
-
-P = TypeVar("P", bound=NetworkPolicy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,43 +46,59 @@ class OfflineConfig(PolicyRunConfig):
         return Budget(self.epochs, "epochs")
 
 
-def train(
-    config: OfflineConfig,
-    run: Run,
-    make_policy: Callable[[Space[Any], Space[Any]], P],
-    make_parts: Callable[[Episodes, P, Any, Budget], tuple[Algorithm, Stream]],
-    *,
-    select: Callable[[Episodes], Episodes] = lambda episodes: episodes,
-) -> None:
-    """One run: dataset, policy, agent and stream, then `fit`, then the last measurements.
+class Data(NamedTuple):
+    """What a policy learns from, and for which spaces it is made."""
 
-    Args:
-        config: of the experiment; its agent's `minibatch_size` is the samples of one update.
-        run: its folder.
-        make_policy: for an observation and an action space.
-        make_parts: the algorithm and its stream, for the episodes, a policy on its device, the algorithm's config, in
-            which it stands whether to compile, and the budget in updates. The actions are in the terms of the policy.
-        select: which of the dataset's episodes to learn from.
+    observation_space: Space[Any]
+    """Of the environment."""
+    action_space: Space[Any]
+    """Of the environment."""
+    episodes: Episodes
+    behaviour_return: float
+    """The mean return of the whole dataset, with which the policy's is compared."""
+
+
+def read_data(config: OfflineConfig, run: Run, *, top_fraction: float = 1.0) -> Data:
+    """The dataset of the config; of its episodes only the part with the highest returns, where that is asked for.
+
+    Raises UserError for a dataset that does not fit the environment, or is other data than the run began with.
     """
-    until = config.until
     with closing(make_env(config.env)) as env:
         spaces = env.observation_space, env.action_space
     dataset = read_dataset(config.dataset, spaces, expected_of=config.env.id)
     run.require_same_data(f"dataset {config.dataset}", [dataset.sha256])
+    episodes = dataset if top_fraction == 1 else dataset.top(top_fraction)
     behaviour_return = float(dataset.returns.mean())
-    episodes = select(dataset)
-    policy, minibatch_size = make_policy(*spaces), config.agent.minibatch_size
-    gradient_steps = config.epochs * -(-episodes.steps // minibatch_size)
-    agent_config = choose_execution(config, run, policy, gradient_steps, minibatch_size)
-    if len(policy.normalizers):
-        samples = episodes.samples()
-        seen = {key: samples[key] for key in policy.normalizers}
-        policy.update_normalizers(to_device(seen, policy.device))  # once: the data never change
-    learned = replace(episodes, action=policy.learned_action(episodes.action))
-    # A schedule that counts updates moves inside of an epoch too.
-    agent, stream = make_parts(learned, policy, agent_config, Budget(gradient_steps, "updates"))
     told = f"{len(episodes):,} of {len(dataset):,} episodes, {episodes.steps:,} env steps"
     print(f"learning from {config.dataset}: {told}; its mean return is {behaviour_return:.1f}", file=sys.stderr)
-    evaluation = Evaluation(config.env, config.evaluation, seed=config.seed, behaviour_return=behaviour_return)
-    with closing(evaluation) as evaluate:
-        acting.learn(config, run, agent, stream, evaluate, until)
+    return Data(*spaces, episodes, behaviour_return)
+
+
+def prepare(
+    config: OfflineConfig, run: Run, policy: NetworkPolicy, episodes: Episodes
+) -> tuple[Episodes, Compute, Budget]:
+    """Brings a new policy and its data together: the device, the normalization of observations, the range of actions.
+
+    Args:
+        config: of the experiment; its agent's `minibatch_size` is the samples of one update.
+        run: its folder.
+        policy: is on its device afterwards, and knows the mean and variance of what is observed.
+        episodes: what to learn from.
+
+    Returns:
+        The episodes with the actions as the policy learns them, how to compute, and the budget in updates, by which a
+        schedule moves inside of an epoch too.
+    """
+    size = config.agent.minibatch_size
+    gradient_steps = config.epochs * -(-episodes.steps // size)
+    compute = choose_compute(config, run, policy, gradient_steps=gradient_steps, samples_per_step=size)
+    if len(policy.normalizers):
+        samples = episodes.samples()
+        policy.update_normalizers(to_device({key: samples[key] for key in policy.normalizers}, policy.device))
+    learned = replace(episodes, action=policy.learned_action(episodes.action))
+    return learned, compute, Budget(gradient_steps, "updates")
+
+
+def make_evaluation(config: OfflineConfig, data: Data) -> Evaluation:
+    """Measures the policy in the environment, beside what made the data."""
+    return Evaluation(config.env, config.evaluation, seed=config.seed, behaviour_return=data.behaviour_return)

@@ -1,20 +1,21 @@
-"""What actor-critic algorithms that learn from a dataset share: transitions of it as the stream, and their config."""
+"""The recipe of actor-critic algorithms that learn from a dataset: its config, its stream of transitions, its run."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gymnasium import Space
-
 from agents.policies.actor import Actor, ActorConfig
-from agents.recipes import offline
+from agents.recipes import acting, offline
 from agents.recipes.offline import OfflineConfig
 from agents.replay.buffer import ReplayBuffer
 from envs.episodes.episodes import Episodes
-from training.core import Algorithm, Batch, Budget, Counters, Stream
+from training.core import Algorithm, Batch, Budget, Counters
 from training.errors import require
 from training.metrics import Metrics
+from training.optimizer.config import with_compile
+from training.recipe import fit_run
 from training.run.run import Run
 from training.seeding import generator
 from training.state import State
@@ -65,16 +66,15 @@ class OfflineActorCriticConfig(OfflineConfig):
 
 
 def train(config: OfflineActorCriticConfig, run: Run, make_agent: MakeAgent) -> None:
-    """One run of an offline actor-critic algorithm."""
-
-    def make_policy(observation_space: Space[Any], action_space: Space[Any]) -> Actor:
-        return Actor(observation_space, action_space, config.policy, generator(config.seed, "weights"))
-
-    def make_parts(episodes: Episodes, policy: Actor, agent_config: Any, _: Budget) -> tuple[Algorithm, Stream]:
-        gamma, size = agent_config.gamma, agent_config.minibatch_size
-        # Minibatches go on from one epoch into the next.
-        until = Budget(-(-config.epochs * episodes.steps // size), "updates")
-        agent = make_agent(policy, agent_config, until=until, seed=config.seed)
-        return agent, DatasetReplay(episodes, size, gamma=gamma, seed=config.seed)
-
-    offline.train(config, run, make_policy, make_parts)
+    """One run of an offline actor-critic algorithm: data, policy, agent, replay and evaluation, then the loop."""
+    data = offline.read_data(config, run)
+    policy = Actor(data.observation_space, data.action_space, config.policy, generator(config.seed, "weights"))
+    episodes, compute, _ = offline.prepare(config, run, policy, data.episodes)
+    size = config.agent.minibatch_size
+    # Minibatches go on from one epoch into the next.
+    until = Budget(-(-config.epochs * episodes.steps // size), "updates")
+    agent = make_agent(policy, with_compile(config.agent, compute.compile), until=until, seed=config.seed)
+    stream = DatasetReplay(episodes, size, gamma=config.agent.gamma, seed=config.seed)
+    with closing(offline.make_evaluation(config, data)) as evaluate:
+        now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
+        acting.finish(run, agent, evaluate, now, checkpoint)

@@ -1,20 +1,24 @@
-"""What every on-policy experiment shares: its config, and rollouts as the stream."""
+"""The recipe of every on-policy algorithm: its config, and how its run is put together."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agents.acting.collector import Collector
+from gymnasium import Space
+
+from agents.acting.evaluation import Evaluation
 from agents.acting.reward_scale import RewardScale
 from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
-from agents.policies.policy import NetworkPolicy
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.recipes import acting
 from agents.recipes.acting import ActingConfig
-from training.core import Algorithm, Budget, Stream
+from training.core import Algorithm, Budget
 from training.errors import require
+from training.optimizer.config import with_compile
+from training.recipe import choose_compute, fit_run
 from training.run.run import Run
 from training.seeding import generator
 
@@ -57,23 +61,28 @@ class OnPolicyConfig(ActingConfig):
 
 
 def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
-    """One run of an on-policy algorithm."""
-
-    def make_policy(collector: Collector) -> NetworkPolicy:
-        kind: Any = RecurrentActorCritic if isinstance(config.policy, RecurrentActorCriticConfig) else ActorCritic
-        policy: NetworkPolicy = kind(
-            collector.observation_space, collector.action_space, config.policy, generator(config.seed, "weights")
-        )
-        return policy
-
-    def make_parts(
-        collector: Collector, policy: NetworkPolicy, agent_config: Any, until: Budget
-    ) -> tuple[Algorithm, Stream]:
-        agent = make_agent(policy, agent_config, until=until, seed=config.seed)
-        reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
-        return agent, Rollouts(collector, policy, config.agent.horizon, reward_scale)
-
+    """One run of an on-policy algorithm: environments, policy, agent, stream and evaluation, then the loop."""
     # An algorithm without minibatches takes one gradient step on each whole rollout.
     samples = getattr(config.agent, "minibatch_size", config.agent.horizon * config.num_envs)
     gradient_steps = config.env_steps * getattr(config.agent, "epochs", 1) // samples
-    acting.train(config, run, make_policy, make_parts, gradient_steps=gradient_steps, samples_per_step=samples)
+    with (
+        closing(acting.make_collector(config)) as collector,
+        closing(Evaluation(config.env, config.evaluation, seed=config.seed)) as evaluate,
+    ):
+        policy = make_policy(config.policy, collector.observation_space, collector.action_space, config.seed)
+        compute = choose_compute(config, run, policy, gradient_steps=gradient_steps, samples_per_step=samples)
+        agent = make_agent(policy, with_compile(config.agent, compute.compile), until=config.until, seed=config.seed)
+        reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
+        stream = Rollouts(collector, policy, config.agent.horizon, reward_scale)
+        now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
+        acting.finish(run, agent, evaluate, now, checkpoint)
+
+
+def make_policy(
+    config: ActorCriticConfig, observation_space: Space[Any], action_space: Space[Any], seed: int
+) -> ActorCritic | RecurrentActorCritic:
+    """The policy that a config describes, its weights drawn by the run's seed."""
+    rng = generator(seed, "weights")
+    if isinstance(config, RecurrentActorCriticConfig):
+        return RecurrentActorCritic(observation_space, action_space, config, rng)
+    return ActorCritic(observation_space, action_space, config, rng)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
-from experiments.__main__ import main
 from experiments.control import ppo_cartpole
 from experiments.data import breast_cancer_mlp
 from reports.rate_curve import RateRangeOptions, smoothed, with_rate_range
@@ -72,14 +69,3 @@ def test_a_range_test_is_the_experiment_with_other_rates() -> None:
         with_rate_range(ppo_cartpole.Config(), RateRangeOptions())
     with pytest.raises(UserError, match=r"highest = 1e-07: it takes above lowest = 1e-06"):
         RateRangeOptions(highest=1e-7)
-
-
-def test_the_command_writes_the_curve_and_suggests_a_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    argv = ["rates", "breast_cancer_mlp", "--run-dir", str(tmp_path / "run"), "--tracker", "none", "--updates", "60"]
-    assert main([*argv, "--threads", "1"]) == 0
-    assert "suggested learning rate: " in capsys.readouterr().out
-    curve = json.loads((tmp_path / "run" / "learning_rates.json").read_text())
-    assert curve["rates"][0] == pytest.approx(1e-6)
-    assert 1e-5 < curve["suggested"] < 0.1
-    assert (tmp_path / "run" / "learning_rates.svg").exists()
-    assert main(["rates", "ppo_cartpole"]) == 2

@@ -1,54 +1,75 @@
-"""Experiments, found by their names without being imported."""
+"""Scripts are found by a constant that they give a value, and never imported for that."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from training.errors import UserError
-from training.experiments import find_experiments, first_line, folder_of, load_experiment
+from training.experiments import constant_of, find_experiments, find_scripts, first_line, load_experiment, read_run
+from training.run.run import Run
 
-SCRIPT = '''"""A hill to climb.
+SCRIPT = '''"""Falls from a tree.
 
-More of it.
+It takes a while.
 """
-CLAIMS = ()
+from dataclasses import dataclass
+CLAIMS: tuple[str, ...] = ()
+TAKES = "NAME"
+
+@dataclass(frozen=True)
+class Config:
+    seed: int = 1
+    height: float = 2.0
 '''
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    folder = tmp_path / "found_by_name"
-    for name, text in {
-        "__init__": "",
-        "hill": SCRIPT,
-        "sub/__init__": "",
-        "sub/valley": SCRIPT,
-        "helper": "x = 1",
-    }.items():
-        file = folder / f"{name}.py"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+def orchard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with an experiment in a folder, and what is none."""
+    package = tmp_path / "orchard"
+    (package / "trees").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "trees" / "__init__.py").write_text("")
+    (package / "trees" / "apple.py").write_text(SCRIPT)
+    (package / "ladder.py").write_text("def climb():\n    CLAIMS = ()\nraise ImportError\n")
     monkeypatch.syspath_prepend(tmp_path)
-    yield folder
-    for name in [name for name in sys.modules if name.partition(".")[0] == folder.name]:
-        del sys.modules[name]
+    return package
 
 
-def test_scripts_with_claims_are_experiments_in_any_folder(package: Path) -> None:
-    assert folder_of(package.name) == package
-    assert find_experiments(package.name) == {"hill": package / "hill.py", "valley": package / "sub/valley.py"}
-    assert first_line(package / "hill.py") == "A hill to climb."
-    assert first_line(package / "helper.py") == ""
-    assert load_experiment("valley", package.name).__name__ == "found_by_name.sub.valley"
+def test_scripts_are_found_in_folders_and_read_without_being_imported(orchard: Path) -> None:
+    assert find_experiments("orchard") == {"apple": orchard / "trees" / "apple.py"}
+    assert find_scripts("orchard", "TASTE") == {}
+    assert first_line(orchard / "trees" / "apple.py") == "Falls from a tree."
+    assert first_line(orchard / "ladder.py") == ""
+    assert constant_of(orchard / "trees" / "apple.py", "TAKES") == "NAME"
 
 
-def test_an_unknown_name_and_one_that_is_there_twice_are_told(package: Path) -> None:
-    with pytest.raises(UserError, match="unknown experiment hil: did you mean hill"):
-        load_experiment("hil", package.name)
-    (package / "sub/hill.py").write_text(SCRIPT)
-    with pytest.raises(UserError, match="two experiments are called hill: "):
-        find_experiments(package.name)
+def test_two_scripts_of_one_name_are_refused(orchard: Path) -> None:
+    (orchard / "apple.py").write_text(SCRIPT)
+    with pytest.raises(UserError, match="two scripts are called apple"):
+        find_experiments("orchard")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(orchard: Path) -> None:
+    with pytest.raises(UserError, match="unknown experiment aple: did you mean apple"):
+        load_experiment("aple", "orchard")
+    assert load_experiment("apple", "orchard").__name__ == "orchard.trees.apple"
+
+
+@dataclass(frozen=True)
+class Saved:
+    seed: int = 1
+    height: float = 2.0
+
+
+def test_a_run_is_read_with_the_config_that_its_experiment_declares(orchard: Path, tmp_path: Path) -> None:
+    with Run.create("apple", replace(Saved(), height=5.0), folder=tmp_path / "run", tracker="none"):
+        settings, experiment, config = read_run(tmp_path / "run", "orchard")
+    assert settings["experiment"] == "apple"
+    assert type(config) is experiment.Config
+    assert config.height == 5.0
+    with pytest.raises(UserError, match="is not a run"):
+        read_run(tmp_path, "orchard")

@@ -1,4 +1,4 @@
-"""`submit`: this working tree as a Ray job on any cluster, its log here while it runs, its run folder here afterwards.
+"""This working tree as a Ray job on any cluster: its log here while it runs, its run folder here afterwards.
 
 The job outlives this process: the same command finds it again by the record beside the run folder.
 """
@@ -13,23 +13,18 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
 from training.cluster.ray_job import Job
 from training.cluster.ray_session import runtime_env
 from training.cluster.ray_versions import versions
 from training.cluster.storage import Storage
-from training.errors import UserError, require
+from training.errors import UserError
 from training.extras import extra
-from training.options import changed_options, parse_options
 from training.run.files import read_json, write_json
-from training.run.folder import making, new_identity
+from training.run.folder import making
 
 LOOK_EVERY_S = 1.0
 SILENCE_TIMEOUT_S = 60.0
@@ -39,62 +34,43 @@ CHECK_TIMEOUT_S = 300.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
-@dataclass(frozen=True)
-class SubmitOptions:
-    """Where the job runs and where its run folder goes."""
+def submit(job: Job, folder: Path, *, address: str, any_versions: bool, again: str) -> int:
+    """Trains on the Ray cluster at `address`, prints the log of the job and brings its run folder back.
 
-    address: str = "http://127.0.0.1:8265"
-    """Of the cluster's dashboard, which takes the jobs."""
-    storage: str | None = None
-    """What this machine and the cluster both reach, such as file:///shared/runs or s3://bucket/runs; by default
-    runs/storage here, for a cluster on this machine."""
-    run_dir: str | None = None
-    """Where the run folder is brought; by default runs/<experiment>/<id>. With that of an earlier call, its job is
-    followed again, or begun again where it was when it has failed."""
-    versions: Literal["same", "any"] = "same"
-    """Whether Python and all packages must have the versions that they have here."""
+    Ctrl-C only ends the watching. Where the folder is that of an earlier call, its job is followed again, or begun
+    again where it was when it has failed.
 
-    def __post_init__(self) -> None:
-        takes = "that of a Ray dashboard, such as http://127.0.0.1:8265"
-        require(urlsplit(self.address).scheme in ("http", "https"), "address", self.address, takes)
+    Args:
+        job: what is submitted.
+        folder: where the run is brought; the record of the job is beside it.
+        address: of the cluster's dashboard.
+        any_versions: whether the cluster may have other versions of Python and of packages than are here.
+        again: the command that follows the job again, which is told to the user.
 
-
-def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *, package: str) -> int:
-    """Trains an experiment on a Ray cluster and brings its run folder back.
-
-    Ctrl-C only ends the watching. Returns the exit code of the job.
+    Returns:
+        The exit code of the job.
 
     Raises:
-        UserError: a wrong option, no cluster at the address, a storage that cannot be used, or another job's record.
+        UserError: no cluster at the address, a storage that cannot be used, or another job's record.
     """
-    module = load(name)
-    options, config = parse_options(argv, SubmitOptions(), module.Config())
     with extra("cluster"):
         import aiohttp  # noqa: F401 - what Ray's client of jobs imports later
-    folder = Path(options.run_dir or Path("runs", name, new_identity(config.seed)))
     record = folder.with_name(folder.name + ".job.json")
-    job = Job(
-        package=package,
-        experiment=name,
-        options=tuple(changed_options(config, module.Config())),
-        storage=f"{_storage(options)}/{name}/{folder.name}",
-    )
     storage = Storage(job.storage)  # complains before anything is sent
-    client = _client(options.address)
+    client = _client(address)
     submitted = read_json(record)
     if submitted and submitted["options"] != list(job.options):
         raise UserError(f"{record} is of a job with other options: take another --run-dir")
     if not submitted and folder.exists() and any(folder.iterdir()):
         raise UserError(f"run folder taken: {folder}; a new run takes a new or an empty folder")
     if not submitted or _status(client, submitted["id"]) in (None, "FAILED", "STOPPED"):
-        if options.versions == "same":
+        if not any_versions:
             _require_same_versions(client)
         with making(folder):
             record.parent.mkdir(parents=True, exist_ok=True)
-        started = _start(client, name, "training.cluster.ray_job", job.to_json())
+        started = _start(client, job.experiment, "training.cluster.ray_job", job.to_json())
         submitted = {"id": started, "options": list(job.options)}
         write_json(record, submitted)
-    again = shlex.join(["python", "-m", "experiments", "submit", name, *_with_run_dir(argv, options, folder)])
     print(f"job {submitted['id']}; follow it again with: {again}", file=sys.stderr)
     try:
         status = asyncio.run(_follow(client, submitted["id"]))
@@ -108,19 +84,6 @@ def submit(name: str, load: Callable[[str], ModuleType], argv: Sequence[str], *,
     if status is None:
         raise UserError("the cluster no longer knows the job: the same command begins it again where it was")
     return int(client.get_job_info(submitted["id"]).driver_exit_code or 1)
-
-
-def _storage(options: SubmitOptions) -> str:
-    if options.storage is not None:
-        return options.storage.rstrip("/")
-    if urlsplit(options.address).hostname not in ("127.0.0.1", "localhost", "::1"):
-        takes = "a place that this machine and the cluster both reach, such as s3://bucket/runs"
-        raise UserError(f"storage = None: for {options.address} it takes {takes}")
-    return Path("runs", "storage").resolve().as_uri()
-
-
-def _with_run_dir(argv: Sequence[str], options: SubmitOptions, folder: Path) -> list[str]:
-    return list(argv) if options.run_dir else [*argv, "--run-dir", str(folder)]
 
 
 def _client(address: str) -> Any:

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,21 @@ LARGE_FROM_MULTIPLICATIONS = 2**24
 COMPILE_FROM_GRADIENT_STEPS = 40_000
 """The rule does not ask whether the compiler's cache knows the function already: then the same command would give other
 bits on another day."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What was chosen: all that computes is told by this, so that nothing is asked twice."""
+
+    device: torch.device
+    threads: int
+    """Of torch, on the CPU."""
+    compile: bool
+    """Whether loss, gradient and update are one compiled function."""
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        return f"computing on {self.device}, {threads}, {'compiled' if self.compile else 'not compiled'}"
 
 
 class OnDevice:

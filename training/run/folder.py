@@ -58,6 +58,11 @@ def new_identity(seed: int) -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed{seed}-{secrets.token_hex(2)}"
 
 
+def new_folder(experiment: str, seed: int) -> Path:
+    """Where a new run is written by default, for who must know it before the run is made."""
+    return Path("runs", experiment, new_identity(seed))
+
+
 def make_folder(folder: Path) -> tuple[Lock, bool]:
     """Makes and locks the folder of a new run; the second value says whether an empty one was there before.
 

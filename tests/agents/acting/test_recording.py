@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import gymnasium as gym
-import minari
 import numpy as np
 import pytest
 
 from agents.acting.evaluation import play
 from agents.acting.recording import Recorder, record
 from envs.config import EnvConfig
-from envs.episodes.datasets import read_dataset
 from envs.making import make_vec
-from experiments.__main__ import main
 from tests.support.recorded import RandomPolicy, record_random
 from training.errors import UserError
 from training.seeding import generator
@@ -94,50 +90,3 @@ def test_an_environment_without_an_end_is_told(monkeypatch: pytest.MonkeyPatch) 
         UserError, match="1 episodes were to be recorded and 0 ended: give the environment a time_limit"
     ):
         recorder.episodes(1)
-
-
-def test_the_command_records_a_run(capsys: pytest.CaptureFixture[str], root: Path) -> None:
-    short = "--env-steps 1024 --tracker none --evaluation.final-episodes 10 --evaluation.every.count 512"
-    assert main([*f"train ppo_cartpole {short} --seed 3 --run-dir run".split()]) == 0
-    capsys.readouterr()
-    assert main(["record", "run", "--episodes", "12", "--dataset", "cart/last-v0"]) == 0
-    *table, where = capsys.readouterr().out.splitlines()
-    measured = {line.split()[0]: float(line.split()[1]) for line in table}
-    last = read_dataset("cart/last-v0")
-    assert measured["dataset/episodes"] == len(last) == 12
-    assert measured["dataset/return_mean"] == pytest.approx(last.returns.mean(), rel=1e-5)
-    assert where == f"dataset: cart/last-v0 in {root}/cart/last-v0"
-
-    metadata = minari.load_dataset("cart/last-v0").storage.metadata
-    assert metadata["algorithm_name"] == "PPO"
-    told = metadata["recorded"]
-    assert {key: told[key] for key in ("experiment", "run_seed", "checkpoint", "mode", "seed")} == {
-        "experiment": "ppo_cartpole",
-        "run_seed": 3,
-        "checkpoint": "checkpoints/0000000004",
-        "mode": "greedy",
-        "seed": 3,
-    }
-    assert told["run"] == json.loads(Path("run/config.json").read_text())["id"]
-    assert {"commit", "dirty"} <= set(told)
-
-    variants = {"best": "--checkpoint best", "drawn": "--stochastic", "other": "--seed 4", "again": ""}
-    for name, options in variants.items():
-        assert main(f"record run --episodes 12 --dataset cart/{name}-v0 {options}".split()) == 0
-    hashes = {name: read_dataset(f"cart/{name}-v0").sha256 for name in variants}
-    assert hashes["again"] == last.sha256
-    assert len({hashes["drawn"], hashes["other"], last.sha256}) == 3
-    capsys.readouterr()
-
-    mistakes = {
-        "record run --episodes 5": "dataset = '': it takes letters",
-        "record run --episodes 5 --dataset cart/last-v0": "cart/last-v0 exists; remove it or take another name",
-        "record run --episodes 0 --dataset cart/new-v0": "episodes = 0: it takes at least 1",
-        "record run --seed -1 --dataset cart/new-v0": "seed = -1: it takes an integer of at least 0",
-        "record nowhere --dataset cart/new-v0": "nowhere is not a run",
-        "record": "record takes RUN first",
-    }
-    for asked, told_line in mistakes.items():
-        assert main(asked.split()) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        assert told_line in line

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,12 @@ import torch
 from agents.acting.evaluation import EvaluationConfig
 from agents.libraries.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunConfig, make_model, train
 from agents.libraries.sb3_vec_env import SB3VecEnv
-from agents.libraries.sb3_weights import load_weights
-from agents.policies.actor import Actor, ActorConfig
-from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
-from agents.policies.policy import NetworkPolicy, load_policy, policy_of
-from agents.policies.q_network import QNetwork, QNetworkConfig
+from agents.policies.policy import load_policy, policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.vector import EnvFault, VectorEnv
 from training.core import Budget, Counters, Every
 from training.errors import UserError
-from training.networks import NetworkConfig
 from training.run.checkpoint import CheckpointConfig
 from training.run.run import Run
 from training.run.serialization import load_state, write_state
@@ -202,56 +196,6 @@ def test_the_saved_policy_acts_as_the_model_does(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        ("PPO", lambda *spaces: ActorCritic(*spaces, ActorCriticConfig(rescale_action=False), generator(1, "w"))),
-        ("PPO-gauss", lambda *spaces: ActorCritic(*spaces, ActorCriticConfig(rescale_action=False), generator(1, "w"))),
-        ("SAC", lambda *spaces: Actor(*spaces, ActorConfig(NetworkConfig((16, 16), "relu")), generator(1, "w"))),
-        (
-            "TD3",
-            lambda *spaces: Actor(
-                *spaces, ActorConfig(NetworkConfig((16, 16), "relu"), distribution="deterministic"), generator(1, "w")
-            ),
-        ),
-        ("DQN", lambda *spaces: QNetwork(*spaces, QNetworkConfig(NetworkConfig((64, 64), "relu")), generator(1, "w"))),
-    ],
-)
-def test_our_policies_take_the_weights_and_act_alike(theirs: str, ours: Callable[..., NetworkPolicy]) -> None:
-    env_id = "CartPole-v1" if theirs in ("PPO", "DQN") else "Pendulum-v1"
-    arguments = {"PPO": ON_POLICY, "PPO-gauss": ON_POLICY}.get(theirs, OFF_POLICY)
-    kwargs = SMALL if theirs in ("SAC", "TD3") else {}
-    vec = make_vec(EnvConfig(env_id), 6, seed=2)
-    config = SB3PolicyConfig(theirs.partition("-")[0], "MlpPolicy", arguments, kwargs)
-    trained = SB3Policy(vec.observation_space, vec.action_space, config, generator(4, "other"))
-    policy = ours(vec.observation_space, vec.action_space)
-    obs = np.asarray(generator_of_obs(vec.observation_space.shape))
-    before = policy.acting("greedy", 6)({"obs": obs}, {}, {})[0]
-    load_weights(policy, trained)
-    after = policy.env_action(policy.acting("greedy", 6)({"obs": obs}, {}, {})[0])["action"]
-    expected = trained.acting("greedy", 6)({"obs": obs}, {}, {})[0]["action"]
-    np.testing.assert_allclose(after, expected, rtol=1e-5, atol=1e-5)
-    assert not np.array_equal(before["action"], after)
-
-
-def generator_of_obs(shape: tuple[int, ...] | None) -> Any:
-    return np.random.default_rng(0).normal(0, 1, (6, *(shape or ()))).astype(np.float32)
-
-
-def test_weights_of_another_architecture_are_refused() -> None:
-    vec = make_vec(EnvConfig("Pendulum-v1"), 1, seed=2)
-    spaces = vec.observation_space, vec.action_space
-    trained = SB3Policy(*spaces, SB3PolicyConfig("PPO"), generator(1, "w"))
-    wide = ActorCriticConfig(NetworkConfig((128, 64)), rescale_action=False)
-    with pytest.raises(UserError, match=r"shape of PPO's actor\.0\.weight = \(64, 3\): it takes \(128, 3\)"):
-        load_weights(ActorCritic(*spaces, wide, generator(1, "w")), trained)
-    other = ActorCriticConfig(NetworkConfig((64, 64), "relu"), rescale_action=False)
-    with pytest.raises(UserError, match=r"policy\.network\.activation = 'relu': it takes 'tanh', as PPO has"):
-        load_weights(ActorCritic(*spaces, other, generator(1, "w")), trained)
-    with pytest.raises(UserError, match=r"policy\.rescale_action = True: it takes False"):
-        load_weights(ActorCritic(*spaces, ActorCriticConfig(), generator(1, "w")), trained)
-
-
-@pytest.mark.parametrize(
     ("config", "message"),
     [
         (_sb3("PPPO", {}), r"agent\.algorithm = 'PPPO': it takes A2C, DDPG"),
@@ -373,12 +317,6 @@ def test_a_policy_seeds_no_generator_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -
     noise = policy.noise((2,), generator(2, "noise"))
     first, second = (policy.acting("explore", 2)(obs, {}, noise)[0]["action"] for _ in range(2))
     np.testing.assert_array_equal(first, second)
-
-
-def test_observations_inside_one_another_are_refused() -> None:
-    vec = make_vec(EnvConfig("tests.support.toy_envs:Nested-v0"), 1, seed=0)
-    with pytest.raises(UserError, match="env: Stable-Baselines3 takes observations that are an array or a flat Dict"):
-        SB3VecEnv(vec, vec.observation_space, vec.action_space)
 
 
 def test_arguments_that_are_the_runs_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""Submitted runs: what is refused, and (full) a real cluster of two nodes."""
+"""What is submitted comes back finished (full: a real cluster of two nodes), and what cannot be is told in one line."""
 
 from __future__ import annotations
 
@@ -10,38 +10,57 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from experiments.__main__ import main
 from tests.support import ROOT, wait_for
-from training.cluster import ray_local
+from training.cluster import ray_local, ray_submit
+from training.cluster.ray_job import Job
+from training.errors import UserError
 
 pytestmark = pytest.mark.xdist_group("ray")
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("submit", "submit takes NAME first"),
-        ("submit ppo_cartpole --addres x", "unknown option --addres: did you mean --address?"),
-        ("submit ppo_cartpole --address head:8265", "address = 'head:8265': it takes that of a Ray dashboard"),
-        (
-            "submit ppo_cartpole --address http://127.0.0.1:9",
-            "address = 'http://127.0.0.1:9': no Ray cluster takes jobs",
-        ),
-        ("submit ppo_cartpole --address http://head:8265", "storage = None: for http://head:8265 it takes a place"),
-        ("submit ppo_cartpole --storage nonsense://x", "storage = 'nonsense://x/ppo_cartpole/"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    line: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Cluster:
+    """A cluster that takes one job, whose log grows; `statuses` are what it answers, one after another."""
+
+    def __init__(self, statuses: list[str]) -> None:
+        self.statuses, self.submitted = statuses, []
+
+    def submit_job(self, *, entrypoint: str, submission_id: str, runtime_env: Any) -> str:
+        self.submitted.append(entrypoint)
+        return submission_id
+
+    def get_job_status(self, job_id: str) -> Any:
+        return SimpleNamespace(value=self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0])
+
+    async def tail_job_logs(self, job_id: str) -> Any:
+        for text in ("step 1\n", "step 2\n"):
+            yield text
+
+    def get_job_info(self, job_id: str) -> Any:
+        return SimpleNamespace(driver_exit_code=3)
+
+
+@pytest.mark.parametrize(("statuses", "code"), [(["RUNNING", "SUCCEEDED"], 0), (["FAILED"], 3)])
+def test_a_job_is_followed_to_its_end_and_its_record_kept(
+    statuses: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(shlex.split(line)) == 2
-    (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith(f"error: {message}")
+    cluster = Cluster(statuses)
+    monkeypatch.setattr(ray_submit, "_client", lambda address: cluster)
+    monkeypatch.setattr(ray_submit, "LOOK_EVERY_S", 0.01)
+    job = Job("experiments", "ppo_cartpole", ("--seed=2",), (tmp_path / "storage").as_uri())
+    how: Any = {"address": "http://127.0.0.1:8265", "any_versions": True, "again": "the same"}
+    assert ray_submit.submit(job, tmp_path / "run", **how) == code
+    assert capsys.readouterr().out == "step 1\nstep 2\n", "each line of the log once, however often it is read"
+    (entrypoint,) = cluster.submitted
+    assert shlex.split(entrypoint)[:4] == ["python", "-m", "training.cluster.ray_job", job.to_json()]
+    assert json.loads((tmp_path / "run.job.json").read_text())["options"] == ["--seed=2"]
+    other = Job("experiments", "ppo_cartpole", (), job.storage)
+    with pytest.raises(UserError, match="is of a job with other options"):
+        ray_submit.submit(other, tmp_path / "run", **how)
 
 
 def python(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ import torch
 
 from experiments.__main__ import main
 from training.errors import UserError
-from training.run.compute import choose_compile, choose_device, choose_threads, multiplications_of
+from training.run.compute import Compute, choose_compile, choose_device, choose_threads, multiplications_of
 from training.run.run import Run
 
 
@@ -32,6 +32,11 @@ def own_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def make_run(tmp_path: Path) -> Run:
     return Run.create("example", Config(), tracker="none", runs=tmp_path)
+
+
+def test_what_was_chosen_is_told_in_one_line() -> None:
+    assert str(Compute(torch.device("cpu"), 1, compile=False)) == "computing on cpu, 1 thread, not compiled"
+    assert str(Compute(torch.device("cuda"), 4, compile=True)) == "computing on cuda, 4 threads, compiled"
 
 
 def test_threads_follow_the_size_of_the_network_and_the_environment_variable(

@@ -1,0 +1,33 @@
+"""What a command prints once a run has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from training.claims import Claim, describe, judge_seed
+from training.run.run import Run
+
+
+def print_end(run: Run, claims: Sequence[Claim]) -> None:
+    """What was measured, then where the copies are, then the verdicts, then where the run is."""
+    result = run.result
+    print_measured(result["metrics"], result["best"])
+    print()
+    for copy in run.copies:
+        online = copy.startswith("http")
+        print("wandb:", copy if online else f"offline copy in {copy}, send it with: make sync RUN={run.folder}")
+    _, unjudged = judge_seed(claims, run.seed, result)
+    for claim, why in unjudged.items():
+        print(f"claim: {claim}: {why}")
+    for verdict in result["claims"]:
+        print(f"claim: {describe(verdict)}")
+    print(f"run: {run.folder}")
+
+
+def print_measured(metrics: Mapping[str, float], best: Mapping[str, float] | None = None) -> None:
+    """Prints a line for each metric: its value, and beside it the best checkpoint's if there is one."""
+    values = {name: f"{value:.6g}" for name, value in metrics.items()}
+    name_width, value_width = (max(map(len, words), default=0) for words in (values, values.values()))
+    for name, value in values.items():
+        beside = f"best checkpoint {best[name]:.6g}" if best and name in best else ""
+        print(f"{name:{name_width}}  {value:{value_width}}  {beside}".rstrip())

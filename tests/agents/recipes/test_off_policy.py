@@ -1,0 +1,73 @@
+"""An off-policy run is put together of the parts that its config describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.acting.evaluation import EvaluationConfig
+from agents.dqn import DQNConfig
+from agents.policies.actor import Actor, ActorConfig
+from agents.policies.q_network import QNetwork, QNetworkConfig
+from agents.recipes.off_policy import OffPolicyConfig, make_policy, train
+from agents.replay.replay import ReplayConfig
+from agents.sac import SACConfig
+from envs.config import EnvConfig
+from envs.making import make_vec
+from tests.support.fake_agents import attentive
+from training.core import Budget
+from training.errors import UserError
+from training.run.run import Run
+
+SHORT = EvaluationConfig(episodes=2, final_episodes=2, num_envs=2)
+REPLAY = ReplayConfig(warmup_env_steps=20, minibatch_size=16, gradient_steps=2, horizon=5)
+
+
+def config(**changes: Any) -> OffPolicyConfig:
+    given: dict[str, Any] = {"agent": DQNConfig(), "policy": QNetworkConfig(), "replay": REPLAY, "env_steps": 40}
+    env = EnvConfig("CartPole-v1")
+    return OffPolicyConfig(**{"env": env, "evaluation": SHORT, "device": "cpu", **given, **changes})
+
+
+def test_the_agent_gets_minibatches_from_the_end_of_the_warm_up_on(tmp_path: Path) -> None:
+    make, given = attentive(), config(seed=3)
+    with Run.create("example", given, folder=tmp_path / "run", tracker="none") as run:
+        train(given, run, make)
+    (agent,) = make.made
+    assert (agent.config, agent.until, agent.seed) == (given.agent, Budget(40), 3)
+    assert agent.more == {"minibatch_size": 16}
+    assert {len(batch["reward"]) for batch in agent.batches} == {2 * 16}
+    assert run.result["counters"]["env_steps"] >= 40
+    assert run.result["counters"]["updates"] == len(agent.batches)
+
+
+def test_hindsight_asks_the_environment_for_its_rewards(tmp_path: Path) -> None:
+    given = config(replay=ReplayConfig(warmup_env_steps=20, minibatch_size=16, hindsight_fraction=0.8))
+    run = Run.create("example", given, folder=tmp_path / "run", tracker="none")
+    with pytest.raises(UserError, match="hindsight"), run:
+        train(given, run, attentive())
+
+
+def test_a_policy_is_of_its_configs_kind() -> None:
+    pole, pendulum = (make_vec(EnvConfig(name), 1, seed=0) for name in ("CartPole-v1", "Pendulum-v1"))
+    assert isinstance(make_policy(QNetworkConfig(), pole.observation_space, pole.action_space, 1), QNetwork)
+    assert isinstance(make_policy(ActorConfig(), pendulum.observation_space, pendulum.action_space, 1), Actor)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"env_steps": 20}, "replay.warmup_env_steps = 20: it takes fewer than the 20 env steps of the run"),
+        (
+            {"agent": SACConfig(), "policy": ActorConfig(), "replay": ReplayConfig(priority_exponent=0.5)}
+            | {"env_steps": 2_000},
+            "replay.priority_exponent = 0.5: it takes 0: SACConfig draws all transitions alike",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_one_line(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        config(**changes)
+    assert str(error.value) == message

@@ -1,0 +1,77 @@
+"""An on-policy run is put together of the parts that its config describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from agents.acting.evaluation import EvaluationConfig
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
+from agents.ppo import PPOConfig
+from agents.recipes.on_policy import OnPolicyConfig, make_policy, train
+from agents.recurrent_ppo import RecurrentPPOConfig
+from envs.config import EnvConfig
+from envs.making import make_vec
+from tests.support.fake_agents import attentive
+from training.core import Budget
+from training.errors import UserError
+from training.run.run import Run
+
+CARTPOLE = EnvConfig("CartPole-v1")
+SHORT = EvaluationConfig(episodes=2, final_episodes=2, num_envs=2)
+
+
+def config(**changes: Any) -> OnPolicyConfig:
+    given: dict[str, Any] = {"agent": PPOConfig(horizon=8, minibatch_size=16), "num_envs": 4, "env_steps": 64}
+    return OnPolicyConfig(**{"env": CARTPOLE, "evaluation": SHORT, "device": "cpu", **given, **changes})
+
+
+def test_the_agent_gets_the_policy_its_config_and_rollouts_of_its_horizon(tmp_path: Path) -> None:
+    make, given = attentive(), config(seed=3)
+    with Run.create("example", given, folder=tmp_path / "run", tracker="none") as run:
+        train(given, run, make)
+    (agent,) = make.made
+    assert isinstance(agent.policy, ActorCritic)
+    assert (agent.config, agent.until, agent.seed) == (given.agent, Budget(64), 3)
+    assert [batch["reward"].shape for batch in agent.batches] == [(8, 4), (8, 4)]
+    assert run.result["counters"]["env_steps"] == 64
+    assert run.result["metrics"]["evaluation/length_mean"] >= 1
+
+
+def test_rewards_are_scaled_where_that_is_asked_for(tmp_path: Path) -> None:
+    seen = []
+    for scale_reward in (False, True):
+        make, given = attentive(), config(scale_reward=scale_reward)
+        with Run.create("example", given, folder=tmp_path / str(scale_reward), tracker="none") as run:
+            train(given, run, make)
+        seen.append(make.made[0].batches[0]["reward"])
+    assert torch.equal(seen[0], torch.ones(8, 4))
+    assert not torch.equal(seen[1], seen[0])
+
+
+def test_a_policy_is_of_its_configs_kind_and_its_weights_of_the_seed() -> None:
+    vec = make_vec(CARTPOLE, 1, seed=0)
+    spaces = vec.observation_space, vec.action_space
+    first, again, other = (make_policy(ActorCriticConfig(), *spaces, seed) for seed in (1, 1, 2))
+    weights = [next(policy.parameters()) for policy in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert isinstance(make_policy(RecurrentActorCriticConfig(), *spaces, 1), RecurrentActorCritic)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_envs": 3}, "agent.minibatch_size = 16: it takes a divisor of the rollout: 8 steps of 3 environments"),
+        ({"policy": RecurrentActorCriticConfig()}, "policy = 'RecurrentActorCriticConfig': it takes an ActorCritic"),
+        ({"agent": RecurrentPPOConfig()}, "policy = 'ActorCriticConfig': it takes a RecurrentActorCriticConfig"),
+    ],
+)
+def test_what_does_not_fit_together_is_one_line(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        config(**changes)
+    assert str(error.value).startswith(message)

@@ -1,0 +1,100 @@
+"""`resume`: a run that was stopped goes on, and one that is finished gets a child."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.__main__ import main
+from tests.support.counting import PACKAGE, command, result_of, train_on_data, wait_until
+from training.run.run import Run
+
+pytestmark = pytest.mark.usefixtures("workplace")
+
+KILLED_WHILE_COPYING = f"""
+import os, shutil, signal
+from experiments.__main__ import main
+really_copy = shutil.copy
+def copy(source, target):
+    if source.name == "timing.jsonl":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return really_copy(source, target)
+shutil.copy = copy
+main("resume here --env-steps 60".split(), {PACKAGE!r})
+"""
+
+
+def test_an_interrupted_run_says_how_to_continue_and_continues(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = "train counting --env-steps 100 --tracker none --run-dir here --pause-s 0.1"
+    process = subprocess.Popen([sys.executable, "-m", PACKAGE, *asked.split()], stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: any(Path("here", "checkpoints").glob("*[0-9]")), process)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "continue with: python -m experiments resume here" in told
+    assert result_of("here")["status"] == "interrupted"
+
+    settings = json.loads(Path("here", "config.json").read_text())
+    settings["config"]["pause_s"] = 0.0
+    Path("here", "config.json").write_text(json.dumps(settings))
+    assert command("resume here") == 0
+    assert command("train counting --env-steps 100 --tracker none --run-dir there") == 0
+    assert result_of("here")["metrics"] == result_of("there")["metrics"]
+    assert Path("here", "metrics.jsonl").read_bytes() == Path("there", "metrics.jsonl").read_bytes()
+    assert command("resume here") == 0
+    assert "finished" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_extended_as_its_child(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train counting --tracker none --run-dir here") == 0
+    assert command("resume here --env-steps 40") == 2
+    assert "it takes more than the 40 that here has done" in capsys.readouterr().err
+    assert command("resume here --env-steps 60") == 0
+    (child,) = Path("runs", "counting").iterdir()
+    assert result_of(child)["parent"] == "here"
+    assert result_of(child)["metrics"]["count"] == 12
+    assert result_of("here")["metrics"]["count"] == 8
+    steps = [json.loads(row)["env_steps"] for row in Path(child, "metrics.jsonl").read_text().splitlines()]
+    assert steps == [10, 20, 30, 40, 50, 60]
+
+
+def test_one_stage_of_a_run_is_not_extended(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train counting --tracker none --run-dir here") == 0
+    settings = json.loads(Path("here", "config.json").read_text())
+    Path("here", "config.json").write_text(json.dumps(settings | {"stage": "02-here"}))
+    assert command("resume here --env-steps 60") == 2
+    assert "here is a stage of the run" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_an_extension_that_is_killed_while_it_is_made_is_no_run(tmp_path: Path) -> None:
+    """Resuming it would start from scratch otherwise: what it begins with comes first, `config.json` last."""
+    assert command("train counting --tracker none --run-dir here") == 0
+    asked = [sys.executable, "-c", KILLED_WHILE_COPYING]
+    assert subprocess.run(asked, check=False).returncode == -signal.SIGKILL
+    (child,) = Path("runs", "counting").iterdir()
+    assert (child / "checkpoints").exists()
+    assert command(f"resume {child}") == 2
+
+
+def test_a_run_that_another_process_holds_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train counting --tracker none --run-dir here") == 0
+    with Run.open(Path("here")):
+        capsys.readouterr()
+        assert command("resume here") == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("error: run folder here is locked by process")
+
+
+def test_a_run_is_extended_by_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train_on_data(Path("run"), "--epochs", "None", "--steps", "5") == 0
+    assert main(["resume", "run", "--steps", "5"]) == 2
+    assert "error: a budget of 5 updates: it takes more than the 5 that run has done" in capsys.readouterr().err
+    assert main(["resume", "run", "--steps", "8"]) == 0
+    (child,) = Path("runs/breast_cancer_mlp").iterdir()
+    assert json.loads((child / "result.json").read_text())["counters"]["updates"] == 8

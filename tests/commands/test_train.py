@@ -1,0 +1,96 @@
+"""`train`: what a run writes, what is printed at its end, and what leaves no run behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.__main__ import main
+from experiments.data import breast_cancer_mlp
+from tests.support.counting import command, result_of, train_on_data
+from training.data.sources import sklearn_dataset
+
+pytestmark = pytest.mark.usefixtures("workplace")
+
+
+def test_train_writes_its_run_and_prints_the_verdict_of_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train compared --seed 3 --tracker none --run-dir here") == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
+        "score  106",
+        "count  8",
+        "",
+        "claim: score >= counting: judged by `verify`, which runs counting on the same seeds",
+        "claim: score >= 300: does not hold for this one seed (106); `verify` judges it over seeds",
+        "run: here",
+    ]
+    result = result_of("here")
+    assert (result["status"], result["seed"], result["counters"]["env_steps"]) == ("completed", 3, 40)
+    assert [(claim["holds"], claim["measured"], claim["seeds"]) for claim in result["claims"]] == [(False, 106, [3])]
+
+
+def test_the_last_good_checkpoint_is_named_when_a_later_loss_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train diverging --tracker none --run-dir here") == 1
+    *_, told = capsys.readouterr().err.splitlines()
+    assert told == (
+        "error: update 6: the loss is inf; the norm of the gradient is not finite for weight; "
+        "the last good checkpoint is here/checkpoints/0000000004"
+    )
+    assert (result_of("here")["status"], result_of("here")["checkpoint"]) == ("failed", "checkpoints/0000000004")
+
+
+def test_a_mistake_that_training_finds_does_not_take_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train counting --broken mistake --tracker none --run-dir here") == 2
+    assert not Path("here").exists()
+    assert command("train counting --tracker none --run-dir here") == 0
+    assert command("train counting --broken mistake --tracker none --run-dir here") == 2
+    assert "run folder taken" in capsys.readouterr().err
+    assert result_of("here")["status"] == "completed"
+
+
+def test_the_end_of_a_run_sets_what_was_measured_beside_the_best(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = "train ppo_cartpole --env-steps 512 --tracker none --run-dir here --evaluation.final-episodes 10"
+    assert main([*asked.split(), "--evaluation.every.count", "256"]) == 0
+    *table, empty, claim, run = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in table] == [
+        [name, f"{value:.6g}", "best", "checkpoint", f"{result_of('here')['best'][name]:.6g}"]
+        for name, value in result_of("here")["metrics"].items()
+    ]
+    (column,) = {line.index("best checkpoint") for line in table}
+    assert column < 40
+    assert (empty, run) == ("", "run: here")
+    assert claim.startswith("claim: evaluation/return_mean >= 475: does not hold for this one seed")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        ("missing", "error: sklearn breast_cancer: column 'mean texture' is missing in"),
+        ("constant", "error: sklearn breast_cancer: column 'mean texture' is constant in the training split"),
+        ("repeated", "error: sklearn breast_cancer leaks: 1 inputs are in"),
+        ("absent", "error: sklearn breast_cancer: class 1 (benign) is absent from the training split"),
+    ],
+)
+def test_bad_data_are_one_line_and_leave_no_run(
+    spoil: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = sklearn_dataset("breast_cancer")
+    values, target = data.arrays["input"], data.arrays["target"]
+    if spoil == "missing":
+        values[7, 1] = np.nan
+    elif spoil == "constant":
+        values[:, 1] = 1.0
+    elif spoil == "repeated":
+        values[1:300:3] = values[0]
+        values[1:300:3, 0] = np.arange(100)
+        values[[0, 1]] = values[2]
+        values[400] = values[401] = values[402] = values[403] = values[404] = values[2]
+    else:
+        target[:] = 0
+    monkeypatch.setattr(breast_cancer_mlp, "sklearn_dataset", lambda _: data)
+    assert train_on_data(tmp_path / "run", "--epochs", "2") == 2
+    captured = capsys.readouterr().err.strip().splitlines()[-1]
+    assert captured.startswith(told)
+    assert not (tmp_path / "run").exists()

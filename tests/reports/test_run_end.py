@@ -1,0 +1,32 @@
+"""What is printed at the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from reports.run_end import print_end, print_measured
+from training.claims import Claim
+
+
+def test_measures_stand_in_columns_beside_the_best_checkpoints(capsys: pytest.CaptureFixture[str]) -> None:
+    print_measured({"return": 12.34567, "length_mean": 3.0}, {"return": 20.0})
+    assert capsys.readouterr().out == "return       12.3457  best checkpoint 20\nlength_mean  3\n"
+
+
+def test_copies_come_before_verdicts_and_the_folder_last(capsys: pytest.CaptureFixture[str]) -> None:
+    result: dict[str, Any] = {"metrics": {"score": 1.0}, "best": {}, "claims": []}
+    copies = ["https://wandb.ai/x", "wandb/offline"]
+    run: Any = SimpleNamespace(result=result, copies=copies, seed=1, folder=Path("runs/here"))
+    print_end(run, (Claim("score", ">=", baseline="other"),))
+    assert capsys.readouterr().out.splitlines() == [
+        "score  1",
+        "",
+        "wandb: https://wandb.ai/x",
+        "wandb: offline copy in wandb/offline, send it with: make sync RUN=runs/here",
+        "claim: score >= other: judged by `verify`, which runs other on the same seeds",
+        "run: runs/here",
+    ]
