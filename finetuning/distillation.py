@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from pretraining import recipe
-from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.model import ModelAndParts
+from pretraining.predictor import Predictor, PredictorConfig, new_predictor
 from pretraining.recipe import DataRunConfig, Part
 from pretraining.supervised import measure
 from training.core import Batch, Budget, Counters, to_device
@@ -26,7 +27,6 @@ from training.networks.initialization import linear
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
-from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class DistillationConfig:
         require(self.logits + self.features > 0.0, "logits", self.logits, "more than 0, or features does")
 
 
-class Distillation:
+class Distillation(ModelAndParts):
     """Learns from samples [B, ...] their classes, and what the teacher, which stays as it is, makes of them.
 
     Raises UserError for a teacher of other classes, or of none.
@@ -74,7 +74,7 @@ class Distillation:
             parameters |= {f"projection.{key}": value for key, value in self._projection.named_parameters()}
         self._optimizer = Optimizer(parameters, config.optimizer, until=until)
         self._rng = generator(seed, "augmentation")
-        self._parts: Parts = {"projection": self._projection, "optimizer": self._optimizer, "rng": self._rng}
+        self.parts = {"projection": self._projection, "optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = to_device(batch, self.model.temperature.device)
@@ -91,13 +91,6 @@ class Distillation:
     def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:
         with self._optimizer.averaged():
             return measure(self.model, batches, part)
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), **states_of(self._parts)}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        load_states(self._parts, state)
 
 
 def distillation_loss(logits: Tensor, projected: Tensor, batch: Batch, config: DistillationConfig) -> Loss:
@@ -131,8 +124,7 @@ class DistillationRunConfig(DataRunConfig):
 
 def train(config: DistillationRunConfig, run: Run, splits: Splits, teacher: Predictor) -> None:
     """One run, on the samples that the teacher learned from or on others."""
-    model = Predictor(splits.train.inputs, splits.train.target, config.model, generator(config.seed, "weights"))
-    model.fit_preprocessing(splits.train)
+    model = new_predictor(splits.train, config.model, config.seed)
 
     def make_algorithm(model: Predictor, own: DistillationConfig, until: Budget) -> Distillation:
         return Distillation(model, teacher, own, until=until, seed=config.seed)

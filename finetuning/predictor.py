@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 from pretraining import recipe
 from pretraining.model import load_weights
-from pretraining.predictor import Predictor
+from pretraining.predictor import Predictor, new_predictor
 from pretraining.supervised import Supervised, SupervisedConfig, SupervisedRunConfig
 from training.core import Budget
 from training.data.splits import Splits
 from training.errors import require
 from training.optimizer.anchor import Anchor
 from training.run.run import Run
-from training.seeding import generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +33,7 @@ class FineTuneConfig(SupervisedRunConfig):
 
 def train(config: FineTuneConfig, run: Run, splits: Splits, pretrained: Predictor) -> None:
     """One run. The head is new, for the classes of these data. Raises UserError for an encoder of another shape."""
-    model = Predictor(splits.train.inputs, splits.train.target, config.model, generator(config.seed, "weights"))
-    model.fit_preprocessing(splits.train)
+    model = new_predictor(splits.train, config.model, config.seed)
     for name in ("encoder", "preprocessing"):  # the features are of inputs as the pretrained one saw them
         own, other = model.get_submodule(name), pretrained.get_submodule(name)
         load_weights(own, other.state_dict(), source="the pretrained model")

@@ -16,7 +16,7 @@ from gymnasium import Space
 from torch import Generator, Tensor, nn
 
 from pretraining import recipe
-from pretraining.model import Model
+from pretraining.model import Model, ModelAndParts
 from pretraining.recipe import DataRunConfig, Part
 from training.core import Batch, Budget, Counters, moved
 from training.data.augmentation import AugmentationConfig, augment_inputs
@@ -28,7 +28,6 @@ from training.networks.transformer import STD, TransformerConfig, normal_linear
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
-from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class MaskedConfig:
         require(0 < self.hidden_fraction < 1, "hidden_fraction", self.hidden_fraction, "a fraction between 0 and 1")
 
 
-class Masked:
+class Masked(ModelAndParts):
     """Learns from samples [B, ...]: says the tokens that it does not see."""
 
     score = "r2"
@@ -96,7 +95,7 @@ class Masked:
         self.model, self._config, self._seed = model, config, seed
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "hidden tokens")
-        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
+        self.parts = {"optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         seen = augment_inputs({"input": batch["input"]}, self.model.inputs, self._config.augmentation, self._rng)
@@ -124,13 +123,6 @@ class Masked:
                 error += float((said - held).double().square().sum())
                 total += float((held - held.mean(0)).double().square().sum())
         return {"r2": 1.0 - error / total}
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), **states_of(self._parts)}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        load_states(self._parts, state)
 
 
 def masked_loss(said: Tensor, held: Tensor, hidden: Tensor) -> Loss:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,21 +16,9 @@ from training.errors import UserError
 from training.options import config_from_tree, config_to_tree
 from training.run.checkpoint import read_best, read_state
 from training.run.folder import find_checkpoint
+from training.saved_classes import find_class
 from training.seeding import generator
-from training.state import State
-
-KINDS = {
-    "Autoencoder": "pretraining.autoencoder",
-    "ClusteringEncoder": "pretraining.deep_clustering",
-    "ContrastiveEncoder": "pretraining.contrastive",
-    "MaskedEncoder": "pretraining.masked",
-    "KMeans": "pretraining.whole_data",
-    "PCA": "pretraining.whole_data",
-    "Predictor": "pretraining.predictor",
-    "UMAP": "pretraining.whole_data",
-    "VariationalAutoencoder": "pretraining.variational_autoencoder",
-}
-"""The classes that a saved model may be of, and where they are."""
+from training.state import NetworkAndParts, State
 
 
 class Model(nn.Module, ABC):
@@ -60,16 +47,21 @@ class Model(nn.Module, ABC):
         }
 
 
+class ModelAndParts(NetworkAndParts):
+    """The base of algorithms that learn from data: what they save is their `model` and their parts."""
+
+    network_name = "model"
+
+
 def model_of(algorithm: State) -> Any:
     """The model in an algorithm's state; its weights are the averaged ones where its optimizer keeps those."""
     saved = algorithm["model"]
-    if saved["kind"] not in KINDS:
-        raise UserError(f"the saved model is a {saved['kind']!r}: it takes {', '.join(KINDS)}")
-    module = import_module(KINDS[saved["kind"]])
-    model: Model = getattr(module, saved["kind"])(
+    kind, config = find_class(saved["kind"], "pretraining", Model, source="the saved model")
+    make: Any = kind  # which takes `rng` too
+    model: Model = make(
         {key: space_from_json(space) for key, space in saved["inputs"].items()},
         None if saved["target"] is None else space_from_json(saved["target"]),
-        config_from_tree(saved["config"], getattr(module, f"{saved['kind']}Config")(), source="the saved model"),
+        config_from_tree(saved["config"], config(), source="the saved model"),
         generator(0, "overwritten by the weights"),
     )
     model.load_state_dict(saved["weights"])

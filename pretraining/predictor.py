@@ -19,6 +19,7 @@ from training.errors import UserError, require
 from training.networks import MLP, Encoder, NetworkConfig, Normalizer
 from training.networks.sequence_encoder import SequenceEncoder
 from training.networks.transformer import TransformerConfig
+from training.seeding import generator
 
 
 @dataclass(frozen=True)
@@ -107,3 +108,13 @@ class Predictor(Model):
         """What the outputs are to be for numbers in the target's own unit."""
         scale = self.target_scale
         return ((target.double() - scale.mean) * torch.rsqrt(scale.variance)).float()
+
+
+def new_predictor(data: Dataset, config: PredictorConfig, seed: int) -> Predictor:
+    """A predictor that is to learn from a training split: its weights are drawn, its preprocessing is fitted.
+
+    Raises UserError for a column that says nothing.
+    """
+    model = Predictor(data.inputs, data.target, config, generator(seed, "weights"))
+    model.fit_preprocessing(data)
+    return model

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pretraining.supervised import class_measures, number_measures
+from pretraining.measures import class_measures, number_measures
 from training.data.dataset import Dataset
 from training.data.preprocessing import PreprocessingConfig, check_numbers
 from training.data.splits import Splits
@@ -89,7 +89,7 @@ def compared(measured: Mapping[str, float], baseline: Mapping[str, float], name:
 def against(
     name: str, baseline: Callable[[], Mapping[str, float]]
 ) -> Callable[[Any, Mapping[str, float]], dict[str, float]]:
-    """A `measure` for `data_run.train`: `compared` with a baseline.
+    """A `measure` for `recipe.train`: `compared` with a baseline.
 
     It learns after the network, so that a run begins at once, and once for the end and the best checkpoint.
     """

@@ -11,8 +11,9 @@ import torch
 
 from experiments.language.gpt_stdlib import Config
 from pretraining import next_token
+from pretraining.baselines.kneser_ney import kneser_ney_loss
 from pretraining.language_model import LanguageModel, LanguageModelConfig, complete, draw, generate, load_language_model
-from pretraining.next_token import NextToken, NextTokenConfig, NextTokenRunConfig, kneser_ney_loss
+from pretraining.next_token import NextToken, NextTokenConfig, NextTokenRunConfig
 from training.core import Budget, Counters, Every
 from training.data.corpus import CorpusConfig, TokenizedCorpus, Tokenizer
 from training.errors import UserError
