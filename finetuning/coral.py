@@ -1,5 +1,5 @@
-"""Deep CORAL (Sun and Saenko 2016, https://arxiv.org/abs/1607.01719): features whose covariances are those of both
-domains.
+"""Deep CORAL (Sun and Saenko 2016, https://arxiv.org/abs/1607.01719): features whose covariance is the same in
+both domains.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from training.run.run import Run
 
 @dataclass(frozen=True)
 class CORALConfig:
-    """CORAL's numbers."""
+    """Hyperparameters of CORAL."""
 
     weight: float = 1.0
     """Of the distance between the covariances."""
@@ -41,7 +41,7 @@ class CORALConfig:
 
 
 class CORAL(ModelAndParts):
-    """Learns from batches of `Domains`: to say the source's classes by features that vary alike in both domains."""
+    """Learns from batches of `Domains`: to predict the source's classes from features that vary alike in both."""
 
     score = "log_likelihood"
 

@@ -1,4 +1,4 @@
-"""DANN (Ganin et al. 2016, https://arxiv.org/abs/1505.07818): features that do not tell a discriminator the domain.
+"""DANN (Ganin et al. 2016, https://arxiv.org/abs/1505.07818): features from which no discriminator can tell the domain.
 
 The discriminator learns to tell them; the gradient that reaches the features through it is reversed (section 4.2), and
 grows from 0 over the run by the schedule of section 5.2.
@@ -35,7 +35,7 @@ STEEPNESS = 10.0  # section 5.2: gamma of the schedule
 
 @dataclass(frozen=True)
 class DANNConfig:
-    """DANN's numbers."""
+    """Hyperparameters of DANN."""
 
     reversal: float = 1.0
     """Of the gradient that reaches the features from the discriminator, at the end of the run."""
@@ -48,7 +48,7 @@ class DANNConfig:
 
 
 class DANN(ModelAndParts):
-    """Learns from batches of `Domains`: to say the source's classes by features that both domains share."""
+    """Learns from batches of `Domains`: to predict the source's classes from features that both domains share."""
 
     score = "log_likelihood"
 

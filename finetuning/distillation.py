@@ -1,4 +1,4 @@
-"""Distillation (Hinton et al. 2015, https://arxiv.org/abs/1503.02531): a small network learns what a large one says.
+"""Distillation (Hinton et al. 2015, https://arxiv.org/abs/1503.02531): a small network learns from a large one.
 
 Beside the classes, the student learns the teacher's probabilities at a temperature (section 2), and its features
 through a linear layer that is thrown away afterwards (Romero et al. 2015, https://arxiv.org/abs/1412.6550, equation 3).
@@ -31,7 +31,7 @@ from training.seeding import generator
 
 @dataclass(frozen=True)
 class DistillationConfig:
-    """Distillation's numbers. The three parts of the loss are added; a part of weight 0 is left out."""
+    """Hyperparameters of distillation. The three parts of the loss are added; a part of weight 0 is left out."""
 
     temperature: float = 4.0
     labels: float = 0.1
@@ -52,7 +52,7 @@ class DistillationConfig:
 
 
 class Distillation(ModelAndParts):
-    """Learns from samples [B, ...] their classes, and what the teacher, which stays as it is, makes of them.
+    """Learns the classes of samples [B, ...] and what the teacher, which stays as it is, predicts for them.
 
     Raises UserError for a teacher of other classes, or of none.
     """

@@ -1,7 +1,7 @@
-"""Fine-tuning of a predictor: it begins with the encoder of another one, and learns what its own data say.
+"""Fine-tunes a predictor: it begins with the encoder of a pretrained one and learns from its own data.
 
-All of it, or what the optimizer's rules leave (finetuning/optimizer_rules.py); held to where it began by an anchor
-(L2-SP).
+All weights learn, or those that the optimizer's rules leave (finetuning/optimizer_rules.py). An anchor (L2-SP) may
+hold the encoder to where it began.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from training.run.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuneConfig(SupervisedRunConfig):
-    """How a predictor goes on to learn; `model` has the shape of the pretrained one."""
+    """How a predictor is fine-tuned; `model` has the shape of the pretrained one."""
 
     anchor: float = 0.0
     """The weight of a penalty on the distance of the encoder to where it began; 0: none."""

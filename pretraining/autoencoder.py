@@ -1,5 +1,5 @@
-"""Autoencoder: press the inputs through a narrow code and bring them back (Hinton and Salakhutdinov 2006, "Reducing the
-dimensionality of data with neural networks").
+"""Autoencoder: squeeze the inputs through a narrow code and reconstruct them (Hinton and Salakhutdinov 2006, "Reducing
+the dimensionality of data with neural networks").
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class AutoencoderConfig:
     network: NetworkConfig = NetworkConfig(hidden=(256, 128), activation="relu", cnn="small")
     """From the inputs to the code; the way back has the same layers in reverse."""
     flat: bool = True
-    """See images as rows of pixels instead of through convolutions."""
+    """Take images as rows of pixels, without convolutions."""
     code: int = 10
-    """Numbers of the code."""
+    """The size of the code."""
     preprocessing: PreprocessingConfig = PreprocessingConfig()
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class Autoencoder(Model):
 
 @dataclass(frozen=True)
 class AutoencodingConfig:
-    """How an autoencoder learns."""
+    """Hyperparameters of an autoencoder."""
 
     augmentation: AugmentationConfig = AugmentationConfig()
     """Of images."""

@@ -43,7 +43,7 @@ class ContrastiveEncoderConfig:
     network: NetworkConfig = NetworkConfig(hidden=(128,), activation="relu", cnn="residual", channels=(32, 64))
     """Encodes each input; its perceptron projects the features."""
     projection: int = 64
-    """Numbers that are compared."""
+    """The size of the projections, which are compared."""
     preprocessing: PreprocessingConfig = PreprocessingConfig()
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class ContrastiveEncoder(Model):
 
 @dataclass(frozen=True)
 class ContrastiveConfig:
-    """Contrastive learning's numbers."""
+    """Hyperparameters of contrastive learning."""
 
     temperature: float = 0.5
     augmentation: AugmentationConfig = AugmentationConfig()

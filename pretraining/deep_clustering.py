@@ -67,7 +67,7 @@ class ClusteringEncoder(Autoencoder):
 
 @dataclass(frozen=True)
 class DeepClusteringConfig:
-    """Deep clustering's numbers; those of the paper but for the optimizer."""
+    """Hyperparameters of deep clustering: the paper's but for the optimizer."""
 
     target_every: int = 140
     """Updates after which the target distribution of all samples is computed anew."""

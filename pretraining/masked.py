@@ -1,7 +1,7 @@
-"""Masked reconstruction: say what was hidden from what was not (He et al. 2022, https://arxiv.org/abs/2111.06377).
+"""Masked reconstruction: predict what was hidden from what was not (He et al. 2022, https://arxiv.org/abs/2111.06377).
 
 Images are cut into patches and most are hidden. As in SimMIM (Xie et al. 2022, https://arxiv.org/abs/2111.09886) the
-encoder sees a learned vector in place of each hidden patch and one linear layer says its pixels: for images of few
+encoder sees a learned vector in place of each hidden patch and one linear layer predicts its pixels: for images of few
 patches leaving them out saves nothing. The error is of the hidden patches only.
 """
 
@@ -36,7 +36,7 @@ class MaskedEncoderConfig:
 
     transformer: TransformerConfig = TransformerConfig(width=64, layers=2, heads=4, causal=False)
     patch: int = 2
-    """Pixels of a side."""
+    """Pixels on each side of a patch."""
 
     def __post_init__(self) -> None:
         require(self.patch >= 1, "patch", self.patch, "at least 1")
@@ -75,7 +75,7 @@ class MaskedEncoder(Model):
 
 @dataclass(frozen=True)
 class MaskedConfig:
-    """Masked reconstruction's numbers."""
+    """Hyperparameters of masked reconstruction."""
 
     hidden_fraction: float = 0.6
     """Of the tokens, at least one."""
@@ -87,7 +87,7 @@ class MaskedConfig:
 
 
 class Masked(ModelAndParts):
-    """Learns from samples [B, ...]: says the tokens that it does not see."""
+    """Learns from samples [B, ...]: predicts the tokens that it does not see."""
 
     score = "r2"
 

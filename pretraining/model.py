@@ -1,4 +1,4 @@
-"""Networks that learn from data: saved with all that is needed to build them again and to use them on raw samples."""
+"""Networks that learn from data, saved with all that is needed to build them again and to use them on raw samples."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Model(nn.Module, ABC):
 
     Args:
         inputs: what it sees, by key.
-        target: what it says; None: nothing.
+        target: what it predicts; None: nothing.
         config: the model's own config dataclass, which is saved with it.
 
     A class of models takes `rng` too, which draws its weights.
@@ -56,7 +56,7 @@ class ModelAndParts(NetworkAndParts):
 def model_of(algorithm: State) -> Any:
     """The model in an algorithm's state; its weights are the averaged ones where its optimizer keeps those."""
     saved = algorithm["model"]
-    kind, config = find_class(saved["kind"], "pretraining", Model, source="the saved model")
+    kind, config = find_class(str(saved["kind"]), "pretraining", Model, source="the saved model")
     make: Any = kind  # which takes `rng` too
     model: Model = make(
         {key: space_from_json(space) for key, space in saved["inputs"].items()},
@@ -68,7 +68,8 @@ def model_of(algorithm: State) -> Any:
     own = dict(model.named_parameters())
     with torch.no_grad():
         for key, average in algorithm.get("optimizer", {}).get("averages", {}).items():
-            own[key].copy_(average)
+            if key in own:  # others are of what only learning needs, such as a discriminator
+                own[key].copy_(average)
     return model.eval()
 
 

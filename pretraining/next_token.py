@@ -1,6 +1,6 @@
 """Pretraining of a language model: make each token of a text likelier after those before it.
 
-The optimizer's numbers are GPT-3's (Brown et al. 2020, https://arxiv.org/abs/2005.14165, appendix B), but for the
+The optimizer's settings are GPT-3's (Brown et al. 2020, https://arxiv.org/abs/2005.14165, appendix B), but for the
 learning rate, which suits models of a few million parameters.
 """
 
@@ -31,10 +31,10 @@ from training.run.checkpoint import CheckpointConfig
 from training.run.compute import choose_device, choose_precision
 from training.run.run import Run
 from training.seeding import generator
-from training.state import State
+from training.state import Buildable
 
 
-class NextTokenModel(Protocol):
+class NextTokenModel(Buildable, Protocol):
     """Any module from tokens [B, L] to logits [B, L, V], ours or another library's."""
 
     tokenizer: Tokenizer
@@ -43,16 +43,10 @@ class NextTokenModel(Protocol):
 
     def named_parameters(self) -> Iterable[tuple[str, Parameter]]: ...
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> object: ...
-
-    def save(self) -> State:
-        """Its `weights`, and what else makes it again."""
-        ...
-
 
 @dataclass(frozen=True)
 class NextTokenConfig:
-    """The numbers of pretraining."""
+    """Hyperparameters of pretraining."""
 
     optimizer: OptimizerConfig = OptimizerConfig(
         kind="adamw",
@@ -149,7 +143,7 @@ def train(
     *,
     measure: Callable[[NextToken, TokenizedCorpus], Mapping[str, float]] | None = None,
 ) -> None:
-    """One run of pretraining, from nothing. `measure` says what else the result holds."""
+    """One run of pretraining, from scratch; `measure` gives what else the result holds."""
     if config.model.checkpoint_activations:
         config = replace(config, compile=False)
     shape = config.model

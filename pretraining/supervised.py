@@ -1,4 +1,4 @@
-"""Supervised learning: say the class or the number that the data say.
+"""Supervised learning: predict the class or the number that belongs to a sample.
 
 Classes by cross-entropy, with the label smoothing of Szegedy et al. 2016 (https://arxiv.org/abs/1512.00567, section 7);
 numbers by the squared error of standardized targets. Probabilities are calibrated by a temperature on the validation
@@ -35,7 +35,7 @@ from training.seeding import generator
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """Supervised learning's numbers."""
+    """Hyperparameters of supervised learning."""
 
     label_smoothing: float = 0.0
     """Of classes: the part of the target that all of them share."""
@@ -48,7 +48,7 @@ class SupervisedConfig:
 
 
 class Supervised(ModelAndParts):
-    """Learns from samples [B, ...]: makes the network say their `target`."""
+    """Learns from samples [B, ...]: trains the network to predict their `target`."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Supervised(ModelAndParts):
 
 @torch.no_grad()
 def measure(model: Predictor, batches: Iterable[Batch], part: Part) -> dict[str, float]:
-    """What all samples of a split measure; the validation split chooses the temperature."""
+    """The measures of a whole split; the validation split chooses the temperature."""
     outputs, targets = [], []
     for batch in batches:
         seen = to_device(batch, model.temperature.device)

@@ -69,7 +69,7 @@ class VariationalAutoencoder(Autoencoder):
 
 @dataclass(frozen=True)
 class VariationalConfig:
-    """How a variational autoencoder learns."""
+    """Hyperparameters of a variational autoencoder."""
 
     kl_weight: float = 1.0
     """Of the divergence from the prior; 1 is the evidence lower bound (Higgins et al. 2017 call it beta)."""

@@ -1,7 +1,7 @@
-"""What scikit-learn and UMAP learn from all data at once, as one update: k-means, PCA, UMAP.
+"""K-means, PCA and UMAP, which learn from all data at once: one update by scikit-learn or umap-learn.
 
-What they found is kept as named arrays of a model, never as a pickled object. k-means and PCA say something of new
-data; UMAP's embedding is of the data it was made of and of no other.
+What they found is kept as named arrays of a model, never as a pickled object. K-means and PCA take new data too;
+UMAP's embedding is of the data that it was made of and of no other.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class UMAP(_Whole):
 
 
 class FitWhole(ModelAndParts):
-    """Learns a model from one batch that is everything."""
+    """Fits a model to one batch that holds all samples."""
 
     score = "score"
 

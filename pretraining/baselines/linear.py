@@ -1,4 +1,4 @@
-"""Linear models of scikit-learn: what a network is compared with, and what probes features.
+"""Linear models of scikit-learn: baselines for networks, and probes of features.
 
 Their one number, the strength of the penalty, is chosen by the validation split, as a network's last epoch is.
 """
@@ -67,7 +67,7 @@ def logistic_regression(
 
 
 def ridge(splits: Splits | Sequence[Arrays], *, score: str = "r2") -> dict[str, float]:
-    """The measures of the test split (`number_measures`), chosen in the same way."""
+    """The measures of the test split (`number_measures`) of the ridge regression that is chosen in the same way."""
     with extra("data"):
         from sklearn.linear_model import Ridge
     train, validation, test = _scaled(splits, scale=True)
