@@ -1,1 +1,1 @@
-"""What agents act in: making, vectorizing, wrapping, restoring."""
+"""Environments: how they are made, our own tasks, vectors of many copies, and recorded episodes."""

@@ -1,4 +1,4 @@
-"""An agent's actions on their way to the environments: for all environments at once, which a wrapper of each could not.
+"""Turns an agent's actions into those of all environments at once, which a wrapper around each could not do.
 
 `ToBounds` belongs to the policy, so that a saved policy carries its action range; every VectorEnv checks what arrives.
 """
@@ -16,7 +16,7 @@ from envs.vectors.vector import Arrays, named
 
 
 class ToBounds:
-    """From an agent's actions [..., *shape] to those of a float Box: rescaled from [-1, 1], then clipped to the bounds.
+    """Turns an agent's actions [..., *shape] into those of a float Box: rescales them from [-1, 1], then clips them.
 
     Entries without bounds on both sides are not rescaled, only clipped; `rescale=False` treats all of them so.
     """

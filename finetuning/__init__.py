@@ -1,1 +1,1 @@
-"""Adapting what was learned: transfer, adapters, distillation."""
+"""Learning that begins with a trained model: each file is a way to do it, or what several of them share."""

@@ -1,5 +1,5 @@
-"""Deep CORAL (Sun and Saenko 2016, https://arxiv.org/abs/1607.01719): features whose covariances are those of both
-domains.
+"""Deep CORAL (Sun and Saenko 2016, https://arxiv.org/abs/1607.01719): features whose covariance is the same in
+both domains.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from finetuning.domains import Domains, check_encoder
 from pretraining import recipe
-from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.model import ModelAndParts
+from pretraining.predictor import Predictor, PredictorConfig, new_predictor
 from pretraining.recipe import DataRunConfig, Part
 from pretraining.supervised import measure
 from training.core import Batch, Budget, Counters, to_device
@@ -22,13 +23,11 @@ from training.errors import require
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
-from training.seeding import generator
-from training.state import State
 
 
 @dataclass(frozen=True)
 class CORALConfig:
-    """CORAL's numbers."""
+    """Hyperparameters of CORAL."""
 
     weight: float = 1.0
     """Of the distance between the covariances."""
@@ -41,8 +40,8 @@ class CORALConfig:
         require(parts == 1, "optimizer.micro_batches", parts, takes)
 
 
-class CORAL:
-    """Learns from batches of `Domains`: to say the source's classes by features that vary alike in both domains."""
+class CORAL(ModelAndParts):
+    """Learns from batches of `Domains`: to predict the source's classes from features that vary alike in both."""
 
     score = "log_likelihood"
 
@@ -50,6 +49,7 @@ class CORAL:
         check_encoder(model)
         self.model, self._config = model, config
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until, whole_batch=True)
+        self.parts = {"optimizer": self._optimizer}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = to_device(batch, self.model.temperature.device)
@@ -66,13 +66,6 @@ class CORAL:
     def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:
         with self._optimizer.averaged():
             return measure(self.model, batches, part)
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), "optimizer": self._optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
 
 
 def coral_distance(features: Tensor, source: Tensor) -> Tensor:
@@ -101,8 +94,7 @@ class CORALRunConfig(DataRunConfig):
 
 def train(config: CORALRunConfig, run: Run, splits: Splits, target_domain: Dataset) -> None:
     """One run: training and validation splits are of the source, the test split is of the target domain."""
-    model = Predictor(splits.train.inputs, splits.train.target, config.model, generator(config.seed, "weights"))
-    model.fit_preprocessing(splits.train)
+    model = new_predictor(splits.train, config.model, config.seed)
 
     def make_algorithm(model: Predictor, own: CORALConfig, until: Budget) -> CORAL:
         return CORAL(model, own, until=until)

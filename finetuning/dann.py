@@ -1,4 +1,4 @@
-"""DANN (Ganin et al. 2016, https://arxiv.org/abs/1505.07818): features that do not tell a discriminator the domain.
+"""DANN (Ganin et al. 2016, https://arxiv.org/abs/1505.07818): features from which no discriminator can tell the domain.
 
 The discriminator learns to tell them; the gradient that reaches the features through it is reversed (section 4.2), and
 grows from 0 over the run by the schedule of section 5.2.
@@ -16,7 +16,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from finetuning.domains import Domains, check_encoder, shares
 from pretraining import recipe
-from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.model import ModelAndParts
+from pretraining.predictor import Predictor, PredictorConfig, new_predictor
 from pretraining.recipe import DataRunConfig, Part
 from pretraining.supervised import measure
 from training.core import Batch, Budget, Counters, to_device
@@ -28,14 +29,13 @@ from training.networks import MLP, NetworkConfig
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
-from training.state import Parts, State, load_states, states_of
 
 STEEPNESS = 10.0  # section 5.2: gamma of the schedule
 
 
 @dataclass(frozen=True)
 class DANNConfig:
-    """DANN's numbers."""
+    """Hyperparameters of DANN."""
 
     reversal: float = 1.0
     """Of the gradient that reaches the features from the discriminator, at the end of the run."""
@@ -47,8 +47,8 @@ class DANNConfig:
         require(self.reversal >= 0.0, "reversal", self.reversal, "a number of at least 0")
 
 
-class DANN:
-    """Learns from batches of `Domains`: to say the source's classes by features that both domains share."""
+class DANN(ModelAndParts):
+    """Learns from batches of `Domains`: to predict the source's classes from features that both domains share."""
 
     score = "log_likelihood"
 
@@ -60,7 +60,7 @@ class DANN:
         self._discriminator = MLP(features, config.discriminator, rng, outputs=1).to(model.temperature.device)
         own = {f"discriminator.{key}": value for key, value in self._discriminator.named_parameters()}
         self._optimizer = Optimizer(dict(model.named_parameters()) | own, config.optimizer, until=until)
-        self._parts: Parts = {"discriminator": self._discriminator, "optimizer": self._optimizer}
+        self.parts = {"discriminator": self._discriminator, "optimizer": self._optimizer}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = to_device(batch, self.model.temperature.device)
@@ -78,13 +78,6 @@ class DANN:
     def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:
         with self._optimizer.averaged():
             return measure(self.model, batches, part)
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), **states_of(self._parts)}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        load_states(self._parts, state)
 
 
 def reversed_gradient(values: Tensor, factor: Tensor) -> Tensor:
@@ -114,8 +107,7 @@ class DANNRunConfig(DataRunConfig):
 
 def train(config: DANNRunConfig, run: Run, splits: Splits, target_domain: Dataset) -> None:
     """One run: training and validation splits are of the source, the test split is of the target domain."""
-    model = Predictor(splits.train.inputs, splits.train.target, config.model, generator(config.seed, "weights"))
-    model.fit_preprocessing(splits.train)
+    model = new_predictor(splits.train, config.model, config.seed)
 
     def make_algorithm(model: Predictor, own: DANNConfig, until: Budget) -> DANN:
         return DANN(model, own, until=until, seed=config.seed)

@@ -1,4 +1,4 @@
-"""Distillation (Hinton et al. 2015, https://arxiv.org/abs/1503.02531): a small network learns what a large one says.
+"""Distillation (Hinton et al. 2015, https://arxiv.org/abs/1503.02531): a small network learns from a large one.
 
 Beside the classes, the student learns the teacher's probabilities at a temperature (section 2), and its features
 through a linear layer that is thrown away afterwards (Romero et al. 2015, https://arxiv.org/abs/1412.6550, equation 3).
@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from pretraining import recipe
-from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.model import ModelAndParts
+from pretraining.predictor import Predictor, PredictorConfig, new_predictor
 from pretraining.recipe import DataRunConfig, Part
 from pretraining.supervised import measure
 from training.core import Batch, Budget, Counters, to_device
@@ -26,12 +27,11 @@ from training.networks.initialization import linear
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
-from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
 class DistillationConfig:
-    """Distillation's numbers. The three parts of the loss are added; a part of weight 0 is left out."""
+    """Hyperparameters of distillation. The three parts of the loss are added; a part of weight 0 is left out."""
 
     temperature: float = 4.0
     labels: float = 0.1
@@ -51,8 +51,8 @@ class DistillationConfig:
         require(self.logits + self.features > 0.0, "logits", self.logits, "more than 0, or features does")
 
 
-class Distillation:
-    """Learns from samples [B, ...] their classes, and what the teacher, which stays as it is, makes of them.
+class Distillation(ModelAndParts):
+    """Learns the classes of samples [B, ...] and what the teacher, which stays as it is, predicts for them.
 
     Raises UserError for a teacher of other classes, or of none.
     """
@@ -74,7 +74,7 @@ class Distillation:
             parameters |= {f"projection.{key}": value for key, value in self._projection.named_parameters()}
         self._optimizer = Optimizer(parameters, config.optimizer, until=until)
         self._rng = generator(seed, "augmentation")
-        self._parts: Parts = {"projection": self._projection, "optimizer": self._optimizer, "rng": self._rng}
+        self.parts = {"projection": self._projection, "optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = to_device(batch, self.model.temperature.device)
@@ -91,13 +91,6 @@ class Distillation:
     def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:
         with self._optimizer.averaged():
             return measure(self.model, batches, part)
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), **states_of(self._parts)}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        load_states(self._parts, state)
 
 
 def distillation_loss(logits: Tensor, projected: Tensor, batch: Batch, config: DistillationConfig) -> Loss:
@@ -131,8 +124,7 @@ class DistillationRunConfig(DataRunConfig):
 
 def train(config: DistillationRunConfig, run: Run, splits: Splits, teacher: Predictor) -> None:
     """One run, on the samples that the teacher learned from or on others."""
-    model = Predictor(splits.train.inputs, splits.train.target, config.model, generator(config.seed, "weights"))
-    model.fit_preprocessing(splits.train)
+    model = new_predictor(splits.train, config.model, config.seed)
 
     def make_algorithm(model: Predictor, own: DistillationConfig, until: Budget) -> Distillation:
         return Distillation(model, teacher, own, until=until, seed=config.seed)

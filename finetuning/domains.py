@@ -1,4 +1,4 @@
-"""What domain adaptation learns from: samples of a source domain with their classes, and of a target domain without."""
+"""What domain adaptation learns from: labelled samples of a source domain, unlabelled ones of a target domain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.state import State
 
 
 class Domains:
-    """A minibatch of each domain as one batch [2 B, ...]: the inputs, `target` (0 where it is not told), `is_source`.
+    """A minibatch of each domain as one batch [2 B, ...]: the inputs, `target` (0 where it is unknown), `is_source`.
 
     Epochs and samples are those of the source. The minibatches that end an epoch may be smaller, in each domain at
     another time.

@@ -1,4 +1,4 @@
-"""Language models of Hugging Face in our loop: loaded by transformers' own code, from safetensors and without theirs.
+"""Hugging Face's language models in our loop, loaded from safetensors and by transformers' own code alone.
 
 `HuggingFaceModel` is what `pretraining.next_token.NextToken` learns with, as it does with ours.
 """

@@ -1,7 +1,7 @@
-"""A pretrained language model, ours or Hugging Face's, goes on to learn from another corpus.
+"""Fine-tunes a language model, ours or Hugging Face's, on another corpus.
 
-All of it, or what the optimizer's rules leave (finetuning/optimizer_rules.py), or adapters alone (finetuning/lora.py);
-held to where it was by an anchor (L2-SP), or not.
+All weights learn, or those that the optimizer's rules leave (finetuning/optimizer_rules.py), or adapters alone
+(finetuning/lora.py). An anchor (L2-SP) may hold them to where they began.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from training.seeding import generator
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptConfig(RowsRunConfig):
-    """How it goes on to learn."""
+    """How a language model is fine-tuned."""
 
     lora: LoRAConfig | None = None
     """Train adapters alone; None: what the optimizer's rules say."""

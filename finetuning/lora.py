@@ -31,7 +31,7 @@ class LoRAConfig:
 
     rank: int = 4
     alpha: float = 8.0
-    """What they say is multiplied by alpha / rank."""
+    """Their output is multiplied by alpha / rank."""
     targets: tuple[str, ...] = ("*",)
     """Patterns of the names of linear layers; one whose weight another module shares, as GPT-2's output does with its
     embedding, is left as it is: merging would change the other too."""
@@ -64,7 +64,7 @@ def inject(model: nn.Module, config: LoRAConfig, rng: Generator) -> None:
 
 
 def merge(model: nn.Module) -> None:
-    """Adds what the adapters say to the weights of their layers and takes them out, in place."""
+    """Merges the adapters into the weights of their layers and removes them, in place."""
     with extra("language"):
         from peft.tuners.lora import LoraLayer
     for name, layer in list(model.named_modules()):
@@ -75,7 +75,7 @@ def merge(model: nn.Module) -> None:
 
 
 def trained_fraction(model: nn.Module) -> float:
-    """The part of the parameters that is trained, of those that there are without adapters."""
+    """The trained parameters as a fraction of those that the model has without adapters."""
     parameters = dict(model.named_parameters())
     base = sum(value.numel() for key, value in parameters.items() if ".lora_" not in key)
     return sum(value.numel() for value in parameters.values() if value.requires_grad) / base

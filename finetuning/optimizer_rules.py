@@ -1,4 +1,4 @@
-"""Optimizer rules of fine-tuning: what is frozen, and how much slower what is learned already goes on to learn."""
+"""Optimizer rules for fine-tuning: which weights are frozen, and how much slower the lower layers learn."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from training.optimizer import Rule
 
 LORA_RULES = (Rule("*.lora_*"), Rule("*", frozen=True))
-"""Of a model with adapters: they are trained, and all else is frozen."""
+"""For a model with adapters, which are trained; all else is frozen."""
 
 
 def frozen(*patterns: str) -> tuple[Rule, ...]:

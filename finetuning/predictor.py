@@ -1,7 +1,7 @@
-"""Fine-tuning of a predictor: it begins with the encoder of another one, and learns what its own data say.
+"""Fine-tunes a predictor: it begins with the encoder of a pretrained one and learns from its own data.
 
-All of it, or what the optimizer's rules leave (finetuning/optimizer_rules.py); held to where it began by an anchor
-(L2-SP).
+All weights learn, or those that the optimizer's rules leave (finetuning/optimizer_rules.py). An anchor (L2-SP) may
+hold the encoder to where it began.
 """
 
 from __future__ import annotations
@@ -10,19 +10,18 @@ from dataclasses import dataclass
 
 from pretraining import recipe
 from pretraining.model import load_weights
-from pretraining.predictor import Predictor
+from pretraining.predictor import Predictor, new_predictor
 from pretraining.supervised import Supervised, SupervisedConfig, SupervisedRunConfig
 from training.core import Budget
 from training.data.splits import Splits
 from training.errors import require
 from training.optimizer.anchor import Anchor
 from training.run.run import Run
-from training.seeding import generator
 
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuneConfig(SupervisedRunConfig):
-    """How a predictor goes on to learn; `model` has the shape of the pretrained one."""
+    """How a predictor is fine-tuned; `model` has the shape of the pretrained one."""
 
     anchor: float = 0.0
     """The weight of a penalty on the distance of the encoder to where it began; 0: none."""
@@ -34,8 +33,7 @@ class FineTuneConfig(SupervisedRunConfig):
 
 def train(config: FineTuneConfig, run: Run, splits: Splits, pretrained: Predictor) -> None:
     """One run. The head is new, for the classes of these data. Raises UserError for an encoder of another shape."""
-    model = Predictor(splits.train.inputs, splits.train.target, config.model, generator(config.seed, "weights"))
-    model.fit_preprocessing(splits.train)
+    model = new_predictor(splits.train, config.model, config.seed)
     for name in ("encoder", "preprocessing"):  # the features are of inputs as the pretrained one saw them
         own, other = model.get_submodule(name), pretrained.get_submodule(name)
         load_weights(own, other.state_dict(), source="the pretrained model")

@@ -1,1 +1,1 @@
-"""Learning from data, from scratch: supervised, unsupervised and self-supervised, language models."""
+"""Learning from data, from scratch: each file is an algorithm, a model, or what several of them share."""

@@ -1,5 +1,5 @@
-"""Autoencoder: press the inputs through a narrow code and bring them back (Hinton and Salakhutdinov 2006, "Reducing the
-dimensionality of data with neural networks").
+"""Autoencoder: squeeze the inputs through a narrow code and reconstruct them (Hinton and Salakhutdinov 2006, "Reducing
+the dimensionality of data with neural networks").
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from gymnasium import Space
 from torch import Generator, Tensor
 
 from pretraining import recipe
-from pretraining.model import Model
+from pretraining.model import Model, ModelAndParts
 from pretraining.recipe import DataRunConfig, Part
 from training.core import Batch, Budget, Counters, to_device
 from training.data.augmentation import AugmentationConfig, augment_inputs
@@ -26,7 +26,6 @@ from training.networks import MLP, Encoder, NetworkConfig
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
-from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,9 @@ class AutoencoderConfig:
     network: NetworkConfig = NetworkConfig(hidden=(256, 128), activation="relu", cnn="small")
     """From the inputs to the code; the way back has the same layers in reverse."""
     flat: bool = True
-    """See images as rows of pixels instead of through convolutions."""
+    """Take images as rows of pixels, without convolutions."""
     code: int = 10
-    """Numbers of the code."""
+    """The size of the code."""
     preprocessing: PreprocessingConfig = PreprocessingConfig()
 
     def __post_init__(self) -> None:
@@ -87,7 +86,7 @@ class Autoencoder(Model):
 
 @dataclass(frozen=True)
 class AutoencodingConfig:
-    """How an autoencoder learns."""
+    """Hyperparameters of an autoencoder."""
 
     augmentation: AugmentationConfig = AugmentationConfig()
     """Of images."""
@@ -97,7 +96,7 @@ class AutoencodingConfig:
     changed: a denoising autoencoder (Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294)."""
 
 
-class Autoencoding:
+class Autoencoding(ModelAndParts):
     """Learns from samples [B, ...]: makes the reconstruction like the input, by the squared error."""
 
     score = "r2"
@@ -107,7 +106,7 @@ class Autoencoding:
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
         self._device = next(model.parameters()).device
         self._rng = generator(seed, "augmentation")
-        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
+        self.parts = {"optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         batch = to_device(batch, self._device)
@@ -128,13 +127,6 @@ class Autoencoding:
                 seen = to_device(batch, self._device)
                 found.append((self.model.original(seen).cpu(), self.model(seen).cpu()))
         return {"r2": explained(*(torch.cat(rows) for rows in zip(*found, strict=True)))}
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), **states_of(self._parts)}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        load_states(self._parts, state)
 
 
 def reconstruction_loss(reconstruction: Tensor, original: Tensor) -> Loss:

@@ -1,4 +1,4 @@
-"""Whether probabilities are what they say: the expected calibration error, and the temperature that corrects them.
+"""How far probabilities are from what happens: the expected calibration error, and the temperature that corrects them.
 
 Guo et al. 2017, "On calibration of modern neural networks", https://arxiv.org/abs/1706.04599.
 """

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from pretraining import recipe
-from pretraining.model import Model
+from pretraining.model import Model, ModelAndParts
 from pretraining.recipe import DataRunConfig, Part
 from training.core import Batch, Budget, Counters, moved
 from training.data.augmentation import AugmentationConfig, augment_inputs
@@ -31,7 +31,6 @@ from training.networks import MLP, Encoder, NetworkConfig
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
-from training.state import Parts, State, load_states, states_of
 
 LATER = "later/"
 """Before the name of an input: what was seen some steps later."""
@@ -44,7 +43,7 @@ class ContrastiveEncoderConfig:
     network: NetworkConfig = NetworkConfig(hidden=(128,), activation="relu", cnn="residual", channels=(32, 64))
     """Encodes each input; its perceptron projects the features."""
     projection: int = 64
-    """Numbers that are compared."""
+    """The size of the projections, which are compared."""
     preprocessing: PreprocessingConfig = PreprocessingConfig()
 
     def __post_init__(self) -> None:
@@ -77,7 +76,7 @@ class ContrastiveEncoder(Model):
 
 @dataclass(frozen=True)
 class ContrastiveConfig:
-    """Contrastive learning's numbers."""
+    """Hyperparameters of contrastive learning."""
 
     temperature: float = 0.5
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -91,7 +90,7 @@ class ContrastiveConfig:
         require(parts == 1, "optimizer.micro_batches", parts, "1: a contrastive loss is of the whole batch")
 
 
-class Contrastive:
+class Contrastive(ModelAndParts):
     """Learns from samples [B, ...] and, under `later/<input>`, what follows each; without those, from two changes."""
 
     score = "negative_loss"
@@ -100,7 +99,7 @@ class Contrastive:
         self.model, self._config, self._seed = model, config, seed
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until, whole_batch=True)
         self._rng = generator(seed, "views")
-        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
+        self.parts = {"optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         return self._optimizer.step(self._loss, self._views(batch, self._rng), now), {}
@@ -125,13 +124,6 @@ class Contrastive:
         samples = sum(int(loss.count) for loss in losses)
         right = sum(float(loss.metrics["learner/accuracy"].value) * int(loss.count) for loss in losses)
         return {"negative_loss": -sum(float(loss.sum) for loss in losses) / samples, "accuracy": right / samples}
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), **states_of(self._parts)}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        load_states(self._parts, state)
 
 
 def nt_xent(projections: Tensor, temperature: float) -> Loss:

@@ -20,8 +20,9 @@ from torch import Generator, Tensor, nn
 
 from pretraining import recipe
 from pretraining.autoencoder import Autoencoder, AutoencoderConfig
+from pretraining.measures import cluster_measures
+from pretraining.model import ModelAndParts
 from pretraining.recipe import DataRunConfig, Part
-from pretraining.whole_data import cluster_measures
 from training.core import Batch, Budget, Counters, to_device
 from training.data.augmentation import AugmentationConfig, augment_inputs
 from training.data.dataset import Dataset
@@ -32,7 +33,7 @@ from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import derived_seed, generator
-from training.state import Parts, State, load_states, states_of
+from training.state import State
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class ClusteringEncoder(Autoencoder):
 
 @dataclass(frozen=True)
 class DeepClusteringConfig:
-    """Deep clustering's numbers; those of the paper but for the optimizer."""
+    """Hyperparameters of deep clustering: the paper's but for the optimizer."""
 
     target_every: int = 140
     """Updates after which the target distribution of all samples is computed anew."""
@@ -83,7 +84,7 @@ class DeepClusteringConfig:
             require(0 <= weight < math.inf, name, weight, "a number of at least 0")
 
 
-class DeepClustering:
+class DeepClustering(ModelAndParts):
     """Learns from samples with their `row` in the training split; the classes are only for the measures."""
 
     score = "confidence"
@@ -96,7 +97,7 @@ class DeepClustering:
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
         self._target = torch.zeros(len(data), model.config.clusters)
         self._rng = generator(seed, "augmentation")
-        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
+        self.parts = {"optimizer": self._optimizer, "rng": self._rng}
         self._begin(seed)
 
     @torch.no_grad()
@@ -148,12 +149,11 @@ class DeepClustering:
         return to_device(batch, self._device)
 
     def state_dict(self) -> State:
-        return {"model": self.model.save(), "target": self._target, **states_of(self._parts)}
+        return {**super().state_dict(), "target": self._target}
 
     def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
+        super().load_state_dict(state)
         self._target = state["target"].clone()
-        load_states(self._parts, state)
 
 
 def soft_assignment(codes: Tensor, centres: Tensor) -> Tensor:

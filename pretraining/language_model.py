@@ -125,10 +125,10 @@ def generate(
     Args:
         model: the language model.
         prompt: tokens of the beginning of a document.
-        rng: what the tokens are drawn with.
+        rng: draws the tokens.
         temperature: the logits are divided by it; 0: always the likeliest token.
         top_k: draw among the k likeliest; None: among all.
-        most: tokens.
+        most: the largest number of tokens.
 
     When the context is full, the model forgets the older half of it.
     """
@@ -167,7 +167,7 @@ def complete(
     top_k: int | None = None,
     most: int = 256,
 ) -> str:
-    """The text and what the model makes follow; the arguments are those of `generate`."""
+    """The text and its continuation by the model; the arguments are those of `generate`."""
     prompt = model.tokenizer.encode(text)
     return text + model.tokenizer.decode(
         list(generate(model, prompt, rng, temperature=temperature, top_k=top_k, most=most))

@@ -1,7 +1,7 @@
-"""Masked reconstruction: say what was hidden from what was not (He et al. 2022, https://arxiv.org/abs/2111.06377).
+"""Masked reconstruction: predict what was hidden from what was not (He et al. 2022, https://arxiv.org/abs/2111.06377).
 
 Images are cut into patches and most are hidden. As in SimMIM (Xie et al. 2022, https://arxiv.org/abs/2111.09886) the
-encoder sees a learned vector in place of each hidden patch and one linear layer says its pixels: for images of few
+encoder sees a learned vector in place of each hidden patch and one linear layer predicts its pixels: for images of few
 patches leaving them out saves nothing. The error is of the hidden patches only.
 """
 
@@ -16,7 +16,7 @@ from gymnasium import Space
 from torch import Generator, Tensor, nn
 
 from pretraining import recipe
-from pretraining.model import Model
+from pretraining.model import Model, ModelAndParts
 from pretraining.recipe import DataRunConfig, Part
 from training.core import Batch, Budget, Counters, moved
 from training.data.augmentation import AugmentationConfig, augment_inputs
@@ -28,7 +28,6 @@ from training.networks.transformer import STD, TransformerConfig, normal_linear
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
-from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class MaskedEncoderConfig:
 
     transformer: TransformerConfig = TransformerConfig(width=64, layers=2, heads=4, causal=False)
     patch: int = 2
-    """Pixels of a side."""
+    """Pixels on each side of a patch."""
 
     def __post_init__(self) -> None:
         require(self.patch >= 1, "patch", self.patch, "at least 1")
@@ -76,7 +75,7 @@ class MaskedEncoder(Model):
 
 @dataclass(frozen=True)
 class MaskedConfig:
-    """Masked reconstruction's numbers."""
+    """Hyperparameters of masked reconstruction."""
 
     hidden_fraction: float = 0.6
     """Of the tokens, at least one."""
@@ -87,8 +86,8 @@ class MaskedConfig:
         require(0 < self.hidden_fraction < 1, "hidden_fraction", self.hidden_fraction, "a fraction between 0 and 1")
 
 
-class Masked:
-    """Learns from samples [B, ...]: says the tokens that it does not see."""
+class Masked(ModelAndParts):
+    """Learns from samples [B, ...]: predicts the tokens that it does not see."""
 
     score = "r2"
 
@@ -96,7 +95,7 @@ class Masked:
         self.model, self._config, self._seed = model, config, seed
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "hidden tokens")
-        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
+        self.parts = {"optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         seen = augment_inputs({"input": batch["input"]}, self.model.inputs, self._config.augmentation, self._rng)
@@ -124,13 +123,6 @@ class Masked:
                 error += float((said - held).double().square().sum())
                 total += float((held - held.mean(0)).double().square().sum())
         return {"r2": 1.0 - error / total}
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), **states_of(self._parts)}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        load_states(self._parts, state)
 
 
 def masked_loss(said: Tensor, held: Tensor, hidden: Tensor) -> Loss:

@@ -1,10 +1,9 @@
-"""Networks that learn from data: saved with all that is needed to build them again and to use them on raw samples."""
+"""Networks that learn from data, saved with all that is needed to build them again and to use them on raw samples."""
 
 from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,21 +16,9 @@ from training.errors import UserError
 from training.options import config_from_tree, config_to_tree
 from training.run.checkpoint import read_best, read_state
 from training.run.folder import find_checkpoint
+from training.saved_classes import find_class
 from training.seeding import generator
-from training.state import State
-
-KINDS = {
-    "Autoencoder": "pretraining.autoencoder",
-    "ClusteringEncoder": "pretraining.deep_clustering",
-    "ContrastiveEncoder": "pretraining.contrastive",
-    "MaskedEncoder": "pretraining.masked",
-    "KMeans": "pretraining.whole_data",
-    "PCA": "pretraining.whole_data",
-    "Predictor": "pretraining.predictor",
-    "UMAP": "pretraining.whole_data",
-    "VariationalAutoencoder": "pretraining.variational_autoencoder",
-}
-"""The classes that a saved model may be of, and where they are."""
+from training.state import NetworkAndParts, State
 
 
 class Model(nn.Module, ABC):
@@ -39,7 +26,7 @@ class Model(nn.Module, ABC):
 
     Args:
         inputs: what it sees, by key.
-        target: what it says; None: nothing.
+        target: what it predicts; None: nothing.
         config: the model's own config dataclass, which is saved with it.
 
     A class of models takes `rng` too, which draws its weights.
@@ -60,23 +47,29 @@ class Model(nn.Module, ABC):
         }
 
 
+class ModelAndParts(NetworkAndParts):
+    """The base of algorithms that learn from data: what they save is their `model` and their parts."""
+
+    network_name = "model"
+
+
 def model_of(algorithm: State) -> Any:
     """The model in an algorithm's state; its weights are the averaged ones where its optimizer keeps those."""
     saved = algorithm["model"]
-    if saved["kind"] not in KINDS:
-        raise UserError(f"the saved model is a {saved['kind']!r}: it takes {', '.join(KINDS)}")
-    module = import_module(KINDS[saved["kind"]])
-    model: Model = getattr(module, saved["kind"])(
+    kind, config = find_class(str(saved["kind"]), "pretraining", Model, source="the saved model")
+    make: Any = kind  # which takes `rng` too
+    model: Model = make(
         {key: space_from_json(space) for key, space in saved["inputs"].items()},
         None if saved["target"] is None else space_from_json(saved["target"]),
-        config_from_tree(saved["config"], getattr(module, f"{saved['kind']}Config")(), source="the saved model"),
+        config_from_tree(saved["config"], config(), source="the saved model"),
         generator(0, "overwritten by the weights"),
     )
     model.load_state_dict(saved["weights"])
     own = dict(model.named_parameters())
     with torch.no_grad():
         for key, average in algorithm.get("optimizer", {}).get("averages", {}).items():
-            own[key].copy_(average)
+            if key in own:  # others are of what only learning needs, such as a discriminator
+                own[key].copy_(average)
     return model.eval()
 
 

@@ -1,6 +1,6 @@
 """Pretraining of a language model: make each token of a text likelier after those before it.
 
-The optimizer's numbers are GPT-3's (Brown et al. 2020, https://arxiv.org/abs/2005.14165, appendix B), but for the
+The optimizer's settings are GPT-3's (Brown et al. 2020, https://arxiv.org/abs/2005.14165, appendix B), but for the
 learning rate, which suits models of a few million parameters.
 """
 
@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn import functional as F  # noqa: N812
 
 from pretraining import recipe
-from pretraining.baselines.kneser_ney import KneserNey
 from pretraining.language_model import LanguageModel, LanguageModelConfig
+from pretraining.model import ModelAndParts
 from pretraining.recipe import DataRunConfig, HeldOutConfig, Part
 from training.core import Batch, Budget, Counters, Every, moved
 from training.data.corpus import CorpusConfig, TokenizedCorpus, Tokenizer, tokenize_corpus
@@ -32,10 +31,10 @@ from training.run.checkpoint import CheckpointConfig
 from training.run.compute import choose_device, choose_precision
 from training.run.run import Run
 from training.seeding import generator
-from training.state import State
+from training.state import Buildable
 
 
-class NextTokenModel(Protocol):
+class NextTokenModel(Buildable, Protocol):
     """Any module from tokens [B, L] to logits [B, L, V], ours or another library's."""
 
     tokenizer: Tokenizer
@@ -44,16 +43,10 @@ class NextTokenModel(Protocol):
 
     def named_parameters(self) -> Iterable[tuple[str, Parameter]]: ...
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> object: ...
-
-    def save(self) -> State:
-        """Its `weights`, and what else makes it again."""
-        ...
-
 
 @dataclass(frozen=True)
 class NextTokenConfig:
-    """The numbers of pretraining."""
+    """Hyperparameters of pretraining."""
 
     optimizer: OptimizerConfig = OptimizerConfig(
         kind="adamw",
@@ -65,7 +58,7 @@ class NextTokenConfig:
     )
 
 
-class NextToken:
+class NextToken(ModelAndParts):
     """Learns from rows of tokens [B, context + 1], each of which is predicted from those before it."""
 
     score = "log_prob_nats"
@@ -76,6 +69,7 @@ class NextToken:
         self.model, self._anchor = model, anchor
         parameters = dict(model.named_parameters())
         self._optimizer = Optimizer(parameters, config.optimizer, until=until)
+        self.parts = {"optimizer": self._optimizer}
         self._device = next(iter(parameters.values())).device
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
@@ -102,13 +96,6 @@ class NextToken:
             "perplexity": math.exp(min(loss / count, 700.0)),
             "accuracy": right / count,
         }
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), "optimizer": self._optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
 
 
 def next_token_loss(model: NextTokenModel, batch: Batch) -> Loss:
@@ -156,13 +143,13 @@ def train(
     *,
     measure: Callable[[NextToken, TokenizedCorpus], Mapping[str, float]] | None = None,
 ) -> None:
-    """One run of pretraining, from nothing. `measure` says what else the result holds."""
+    """One run of pretraining, from scratch; `measure` gives what else the result holds."""
     if config.model.checkpoint_activations:
         config = replace(config, compile=False)
     shape = config.model
     corpus = tokenize_corpus(config.corpus, run.folder / "tokens", config.seed, shape.vocabulary)
     model = LanguageModel(shape, corpus.tokenizer, generator(config.seed, "weights"))
-    more = None if measure is None else lambda learner: measure(learner, corpus)
+    more = None if measure is None else lambda algorithm: measure(algorithm, corpus)
     train_on_rows(config, run, model, corpus.rows(shape.context), measure=more)
 
 
@@ -184,14 +171,5 @@ def train_on_rows(
         held = Anchor(dict(model.named_parameters()), anchor) if anchor else None
         return NextToken(model, own, until=until, anchor=held)
 
-    more = None if measure is None else lambda learner, _: measure(learner)
+    more = None if measure is None else lambda algorithm, _: measure(algorithm)
     recipe.train(config, run, rows, model, make_algorithm, measure=more)
-
-
-def kneser_ney_loss(corpus: TokenizedCorpus, context: int) -> float:
-    """The loss of the 5-gram model in nats, on the tokens of the test split that a language model is measured on."""
-    size, end = corpus.tokenizer.size, corpus.tokenizer.end
-    model = KneserNey(corpus.splits["train"], size=size, end=end)
-    test = corpus.splits["test"]
-    measured = (len(test) - 1) // context * context
-    return -float(np.mean(model.log_prob(test)[:measured]))

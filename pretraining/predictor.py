@@ -1,4 +1,4 @@
-"""The network of supervised learning: preprocessing, an encoder of the inputs, a head that says classes or numbers."""
+"""The network of supervised learning: preprocessing, an encoder, and a head that predicts classes or numbers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from training.errors import UserError, require
 from training.networks import MLP, Encoder, NetworkConfig, Normalizer
 from training.networks.sequence_encoder import SequenceEncoder
 from training.networks.transformer import TransformerConfig
+from training.seeding import generator
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class PredictorConfig:
     network: NetworkConfig = NetworkConfig(hidden=(64, 64), activation="relu")
     """Encodes each input; its perceptron is the head."""
     transformer: TransformerConfig | None = None
-    """Encodes the one input, an image or a sequence, instead of what `network` says of images."""
+    """Encodes the one input, an image or a sequence, instead of the encoder of `network`."""
     patch: int = 2
-    """Pixels of a side of the transformer's patches."""
+    """Pixels on each side of the transformer's patches."""
     shortcut: bool = False
     """Of a transformer: its head also gets the mean and the maximum of the embedded tokens."""
     preprocessing: PreprocessingConfig = PreprocessingConfig()
@@ -74,7 +75,7 @@ class Predictor(Model):
         self.register_buffer("temperature", torch.ones(()))
 
     def fit_preprocessing(self, data: Dataset) -> None:
-        """Takes the statistics of the training split. Raises UserError for a column that says nothing."""
+        """Takes the statistics of the training split. Raises UserError for a constant column or target."""
         self.preprocessing.fit(data)
         if not self.classes:
             self.target_scale.update(torch.from_numpy(data.array("target")))
@@ -104,6 +105,16 @@ class Predictor(Model):
         return numbers.float()
 
     def standardized(self, target: Tensor) -> Tensor:
-        """What the outputs are to be for numbers in the target's own unit."""
+        """The outputs that numbers in the target's own unit ask for."""
         scale = self.target_scale
         return ((target.double() - scale.mean) * torch.rsqrt(scale.variance)).float()
+
+
+def new_predictor(data: Dataset, config: PredictorConfig, seed: int) -> Predictor:
+    """A predictor that is to learn from a training split: its weights are drawn, its preprocessing is fitted.
+
+    Raises UserError for a constant column or target.
+    """
+    model = Predictor(data.inputs, data.target, config, generator(seed, "weights"))
+    model.fit_preprocessing(data)
+    return model

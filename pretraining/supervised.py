@@ -1,4 +1,4 @@
-"""Supervised learning: say the class or the number that the data say.
+"""Supervised learning: predict the class or the number that belongs to a sample.
 
 Classes by cross-entropy, with the label smoothing of Szegedy et al. 2016 (https://arxiv.org/abs/1512.00567, section 7);
 numbers by the squared error of standardized targets. Probabilities are calibrated by a temperature on the validation
@@ -11,33 +11,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from pretraining import recipe
-from pretraining.calibration import best_temperature, calibration_error
-from pretraining.predictor import Predictor, PredictorConfig
+from pretraining.calibration import best_temperature
+from pretraining.measures import class_measures, number_measures
+from pretraining.model import ModelAndParts
+from pretraining.predictor import Predictor, PredictorConfig, new_predictor
 from pretraining.recipe import DataRunConfig, Part
 from training.core import Batch, Budget, Counters, to_device
 from training.data.augmentation import AugmentationConfig, augment_inputs
 from training.data.preprocessing import check_numbers
 from training.data.splits import Splits
 from training.errors import require
-from training.extras import extra
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.optimizer.anchor import Anchor
 from training.run.run import Run
 from training.seeding import generator
-from training.state import Parts, State, load_states, states_of
 
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """Supervised learning's numbers."""
+    """Hyperparameters of supervised learning."""
 
     label_smoothing: float = 0.0
     """Of classes: the part of the target that all of them share."""
@@ -49,8 +47,8 @@ class SupervisedConfig:
         require(0.0 <= self.label_smoothing < 1.0, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
 
 
-class Supervised:
-    """Learns from samples [B, ...]: makes the network say their `target`."""
+class Supervised(ModelAndParts):
+    """Learns from samples [B, ...]: trains the network to predict their `target`."""
 
     def __init__(
         self,
@@ -65,7 +63,7 @@ class Supervised:
         self.score = "log_likelihood" if model.classes else "r2"
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "augmentation")
-        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
+        self.parts = {"optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         device = self.model.temperature.device
@@ -84,17 +82,10 @@ class Supervised:
         with self._optimizer.averaged():
             return measure(self.model, batches, part)
 
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), **states_of(self._parts)}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        load_states(self._parts, state)
-
 
 @torch.no_grad()
 def measure(model: Predictor, batches: Iterable[Batch], part: Part) -> dict[str, float]:
-    """What all samples of a split measure; the validation split chooses the temperature."""
+    """The measures of a whole split; the validation split chooses the temperature."""
     outputs, targets = [], []
     for batch in batches:
         seen = to_device(batch, model.temperature.device)
@@ -123,39 +114,6 @@ def number_loss(outputs: Tensor, target: Tensor) -> Loss:
     return Loss(errors.sum(), len(target), {"learner/squared_error": Mean(errors.detach().mean(), len(target))})
 
 
-def class_measures(logits: Tensor, target: Tensor, temperature: float) -> dict[str, float]:
-    """Of logits [S, classes] and classes [S]; probabilities are those at the temperature, but for `*_uncalibrated`."""
-    with extra("data"):
-        from sklearn import metrics
-    raw, probabilities = (torch.softmax(logits.double() / t, -1).numpy() for t in (1.0, temperature))
-    truth, said = target.numpy(), logits.argmax(-1).numpy()
-    labels = np.arange(logits.shape[1])
-    measured = {
-        "accuracy": metrics.accuracy_score(truth, said),
-        "f1_macro": metrics.f1_score(truth, said, average="macro", labels=labels, zero_division=0.0),
-        "log_likelihood": -metrics.log_loss(truth, probabilities, labels=labels),
-        "log_likelihood_uncalibrated": -metrics.log_loss(truth, raw, labels=labels),
-        "calibration_error": calibration_error(probabilities, truth),
-        "calibration_error_uncalibrated": calibration_error(raw, truth),
-        "temperature": temperature,
-    }
-    if len(labels) == 2 and len(np.unique(truth)) == 2:
-        measured["auc"] = metrics.roc_auc_score(truth, probabilities[:, 1])
-    return {key: float(value) for key, value in measured.items()}
-
-
-def number_measures(said: NDArray[Any], target: NDArray[Any]) -> dict[str, float]:
-    """Of numbers [S, ...] in the target's unit."""
-    with extra("data"):
-        from sklearn import metrics
-    said, target = said.reshape(len(said), -1), target.reshape(len(target), -1)
-    return {
-        "r2": float(metrics.r2_score(target, said)),
-        "root_squared_error": float(metrics.root_mean_squared_error(target, said)),
-        "absolute_error": float(metrics.mean_absolute_error(target, said)),
-    }
-
-
 @dataclass(frozen=True, kw_only=True)
 class SupervisedRunConfig(DataRunConfig):
     """How a predictor is trained."""
@@ -173,8 +131,7 @@ def train(
 ) -> None:
     """One run of supervised learning; `measure` as in `recipe.train`."""
     check_numbers(splits, config.model.preprocessing)
-    model = Predictor(splits.train.inputs, splits.train.target, config.model, generator(config.seed, "weights"))
-    model.fit_preprocessing(splits.train)
+    model = new_predictor(splits.train, config.model, config.seed)
 
     def make_algorithm(model: Predictor, own: SupervisedConfig, until: Budget) -> Supervised:
         return Supervised(model, own, until=until, seed=config.seed)

@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 
 from pretraining import recipe
 from pretraining.autoencoder import Autoencoder, AutoencoderConfig
+from pretraining.model import ModelAndParts
 from pretraining.recipe import DataRunConfig, Part
 from training.core import Batch, Budget, Counters, to_device
 from training.data.flat_inputs import explained
@@ -28,7 +29,6 @@ from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
-from training.state import Parts, State, load_states, states_of
 
 LOG_STD_RANGE = (-5.0, 2.0)
 """Of the inputs and of the code: where a number is always the same, the likelihood has no bound."""
@@ -69,7 +69,7 @@ class VariationalAutoencoder(Autoencoder):
 
 @dataclass(frozen=True)
 class VariationalConfig:
-    """How a variational autoencoder learns."""
+    """Hyperparameters of a variational autoencoder."""
 
     kl_weight: float = 1.0
     """Of the divergence from the prior; 1 is the evidence lower bound (Higgins et al. 2017 call it beta)."""
@@ -79,7 +79,7 @@ class VariationalConfig:
         require(0 <= self.kl_weight < math.inf, "kl_weight", self.kl_weight, "a number of at least 0")
 
 
-class Variational:
+class Variational(ModelAndParts):
     """Learns from samples [B, ...]: raises the evidence lower bound, with one draw of each code."""
 
     score = "evidence_lower_bound"
@@ -88,7 +88,7 @@ class Variational:
         self.model, self._config, self._seed = model, config, seed
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "codes")
-        self._parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
+        self.parts = {"optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         return self._optimizer.step(self._loss, self._with_noise(batch, self._rng), now), {}
@@ -125,13 +125,6 @@ class Variational:
             "code_divergence": float(divergence.mean()),
             "r2": explained(torch.cat(originals), torch.cat(reconstructions)),
         }
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save(), **states_of(self._parts)}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
-        load_states(self._parts, state)
 
 
 def kl_from_standard_normal(mean: Tensor, log_std: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""What scikit-learn and UMAP learn from all data at once, as one update: k-means, PCA, UMAP.
+"""K-means, PCA and UMAP, which learn from all data at once: one update by scikit-learn or umap-learn.
 
-What they found is kept as named arrays of a model, never as a pickled object. k-means and PCA say something of new
-data; UMAP's embedding is of the data it was made of and of no other.
+What they found is kept as named arrays of a model, never as a pickled object. K-means and PCA take new data too;
+UMAP's embedding is of the data that it was made of and of no other.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from gymnasium import Space
 from torch import Tensor
 
 from pretraining import recipe
-from pretraining.model import Model
-from pretraining.recipe import DataRunConfig, HeldOutConfig, Part
+from pretraining.measures import cluster_measures
+from pretraining.model import Model, ModelAndParts
+from pretraining.recipe import DataRunConfig, Part
 from training.core import Batch, Budget, Counters
 from training.data.flat_inputs import explained, flat, flat_size
 from training.data.preprocessing import Preprocessing, PreprocessingConfig
@@ -28,7 +29,6 @@ from training.extras import extra
 from training.metrics import Last, Metrics
 from training.run.run import Run
 from training.seeding import derived_seed
-from training.state import State
 
 
 @dataclass(frozen=True)
@@ -190,26 +190,14 @@ class UMAP(_Whole):
         return {"score": 0.0}
 
 
-def cluster_measures(found: Tensor, target: Tensor | None) -> dict[str, float]:
-    """How the clusters [S] agree with the classes [S], whatever their numbers: 1 is the same, 0 is chance."""
-    if target is None:
-        return {}
-    with extra("data"):
-        from sklearn import metrics
-    truth, said = target.cpu().numpy(), found.cpu().numpy()
-    return {
-        "adjusted_rand_index": float(metrics.adjusted_rand_score(truth, said)),
-        "normalized_mutual_information": float(metrics.normalized_mutual_info_score(truth, said)),
-    }
-
-
-class FitWhole:
-    """Learns a model from one batch that is everything."""
+class FitWhole(ModelAndParts):
+    """Fits a model to one batch that holds all samples."""
 
     score = "score"
 
     def __init__(self, model: KMeans | PCA | UMAP, *, seed: int) -> None:
         self.model, self._seed = model, seed
+        self.parts = {}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         found = self.model.fit(batch, derived_seed(self._seed, "fit") % 2**32)
@@ -219,12 +207,6 @@ class FitWhole:
     def measure(self, batches: Iterable[Batch], part: Part) -> Mapping[str, float]:
         parts = list(batches)
         return self.model.measures({key: torch.cat([batch[key] for batch in parts]) for key in parts[0]})
-
-    def state_dict(self) -> State:
-        return {"model": self.model.save()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.model.load_state_dict(state["model"]["weights"])
 
 
 _MODELS: dict[type, type[_Whole]] = {KMeansConfig: KMeans, PCAConfig: PCA, UMAPConfig: UMAP}
@@ -236,7 +218,6 @@ class WholeRunConfig(DataRunConfig):
 
     algorithm: KMeansConfig | PCAConfig | UMAPConfig = KMeansConfig()
     epochs: int | None = 1
-    evaluation: HeldOutConfig = HeldOutConfig()
 
 
 def train(config: WholeRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:

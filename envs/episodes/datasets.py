@@ -1,4 +1,4 @@
-"""Minari datasets (https://minari.farama.org, format 0.5): read as episodes that are checked, and written.
+"""Reads Minari datasets (https://minari.farama.org, format 0.5) as checked episodes, and writes them.
 
 Nothing in a dataset is executed. Minari itself makes the environment that a dataset names when the dataset does not
 say its spaces, and so runs any function that its `env_spec` points at: here the spaces come from the dataset's JSON or

@@ -1,4 +1,4 @@
-"""Finished episodes as arrays: what a recording or a dataset is to everything that learns from it."""
+"""Finished episodes as arrays: the form in which recordings and datasets are learned from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Environments of our own. Importing this registers them with Gymnasium; their code is imported when one is made."""
+"""Our own environments, and classic ones as batched dynamics: one file each.
+
+Importing this registers ours with Gymnasium under `envs.tasks:Name-v0`; their code is imported when one is made."""
 
 import gymnasium as gym
 

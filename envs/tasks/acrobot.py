@@ -1,4 +1,6 @@
-"""Acrobot for envs/vectors/batched.py: Gymnasium's Acrobot-v1, the same bits in the same order of operations.
+"""Acrobot as batched dynamics (envs/vectors/batched.py), bit for bit Gymnasium's Acrobot-v1.
+
+The operations and their order are Gymnasium's, so that they round alike.
 
 Source: Sutton (1996), with the equations of Sutton and Barto's book, and gymnasium/envs/classic_control/acrobot.py
 (1.2).

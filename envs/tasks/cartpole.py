@@ -1,4 +1,6 @@
-"""CartPole for envs/vectors/batched.py: Gymnasium's CartPole-v1, the same bits in the same order of operations.
+"""CartPole as batched dynamics (envs/vectors/batched.py), bit for bit Gymnasium's CartPole-v1.
+
+The operations and their order are Gymnasium's, so that they round alike.
 
 Source: Barto, Sutton and Anderson (1983), and gymnasium/envs/classic_control/cartpole.py (1.2).
 """

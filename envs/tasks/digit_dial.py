@@ -1,6 +1,6 @@
-"""A dial that shows its place as a handwritten digit: what is to be done is easy, once the digits can be read.
+"""A dial that shows its position as a handwritten digit: an easy task for whoever can read the digits.
 
-The digits are scikit-learn's (extra `data`), 8 x 8 pixels each; every step shows another handwriting of the place.
+The digits are scikit-learn's (extra `data`), 8 x 8 pixels each; every step shows the position in another handwriting.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Mountain car for envs/vectors/batched.py: Gymnasium's MountainCar-v0, the same bits in the same order of operations.
+"""Mountain car as batched dynamics (envs/vectors/batched.py), bit for bit Gymnasium's MountainCar-v0.
+
+The operations and their order are Gymnasium's, so that they round alike.
 
 Source: Moore (1990), and gymnasium/envs/classic_control/mountain_car.py (1.2).
 """

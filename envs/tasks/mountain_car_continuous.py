@@ -1,4 +1,4 @@
-"""Continuous mountain car for envs/vectors/batched.py: Gymnasium's MountainCarContinuous-v0, the same bits.
+"""Continuous mountain car as batched dynamics (envs/vectors/batched.py), bit for bit MountainCarContinuous-v0.
 
 Gymnasium computes in float32, but for the first step of an episode, whose position is still a float64 number. A sum of
 float32 numbers is their sum in float64, rounded, so the state is kept in float64 here and rounded where it must be.

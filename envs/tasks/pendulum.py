@@ -1,4 +1,6 @@
-"""Pendulum for envs/vectors/batched.py: Gymnasium's Pendulum-v1, the same bits in the same order of operations.
+"""Pendulum as batched dynamics (envs/vectors/batched.py), bit for bit Gymnasium's Pendulum-v1.
+
+The operations and their order are Gymnasium's, so that they round alike.
 
 Source: gymnasium/envs/classic_control/pendulum.py (1.2).
 """

@@ -1,4 +1,4 @@
-"""A robot arm that is to reach points: a task with goals whose reward says nothing until one is reached.
+"""A robot arm that has to reach points in space: a task with goals and a sparse reward.
 
 Goals follow the convention of Gymnasium-Robotics: observations are dicts of `observation`, `achieved_goal` and
 `desired_goal`, and `compute_reward` gives the reward for any pair of goals, so that hindsight can exchange them.

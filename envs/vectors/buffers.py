@@ -1,4 +1,4 @@
-"""The memory through which a vector environment and the environments in it talk: plain arrays or shared memory."""
+"""The memory through which a vector environment and its environments exchange data: plain arrays or shared memory."""
 
 from __future__ import annotations
 

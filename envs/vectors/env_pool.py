@@ -1,5 +1,5 @@
-"""EnvPool (Weng et al. 2022, https://arxiv.org/abs/2206.10558): environments in C++ on a pool of threads, the extra
-`envpool`.
+"""EnvPool (Weng et al. 2022, https://arxiv.org/abs/2206.10558): environments in C++ on a pool of threads; needs the
+extra `envpool`.
 
 An episode that ends in a terminal state on the last step that its time limit allows is reported as truncated only.
 """

@@ -1,4 +1,4 @@
-"""The random generators of many episodes, the same bits as those that NumPy and Gymnasium make one by one.
+"""The random generators of many episodes at once, bit for bit those that NumPy and Gymnasium make one by one.
 
 An episode's seed and the generator made of it cost about 13 microseconds, half a batched step of 8 environments. Most
 of it is hashing, which is done here for many episodes at once and some episodes ahead. NumPy guarantees that neither
@@ -27,7 +27,7 @@ PCG64_MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
 
 
 class EpisodeGenerators:
-    """Those of the episodes of N environments, of which environment n has the index first_env + n in the run."""
+    """The generators of the episodes of N environments; environment n has the index first_env + n in the run."""
 
     def __init__(self, num_envs: int, *, seed: int, first_env: int) -> None:
         self._seed_words = _words(seed)

@@ -1,4 +1,4 @@
-"""Takes in Gymnasium vector envs that reset in the step after an episode's end (NEXT_STEP autoreset).
+"""Adapts Gymnasium vector envs that reset in the step after an episode's end (NEXT_STEP autoreset).
 
 Their step after an end is no transition: it ignores the action and only returns the first observation of the next
 episode, while all other environments act in the same call. The time of one environment looks like this:

@@ -42,7 +42,7 @@ class EpisodeHistory(NamedTuple):
 
 
 class SubEnv:
-    """One environment that writes what came of its steps into its row of the buffers.
+    """One environment that writes the results of its steps into its row of the buffers.
 
     Raises EnvFault where the environment breaks; it names the action that the buffers hold.
     """

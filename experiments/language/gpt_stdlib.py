@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pretraining import next_token
+from pretraining.baselines.kneser_ney import kneser_ney_loss
 from pretraining.language_model import LanguageModelConfig
-from pretraining.next_token import NextToken, NextTokenConfig, NextTokenRunConfig, kneser_ney_loss
+from pretraining.next_token import NextToken, NextTokenConfig, NextTokenRunConfig
 from training.claims import Claim
 from training.data.corpus import CorpusConfig, TokenizedCorpus
 from training.networks.transformer import TransformerConfig

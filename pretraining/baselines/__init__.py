@@ -1,1 +1,1 @@
-"""Cheap baselines that every network must be compared with."""
+"""Simple models that networks are compared with."""

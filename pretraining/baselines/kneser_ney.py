@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.corpus import Tokens
+from training.data.corpus import TokenizedCorpus, Tokens
 from training.errors import require
 
 Numbers = NDArray[np.int64]
@@ -90,6 +90,15 @@ class KneserNey:
                 before[at_beginning] = times[at_beginning]
             counted.insert(0, (kinds, before))
         return counted
+
+
+def kneser_ney_loss(corpus: TokenizedCorpus, context: int) -> float:
+    """The loss of the 5-gram model in nats, on the tokens of the test split that a language model is measured on."""
+    size, end = corpus.tokenizer.size, corpus.tokenizer.end
+    model = KneserNey(corpus.splits["train"], size=size, end=end)
+    test = corpus.splits["test"]
+    measured = (len(test) - 1) // context * context
+    return -float(np.mean(model.log_prob(test)[:measured]))
 
 
 def _learn(counts: Numbers, grams: Numbers, size: int) -> Order:

@@ -1,4 +1,4 @@
-"""Linear models of scikit-learn: what a network is compared with, and what probes features.
+"""Linear models of scikit-learn: baselines for networks, and probes of features.
 
 Their one number, the strength of the penalty, is chosen by the validation split, as a network's last epoch is.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pretraining.supervised import class_measures, number_measures
+from pretraining.measures import class_measures, number_measures
 from training.data.dataset import Dataset
 from training.data.preprocessing import PreprocessingConfig, check_numbers
 from training.data.splits import Splits
@@ -67,7 +67,7 @@ def logistic_regression(
 
 
 def ridge(splits: Splits | Sequence[Arrays], *, score: str = "r2") -> dict[str, float]:
-    """The measures of the test split (`number_measures`), chosen in the same way."""
+    """The measures of the test split (`number_measures`) of the ridge regression that is chosen in the same way."""
     with extra("data"):
         from sklearn.linear_model import Ridge
     train, validation, test = _scaled(splits, scale=True)
@@ -89,7 +89,7 @@ def compared(measured: Mapping[str, float], baseline: Mapping[str, float], name:
 def against(
     name: str, baseline: Callable[[], Mapping[str, float]]
 ) -> Callable[[Any, Mapping[str, float]], dict[str, float]]:
-    """A `measure` for `data_run.train`: `compared` with a baseline.
+    """A `measure` for `recipe.train`: `compared` with a baseline.
 
     It learns after the network, so that a run begins at once, and once for the end and the best checkpoint.
     """

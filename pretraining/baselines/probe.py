@@ -1,4 +1,4 @@
-"""The linear probe: how much of a class can be read off features by a plane, with how few labels."""
+"""The linear probe: how well a linear model tells the classes apart by given features, with few labels."""
 
 from __future__ import annotations
 

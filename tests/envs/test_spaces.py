@@ -1,8 +1,7 @@
-"""Spaces as named arrays and as JSON."""
+"""Spaces as named arrays."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import gymnasium as gym
@@ -13,51 +12,9 @@ from gymnasium.vector.utils import batch_space, iterate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.space_json import space_from_json, space_to_json
 from envs.spaces import SpaceError, flatten, leaves, unflatten, unflatten_rows
+from tests.support.spaces import any_space
 from training.errors import UserError
-
-small = st.integers(1, 4)
-shapes = st.lists(st.integers(1, 3), max_size=3).map(tuple)
-
-
-@st.composite
-def boxes(draw: Any) -> spaces.Box:
-    shape, kind = draw(shapes), draw(st.sampled_from(["u1", "i4", "i8", "f2", "f4", "f8"]))
-    dtype = np.dtype(kind)
-    count = int(np.prod(shape))
-    if dtype.kind == "f":
-        numbers = st.one_of(st.floats(-1e3, 1e3, width=16), st.sampled_from([-np.inf, np.inf]))
-    else:
-        numbers = st.integers(0, 120)
-    ends = np.array(draw(st.lists(numbers, min_size=2 * count, max_size=2 * count)), dtype).reshape(2, *shape)
-    low, high = np.minimum(*ends), np.maximum(*ends)
-    if dtype.kind == "f":
-        low, high = np.where(low == np.inf, -np.inf, low), np.where(high == -np.inf, np.inf, high)
-    return spaces.Box(low.astype(dtype), high.astype(dtype), shape, dtype.type)
-
-
-@st.composite
-def multi_discretes(draw: Any) -> spaces.MultiDiscrete:
-    counts = draw(st.lists(small, min_size=1, max_size=4))
-    start = draw(st.lists(st.integers(-5, 5), min_size=len(counts), max_size=len(counts)))
-    return spaces.MultiDiscrete(counts, start=start)
-
-
-plain_spaces = st.one_of(
-    boxes(),
-    st.builds(lambda n, start: spaces.Discrete(n, start=start), small, st.integers(-5, 5)),
-    multi_discretes(),
-    st.one_of(small, shapes.filter(len)).map(spaces.MultiBinary),
-)
-any_space = st.recursive(
-    plain_spaces,
-    lambda parts: st.one_of(
-        st.dictionaries(st.text("abcd", min_size=1, max_size=3), parts, min_size=1, max_size=3).map(spaces.Dict),
-        st.lists(parts, min_size=1, max_size=3).map(spaces.Tuple),
-    ),
-    max_leaves=5,
-)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -100,16 +57,6 @@ def test_values_of_several_environments_come_back_as_gymnasium_batches_them(spac
     assert any(leaf.space.dtype == np.float64 for leaf in parts) or all(space.contains(value) for value in one_by_one)
 
 
-@settings(max_examples=100, deadline=None)
-@given(space=any_space)
-def test_every_space_comes_back_from_json(space: gym.Space[Any]) -> None:
-    text = json.dumps(space_to_json(space), allow_nan=False)
-    back = space_from_json(json.loads(text))
-    assert back == space
-    assert [leaf.name for leaf in leaves(back)] == [leaf.name for leaf in leaves(space)]
-    assert [leaf.space.dtype for leaf in leaves(back)] == [leaf.space.dtype for leaf in leaves(space)]
-
-
 def test_names_are_those_of_keys_and_positions() -> None:
     space = spaces.Dict(
         {"b": spaces.Tuple([spaces.Discrete(2), spaces.Dict({"c": spaces.MultiBinary(3)})]), "a": spaces.Discrete(3)}
@@ -128,11 +75,6 @@ def test_dtypes_are_those_that_networks_take() -> None:
     assert {str(leaves(space)[0].dtype): space for space in dtypes.values()} == dtypes
 
 
-def test_the_bounds_of_an_image_are_one_number() -> None:
-    assert space_to_json(spaces.Box(0, 255, (84, 84, 4), np.uint8))["high"] == 255
-    assert space_to_json(spaces.Box(-np.inf, np.inf, (3,)))["low"] == "-inf"
-
-
 @pytest.mark.parametrize(
     "space", [spaces.Text(3), spaces.Sequence(spaces.Discrete(2)), spaces.OneOf([spaces.Discrete(2)])]
 )
@@ -140,8 +82,6 @@ def test_spaces_without_fixed_size_are_refused_by_name(space: gym.Space[Any]) ->
     nested = spaces.Dict({"x": spaces.Discrete(2), "said": space})
     with pytest.raises(UserError, match=f"{type(space).__name__} space \\(part 'said'\\): it takes Box"):
         leaves(nested)
-    with pytest.raises(UserError, match=f"{type(space).__name__} space: it takes Box"):
-        space_to_json(nested)
 
 
 def test_two_parts_of_one_name_are_refused() -> None:

@@ -1,46 +1,24 @@
-"""Distillation and fine-tuning of predictors: the loss by hand, what begins where, and what is refused."""
+"""Distillation: the loss by hand, that a student comes to say what its teacher says, and what is refused."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from finetuning import distillation, predictor
+from finetuning import distillation
 from finetuning.distillation import Distillation, DistillationConfig, DistillationRunConfig, distillation_loss
-from finetuning.predictor import FineTuneConfig
-from pretraining.predictor import Predictor, PredictorConfig
-from pretraining.supervised import SupervisedConfig
+from tests.support.pictures import pictures, small_predictor
 from training.core import Budget, Counters
 from training.data.dataset import Dataset
-from training.data.sources import of_arrays
 from training.data.splits import SplitConfig, Splits, split
 from training.errors import UserError
-from training.networks import NetworkConfig
 from training.optimizer import OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
-
-
-def pictures(count: int = 90, classes: int = 3) -> Dataset:
-    """The class is which pair of columns is bright."""
-    rng = np.random.default_rng(1)
-    target = np.arange(count) % classes
-    images = rng.integers(0, 60, (count, 6, 6))
-    for image, side in zip(images, target, strict=True):
-        image[:, 2 * side : 2 * side + 2] += 120
-    return of_arrays(images.astype(np.uint8), target, "pictures", labels=[str(label) for label in range(classes)])
-
-
-def small_predictor(data: Dataset, seed: int, *, cnn: str = "small") -> Predictor:
-    network = NetworkConfig(hidden=(), activation="relu", cnn="residual", channels=(4,))
-    if cnn == "small":
-        network = NetworkConfig(hidden=(), activation="relu", cnn="small")
-    return Predictor(data.inputs, data.target, PredictorConfig(network=network), generator(seed))
 
 
 def parts(data: Dataset) -> Splits:
@@ -82,13 +60,13 @@ def test_a_student_comes_to_say_what_its_teacher_says(features: float) -> None:
     config = DistillationConfig(
         labels=0.0, logits=1.0, features=features, optimizer=OptimizerConfig(learning_rate=3e-3)
     )
-    learner = Distillation(student, teacher, config, until=Budget(1, "updates"), seed=1)
+    algorithm = Distillation(student, teacher, config, until=Budget(1, "updates"), seed=1)
     before = {key: value.clone() for key, value in teacher.state_dict().items()}
     batch = data.gather(torch.arange(len(data)))
-    losses = [float(learner.update(batch, Counters())[0]["optimizer/loss"].value) for _ in range(80)]
+    losses = [float(algorithm.update(batch, Counters())[0]["optimizer/loss"].value) for _ in range(80)]
     assert losses[-1] < losses[0] / 5
     assert all(torch.equal(value, before[key]) for key, value in teacher.state_dict().items())
-    assert any("projection" in key for key in learner.state_dict()["optimizer"]["moments"]) == bool(features)
+    assert any("projection" in key for key in algorithm.state_dict()["optimizer"]["moments"]) == bool(features)
 
 
 def test_what_cannot_be_taught_is_told() -> None:
@@ -99,7 +77,7 @@ def test_what_cannot_be_taught_is_told() -> None:
         DistillationConfig(logits=0)
 
 
-def test_a_whole_run_of_each(tmp_path: Path) -> None:
+def test_a_whole_run(tmp_path: Path) -> None:
     data = pictures()
     splits = parts(data)
     teacher = small_predictor(data, 1)
@@ -108,36 +86,3 @@ def test_a_whole_run_of_each(tmp_path: Path) -> None:
     with Run.create("digits_distillation", student, folder=tmp_path / "student", tracker="none") as run:
         distillation.train(student, run, splits, teacher)
     assert run.result["metrics"]["test/accuracy"] > 0.9
-
-
-@pytest.mark.parametrize("anchor", [0.0, 1000.0])
-def test_fine_tuning_begins_with_the_encoder_and_an_anchor_holds_it(anchor: float, tmp_path: Path) -> None:
-    data = pictures()
-    pretrained = small_predictor(data, 7)
-    begin = {key: value.clone() for key, value in pretrained.encoder.state_dict().items()}
-    config = FineTuneConfig(
-        epochs=10,
-        minibatch_size=16,
-        threads=1,
-        model=pretrained.config,
-        anchor=anchor,
-        algorithm=SupervisedConfig(optimizer=OptimizerConfig("sgd", learning_rate=1e-3)),
-    )
-    with Run.create("digits_full_fine_tune", config, folder=tmp_path / "run", tracker="none") as run:
-        predictor.train(config, run, parts(data), pretrained)
-    from pretraining.model import load_model
-
-    tuned = load_model(tmp_path / "run", "last").encoder.state_dict()
-    distance = sum(float((value - begin[key]).square().sum()) for key, value in tuned.items())
-    assert 0 < distance < (1e-4 if anchor else 1.0)
-
-
-def test_an_encoder_of_another_architecture_is_told(tmp_path: Path) -> None:
-    data = pictures()
-    config = FineTuneConfig(epochs=1, threads=1, model=small_predictor(data, 1).config)
-    told = "the pretrained model is of another architecture"
-    with (
-        pytest.raises(UserError, match=told),
-        Run.create("digits_full_fine_tune", config, folder=tmp_path / "run", tracker="none") as run,
-    ):
-        predictor.train(config, run, parts(data), small_predictor(data, 1, cnn="residual"))

@@ -1,4 +1,4 @@
-"""Adapting pretrained language models, ours and Hugging Face's from a folder, and what is refused."""
+"""Adapting pretrained language models, ours and Hugging Face's from a folder: they learn, are merged and are held."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from finetuning.language_model import AdaptConfig, load_adapted
 from finetuning.lora import LoRAConfig
 from pretraining.language_model import LanguageModel, LanguageModelConfig, load_language_model
 from pretraining.next_token import NextTokenConfig
-from tests.support.language_models import gpt2, llama
+from tests.support.language_models import TEXTS, llama_checkpoint
 from training.core import Every
-from training.data.corpus import END, CorpusConfig, Tokenizer, tokenize_corpus
+from training.data.corpus import CorpusConfig, Tokenizer, tokenize_corpus
 from training.data.splits import Splits
 from training.errors import UserError
 from training.networks.transformer import TransformerConfig
@@ -25,7 +25,6 @@ from training.optimizer import OptimizerConfig, Rule
 from training.run.run import Run
 from training.seeding import generator
 
-TEXTS = [f"def double_{index}(value):\n    return value * {index}\n" for index in range(40)]
 SHAPE = LanguageModelConfig(
     TransformerConfig(width=16, layers=1, heads=2, norm="rms", mlp="swiglu", position="rotary"),
     context=12,
@@ -53,13 +52,7 @@ def config() -> AdaptConfig:
 
 @pytest.fixture
 def checkpoint(tokenizer: Tokenizer, tmp_path: Path) -> Path:
-    """A small Llama with its tokenizer, as a folder that Hugging Face's own code wrote."""
-    folder = tmp_path / "checkpoint"
-    torch.manual_seed(1)
-    network = llama(vocabulary=tokenizer.size, width=16, layers=1, heads=2, hidden=32)
-    export(HuggingFaceModel(network, tokenizer), folder)
-    assert (folder / "model.safetensors").exists()
-    return folder
+    return llama_checkpoint(tokenizer, tmp_path / "checkpoint")
 
 
 def rows(model: Any, folder: Path) -> Splits:
@@ -109,7 +102,7 @@ def test_ours_learns_from_another_corpus_and_comes_back_merged(
         assert torch.equal(load_language_model(tmp_path / "run")(tokens), loaded(tokens))
     else:
         assert torch.equal(loaded.embedding.weight, begin["embedding.weight"])
-        with pytest.raises(UserError, match=r"has adapters: load it with finetuning\.adapt\.load_adapted"):
+        with pytest.raises(UserError, match=r"has adapters: load it with finetuning\.language_model\.load_adapted"):
             load_language_model(tmp_path / "run")
 
 
@@ -141,34 +134,6 @@ def test_an_anchor_holds_the_pretrained_weights(config: AdaptConfig, tokenizer: 
         distances.append(sum(float((value - begin[key]).square().sum()) for key, value in model.state_dict().items()))
     assert distances == sorted(distances, reverse=True)
     assert distances[2] < distances[0] / 10
-
-
-def test_what_is_no_model_is_told(checkpoint: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be loaded as a language model"):
-        load_pretrained(tmp_path)
-    (checkpoint / "model.safetensors").rename(checkpoint / "elsewhere")
-    torch.save({}, checkpoint / "pytorch_model.bin")
-    with pytest.raises(UserError, match=r"cannot be loaded as a language model: .*safetensors"):
-        load_pretrained(checkpoint)
-
-
-def test_code_that_comes_with_a_checkpoint_is_not_run(checkpoint: Path) -> None:
-    config = (checkpoint / "config.json").read_text()
-    own = '{\n  "auto_map": {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.OwnModel"},'
-    changed = config.replace("{", own, 1).replace('"model_type": "llama"', '"model_type": "own"')
-    (checkpoint / "config.json").write_text(changed)
-    (checkpoint / "own.py").write_text("raise SystemExit('it ran')\n")
-    with pytest.raises(UserError, match="cannot be loaded as a language model"):
-        load_pretrained(checkpoint)
-
-
-def test_a_vocabulary_that_does_not_match_is_told(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    export(HuggingFaceModel(gpt2(vocabulary=200, width=16, layers=1, heads=2), tokenizer), tmp_path / "small")
-    with pytest.raises(UserError, match="small: its vocabulary has 200 tokens, the tokenizer 280"):
-        load_pretrained(tmp_path / "small")
-    with pytest.raises(UserError, match="the tokenizer has no token '</s>'"):
-        Tokenizer(tokenizer.to_json(), "</s>")
-    assert tokenizer.end_text == END
 
 
 def test_adapters_leave_nothing_for_rules_and_anchors(config: AdaptConfig) -> None:

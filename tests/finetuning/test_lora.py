@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from finetuning.lora import LoRAConfig, inject, merge, trained_fraction
-from finetuning.optimizer_rules import LORA_RULES, discriminative, frozen
+from finetuning.optimizer_rules import LORA_RULES
 from tests.support.language_models import gpt2, llama
 from training.core import Batch, Budget, Counters
 from training.errors import UserError
@@ -121,31 +121,3 @@ def test_only_the_layers_of_the_patterns_are_adapted() -> None:
     inject(model, LoRAConfig(targets=("blocks.1.*",)), generator(1))
     adapted = {key.split(".")[1] for key, _ in model.named_parameters() if ".lora_" in key}
     assert adapted == {"1"}
-
-
-def test_rates_fall_from_the_output_down() -> None:
-    model, _, _ = ours()
-    rules = discriminative(["norm.*", "blocks.1.*", "blocks.0.*"], 1.0, factor=2.0)
-    optimizer = Optimizer(
-        dict(model.named_parameters()), OptimizerConfig("sgd", rules=rules), until=Budget(1, "updates")
-    )
-    rates = {key: metric.value for key, metric in optimizer.step(_sum_of(model), {}, Counters()).items()}
-    assert rates["optimizer/learning_rate/norm.*"] == 1.0
-    assert rates["optimizer/learning_rate/blocks.1.*"] == 0.5
-    assert rates["optimizer/learning_rate/blocks.0.*"] == 0.25
-
-
-def test_what_is_frozen_stays_and_all_else_moves() -> None:
-    model, _, _ = ours()
-    before = {key: value.detach().clone() for key, value in model.named_parameters()}
-    config = OptimizerConfig("sgd", learning_rate=0.1, rules=frozen("blocks.0.*"))
-    Optimizer(dict(model.named_parameters()), config, until=Budget(1, "updates")).step(_sum_of(model), {}, Counters())
-    for key, value in model.named_parameters():
-        assert torch.equal(value, before[key]) == key.startswith("blocks.0."), key
-
-
-def _sum_of(model: nn.Module) -> Callable[[Batch], Loss]:
-    def loss(batch: Batch) -> Loss:
-        return Loss(torch.stack([weight.square().sum() + weight.sum() for weight in model.parameters()]).sum(), 1, {})
-
-    return loss

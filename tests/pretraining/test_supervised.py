@@ -1,4 +1,4 @@
-"""Supervised learning: losses by hand, accumulation, calibration, what is told of bad data, and that it learns."""
+"""Supervised learning: losses by hand, accumulation, what is told of bad data, and that it learns."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 
 from pretraining.baselines.linear import compared, logistic_regression, ridge
-from pretraining.calibration import best_temperature, calibration_error
-from pretraining.model import load_model, load_weights, model_of
+from pretraining.model import load_model
 from pretraining.predictor import Predictor, PredictorConfig
 from pretraining.supervised import (
     Supervised,
@@ -38,6 +36,8 @@ from training.run.run import Run
 from training.seeding import generator
 
 SMALL = NetworkConfig(hidden=(8,), activation="relu", cnn="residual", channels=(4, 4))
+
+
 CONFIG = SupervisedRunConfig(
     epochs=40,
     minibatch_size=16,
@@ -61,7 +61,7 @@ def trained(folder: Path, splits: Splits, config: SupervisedRunConfig = CONFIG, 
     return run
 
 
-def algorithm(config: SupervisedConfig, model: Predictor | None = None) -> Supervised:
+def on_digits(config: SupervisedConfig, model: Predictor | None = None) -> Supervised:
     digits = sklearn_dataset("digits")
     shape = PredictorConfig(network=SMALL)
     model = model or Predictor(digits.inputs, digits.target, shape, generator(1, "weights"))
@@ -114,93 +114,33 @@ def test_accumulated_micro_batches_are_the_big_batch(transformer: TransformerCon
     for micro_batches in (1, 4):
         model = Predictor(digits.inputs, digits.target, PredictorConfig(SMALL, transformer), generator(1, "weights"))
         config = SupervisedConfig(optimizer=OptimizerConfig("sgd", learning_rate=0.1, micro_batches=micro_batches))
-        learner = algorithm(config, model)
-        measured, _ = learner.update(batch, Counters())
+        algorithm = on_digits(config, model)
+        measured, _ = algorithm.update(batch, Counters())
         found.append((dict(model.named_parameters()), float(measured["optimizer/loss"].value)))
     assert found[0][1] == pytest.approx(found[1][1], abs=1e-6)
     for key, value in found[0][0].items():
         torch.testing.assert_close(found[1][0][key], value, rtol=1e-4, atol=1e-6)
 
 
-def test_a_shortcut_shows_the_head_what_the_transformer_reads() -> None:
-    words = {"input": spaces.MultiDiscrete(np.full((4, 2), 9))}
-    shape = PredictorConfig(SMALL, TransformerConfig(width=8, layers=1, heads=2, causal=False), shortcut=True)
-    model = Predictor(words, spaces.Discrete(3), shape, generator(1, "weights"))
-    batch = {"input": torch.randint(9, (5, 4, 2), generator=generator(1, "words"))}
-    vectors = model.encoder.embed(batch["input"]).flatten(1, 2)  # two vectors a place
-    features = model.features(batch)
-    assert features.shape == (5, 24)
-    torch.testing.assert_close(features[:, 8:], torch.cat([vectors.mean(1), vectors.amax(1)], 1))
-    added = model.encoder.embed.weight[batch["input"]].sum(2) + model.encoder.position
-    torch.testing.assert_close(model.encoder.embedded(batch["input"]), added)
-    with pytest.raises(UserError, match="shortcut = True: it takes a transformer"):
-        PredictorConfig(SMALL, shortcut=True)
-
-
 def test_a_compiled_update_is_the_update() -> None:
     batch = sklearn_dataset("digits").gather(torch.arange(32))
     found = []
     for compiles in (False, True):
-        learner = algorithm(SupervisedConfig(optimizer=OptimizerConfig(compile=compiles)))
-        learner.update(batch, Counters())
-        found.append(learner.model.state_dict())
+        algorithm = on_digits(SupervisedConfig(optimizer=OptimizerConfig(compile=compiles)))
+        algorithm.update(batch, Counters())
+        found.append(algorithm.model.state_dict())
     for key, value in found[0].items():
         torch.testing.assert_close(found[1][key], value, rtol=1e-4, atol=1e-5)
 
 
-def test_the_calibration_error_and_the_temperature_are_those_of_the_paper() -> None:
-    probabilities = np.array([[0.9, 0.1], [0.85, 0.15], [0.2, 0.8], [0.55, 0.45]])
-    target = np.array([0, 1, 1, 1])
-    # Ten bins: 0.8 to 0.9 holds 0.9 (right) and 0.85 (wrong); 0.7 to 0.8 holds 0.8 (right); 0.5 to 0.6 0.55 (wrong).
-    by_hand = (abs(0.9 + 0.85 - 1) + abs(0.8 - 1) + abs(0.55 - 0)) / 4
-    assert calibration_error(probabilities, target, bins=10) == pytest.approx(by_hand)
-    rng = generator(1, "logits")
-    logits = 2 * torch.randn(20_000, 5, generator=rng)
-    drawn = torch.multinomial(torch.softmax(logits, -1), 1, generator=rng).squeeze(1)
-    assert best_temperature(3 * logits, drawn) == pytest.approx(3.0, rel=0.03)
-    over = class_measures(3 * logits, drawn, 3.0)
-    assert over["calibration_error"] < 0.02 < over["calibration_error_uncalibrated"]
-    assert over["log_likelihood"] > over["log_likelihood_uncalibrated"]
-
-
 def test_measuring_the_test_split_moves_nothing_and_the_validation_split_only_the_temperature() -> None:
-    learner, digits = algorithm(SupervisedConfig()), sklearn_dataset("digits").select(np.arange(100))
-    before = {key: value.clone() for key, value in learner.model.state_dict().items()}
-    learner.measure(digits.batches(30), "test")
-    assert all(torch.equal(value, before[key]) for key, value in learner.model.state_dict().items())
-    learner.measure(digits.batches(30), "validation")
-    moved = {key for key, value in learner.model.state_dict().items() if not torch.equal(value, before[key])}
+    algorithm, digits = on_digits(SupervisedConfig()), sklearn_dataset("digits").select(np.arange(100))
+    before = {key: value.clone() for key, value in algorithm.model.state_dict().items()}
+    algorithm.measure(digits.batches(30), "test")
+    assert all(torch.equal(value, before[key]) for key, value in algorithm.model.state_dict().items())
+    algorithm.measure(digits.batches(30), "validation")
+    moved = {key for key, value in algorithm.model.state_dict().items() if not torch.equal(value, before[key])}
     assert moved == {"temperature"}
-
-
-def test_a_model_is_built_again_from_its_state_with_averaged_weights() -> None:
-    learner = algorithm(SupervisedConfig(optimizer=OptimizerConfig(ema_decay=0.9)))
-    batch = sklearn_dataset("digits").gather(torch.arange(32))
-    for _ in range(3):
-        learner.update(batch, Counters())
-    model = model_of(learner.state_dict())
-    with learner._optimizer.averaged():
-        assert torch.equal(model(batch), learner.model(batch))
-    assert not torch.equal(model(batch), learner.model(batch))
-
-
-def test_weights_of_another_architecture_are_told_by_name() -> None:
-    wide, deep = (algorithm(SupervisedConfig()).model, algorithm(SupervisedConfig()).model)
-    digits = sklearn_dataset("digits")
-    wide = Predictor(
-        digits.inputs, digits.target, PredictorConfig(replace(SMALL, hidden=(9,))), generator(1, "weights")
-    )
-    with pytest.raises(
-        UserError, match=r"that run is of another architecture: 'head.0.weight' is \[9, 256\] there, \[8"
-    ):
-        load_weights(deep, wide.state_dict(), source="that run")
-    more = Predictor(
-        digits.inputs, digits.target, PredictorConfig(replace(SMALL, hidden=(8, 8))), generator(1, "weights")
-    )
-    with pytest.raises(UserError, match=r"'head.4.weight': that network has it and this one not"):
-        load_weights(
-            deep, {**deep.state_dict(), "head.4.weight": more.state_dict()["head.4.weight"]}, source="that run"
-        )
 
 
 def test_missing_values_are_told_or_become_the_median_of_the_training_split(tmp_path: Path) -> None:
@@ -242,16 +182,3 @@ def test_data_that_say_nothing_are_told_before_training(changes: dict[str, Any],
     with pytest.raises(UserError, match=told):
         trained(tmp_path / "run", splits)
     assert not (tmp_path / "run").exists()
-
-
-def test_categories_and_numbers_make_one_input() -> None:
-    data = of_arrays({"a": np.zeros((4, 2), np.float32), "b": np.array([0, 2, 1, 0])}, np.arange(4), "made up")
-    model = Predictor(data.inputs, data.target, PredictorConfig(SMALL), generator(1, "weights"))
-    assert model.encoder.out_features == 2 + 3
-    assert model(data.gather(torch.arange(4))).shape == (4, 4)
-    with pytest.raises(UserError, match="transformer: it takes one input, here there are input/a, input/b"):
-        Predictor(data.inputs, data.target, PredictorConfig(SMALL, TransformerConfig()), generator(1, "weights"))
-    with pytest.raises(UserError, match="a transformer takes images, sequences of tokens or of vectors"):
-        Predictor(
-            {"input": spaces.Discrete(3)}, data.target, PredictorConfig(SMALL, TransformerConfig()), generator(1, "w")
-        )

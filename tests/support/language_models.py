@@ -1,8 +1,23 @@
-"""A small model of Hugging Face's, made here and now."""
+"""Small language models, ours and Hugging Face's, and the texts that they learn from."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import torch
+
+from finetuning.hugging_face import HuggingFaceModel, export
+from pretraining.language_model import LanguageModelConfig
+from training.data.corpus import Tokenizer
+from training.networks.transformer import TransformerConfig
+
+TEXTS = [f"def double_{index}(value):\n    return value * {index}\n" for index in range(40)]
+SHAPE = LanguageModelConfig(
+    TransformerConfig(width=16, layers=2, heads=2, norm="rms", mlp="swiglu", position="rotary"),
+    context=12,
+    vocabulary=280,
+)
 
 
 def llama(*, vocabulary: int, width: int, layers: int, heads: int, hidden: int) -> Any:
@@ -41,3 +56,12 @@ def gpt2(*, vocabulary: int, width: int, layers: int, heads: int) -> Any:
             eos_token_id=0,
         )
     )
+
+
+def llama_checkpoint(tokenizer: Tokenizer, folder: Path) -> Path:
+    """A small Llama with its tokenizer, as a folder that Hugging Face's own code wrote."""
+    torch.manual_seed(1)
+    network = llama(vocabulary=tokenizer.size, width=16, layers=1, heads=2, hidden=32)
+    export(HuggingFaceModel(network, tokenizer), folder)
+    assert (folder / "model.safetensors").exists()
+    return folder

@@ -19,7 +19,6 @@ from agents.replay.sum_tree import SumTree
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.single import make_env
-from envs.tasks.reach import fingertip
 from training.core import Batch, Budget, Counters, Every
 from training.errors import UserError
 from training.networks import NetworkConfig
@@ -388,20 +387,6 @@ def test_a_buffer_that_cannot_hold_what_is_collected_is_one_line() -> None:
 def test_an_environment_without_goals_is_one_line() -> None:
     with pytest.raises(UserError, match="CartPole-v1 has no goals; it takes an environment whose observation has"):
         goal_reward(make_env(EnvConfig("CartPole-v1")))
-
-
-def test_the_arm_observes_where_it_is_and_is_rewarded_there() -> None:
-    env = make_env(EnvConfig("envs.tasks:Reach-v0"))
-    obs, _ = env.reset(seed=3)
-    assert env.observation_space.contains(obs)
-    for _ in range(20):
-        obs, reward, terminated, _, info = env.step(env.action_space.sample())
-        assert env.observation_space.contains(obs)
-        assert reward == goal_reward(env)(obs["achieved_goal"], obs["desired_goal"], {}) == info["is_success"] - 1
-        assert not terminated
-    np.testing.assert_allclose(fingertip(np.array([0.0, 0.0, 0.0])), [1.0, 0.0, 0.0], atol=1e-12)
-    np.testing.assert_allclose(fingertip(np.array([np.pi / 2, np.pi / 2, 0.0])), [0.0, 0.0, 1.0], atol=1e-12)
-    np.testing.assert_allclose(fingertip(np.array([np.pi / 2, 0.0, np.pi / 2])), [0.0, 0.5, 0.5], atol=1e-12)
 
 
 def test_its_size_in_memory_is_measured() -> None:

@@ -1,14 +1,10 @@
-"""Datasets on disk: what Minari or we wrote is read as it was, and whatever is wrong with one is said in one line."""
+"""Datasets: what Minari or we wrote is read as it was, and whatever is wrong with one is said in one line."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,24 +15,20 @@ import h5py
 import minari
 import numpy as np
 import pytest
-import torch
 from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
-from minari.dataset.minari_storage import MinariStorage
 
 from agents.acting.recording import save
 from envs.config import EnvConfig, find_spec
-from envs.episodes.dataset_folders import copy_dataset, find_dataset, locked
+from envs.episodes.dataset_folders import find_dataset
 from envs.episodes.datasets import read_dataset
-from envs.episodes.episodes import Episodes, join
 from envs.spaces import flatten, leaves
 from envs.vectors.vector import named
-from tests.support import ROOT
+from tests.support.datasets import SPACES, buffer, change_metadata, write
 from tests.support.recorded import RandomPolicy, record_random
 from training.errors import UserError
 
 COUNTING = EnvConfig("tests.support.learning_envs:CountingEpisodes-v0")
-SPACES = spaces.Box(-10, 10, (2,), np.float32), spaces.Box(-2, 2, (1,), np.float32)
 
 
 @pytest.fixture(autouse=True)
@@ -44,34 +36,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "datasets"
-
-
-def buffer(steps: int = 3, **changes: Any) -> EpisodeBuffer:
-    """An episode as Minari's own users write it, in `SPACES`."""
-    parts: dict[str, Any] = {
-        "observations": np.arange(2 * steps + 2, dtype=np.float32).reshape(steps + 1, 2),
-        "actions": np.linspace(-2, 2, steps, dtype=np.float32).reshape(steps, 1),
-        "rewards": [0.5 * step for step in range(steps)],
-        "terminations": [False] * steps,
-        "truncations": [False] * (steps - 1) + [True],
-    }
-    return EpisodeBuffer(**(parts | changes))
-
-
-def write(name: str, *buffers: EpisodeBuffer, data_format: str = "hdf5", own: Any = SPACES, **options: Any) -> None:
-    """A dataset written by Minari."""
-    data = Path(os.environ["MINARI_DATASETS_PATH"], name, "data")
-    data.parent.mkdir(parents=True)
-    storage = MinariStorage.new(data, *own, data_format=data_format, **options)
-    storage.update_metadata({"dataset_id": name, "minari_version": minari.__version__})
-    storage.update_episodes(list(buffers))
-
-
-def change_metadata(name: str, change: Callable[[dict[str, Any]], object]) -> None:
-    file = find_dataset(name) / "data" / "metadata.json"
-    metadata = json.loads(file.read_text())
-    change(metadata)
-    file.write_text(json.dumps(metadata))
 
 
 def sample_episode(own: tuple[Any, Any], steps: int) -> tuple[EpisodeBuffer, list[Any], list[Any]]:
@@ -145,33 +109,6 @@ def test_what_is_written_is_read_back_to_the_bit(env_id: str) -> None:
     assert list(minari.list_local_datasets()) == ["ours/random-v0"]
 
 
-def test_episodes_know_their_steps() -> None:
-    """The environment counts: it observes (step, episode) and pays the step."""
-    episodes, _ = record_random(EnvConfig(COUNTING.id), 3)  # one environment each, of which each plays its episode 0
-    episodes = join([episodes, record_random(COUNTING, 31)[0].select([10, 20, 30])])  # of 3 steps, and 4 and 5 and 3
-    assert episodes.lengths.tolist() == [3, 3, 3, 4, 5, 3]
-    assert episodes.returns.tolist() == [3, 3, 3, 6, 10, 3]
-    assert episodes.starts.tolist() == [0, 3, 6, 9, 13, 18]
-    samples = episodes.samples()
-    assert torch.equal(samples["obs"][:, 0], samples["reward"])
-    assert samples["obs"].shape == (21, 2)
-    assert samples["truncated"].nonzero().flatten().tolist() == [12, 20]
-    assert samples["terminated"].nonzero().flatten().tolist() == [2, 5, 8, 17]
-
-    rollout = episodes.rollout(4)
-    assert rollout["obs"][:, 0].tolist() == [[t, 2] for t in range(6)]
-    assert rollout["is_first"][:, 0].tolist() == [True] + [False] * 5
-    assert rollout["reward"][:, 0].tolist() == [0, 1, 2, 3, 4]
-    assert rollout["final_index"].tolist() == [[4, 0]]
-    assert rollout["final_obs"].tolist() == [[5, 2]]
-    assert rollout["terminated"][:, 0].tolist() == [False] * 4 + [True]
-
-    assert episodes.top(0.33).lengths.tolist() == [4, 5]
-    assert episodes.top(0.01).returns.tolist() == [10]
-    assert episodes.top(1.0).sha256 == episodes.sha256
-    assert episodes.select([4, 3]).reward.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
-
-
 @pytest.mark.parametrize("env_id", ["tests.support.toy_envs:RandomWalk-v0", "tests.support.toy_envs:Nested-v0"])
 def test_a_policy_learns_the_actions_that_give_the_datasets(env_id: str) -> None:
     """RandomWalk's two entries go from -2 to 6 and from 0 to 1."""
@@ -189,34 +126,11 @@ def test_a_policy_learns_the_actions_that_give_the_datasets(env_id: str) -> None
         assert middle["action"].dtype == np.float32
 
 
-def test_a_dataset_is_found_by_name_and_by_path(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    write("some/where-v0", buffer())
-    same = read_dataset("some/where-v0").sha256
-    assert same == read_dataset(str(root / "some" / "where-v0")).sha256
-    assert same == read_dataset(str(root / "some" / "where-v0" / "data")).sha256
-    monkeypatch.delenv("MINARI_DATASETS_PATH")
-    assert same == read_dataset("some/where-v0").sha256, "datasets/ of the working folder"
-    home = tmp_path / "home"
-    monkeypatch.setenv("HOME", str(home))
-    shutil.copytree(root, home / ".minari" / "datasets")
-    shutil.rmtree(root)
-    assert same == read_dataset("some/where-v0").sha256, "Minari's own place"
-    assert copy_dataset("some/where-v0", home / ".minari" / "datasets") == Path("datasets/some/where-v0")
-    assert same == read_dataset("datasets/some/where-v0").sha256
-
-
 def error_of(act: Callable[[], object]) -> str:
     with pytest.raises(UserError) as told:
         act()
     assert "\n" not in str(told.value)
     return str(told.value)
-
-
-def test_an_unknown_name_is_not_the_dataset_that_we_are_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write("some/where-v0", buffer())
-    monkeypatch.chdir(root / "some" / "where-v0")
-    assert len(read_dataset(".")) == 1
-    assert error_of(lambda: read_dataset("else-v0")).startswith("unknown dataset else-v0: there are some/where-v0")
 
 
 def test_a_part_with_a_slash_in_its_name_is_told() -> None:
@@ -241,29 +155,6 @@ def test_parts_in_another_order_are_the_same_space() -> None:
     assert read_dataset("dict-v0", (other, SPACES[1])).obs["obs/b"].tolist() == [0, 1, 2, 0]
     with pytest.raises(UserError, match="its observation space is"):
         read_dataset("dict-v0", (spaces.Dict(parts | {"b": spaces.Discrete(4)}), SPACES[1]))
-
-
-def test_one_process_at_a_time_makes_datasets(root: Path) -> None:
-    entered = threading.Event()
-
-    def other() -> None:
-        with locked(root):
-            entered.set()
-
-    thread = threading.Thread(target=other)
-    with locked(root):
-        thread.start()
-        assert not entered.wait(0.2)
-    assert entered.wait(10)
-    thread.join()
-
-
-def test_an_unknown_dataset_is_told_with_the_nearest_name(root: Path) -> None:
-    assert error_of(lambda: read_dataset("a-v0")) == f"unknown dataset a-v0: there are no datasets in {root}"
-    write("robots/walk-v0", buffer())
-    assert error_of(lambda: read_dataset("robots/wlak-v0")) == (
-        "unknown dataset robots/wlak-v0: did you mean robots/walk-v0?"
-    )
 
 
 def nan_at(array: Any, *index: int) -> Any:
@@ -408,80 +299,9 @@ def test_objects_in_a_file_are_refused() -> None:
     assert "are no numbers" in error_of(lambda: read_dataset("words-v0"))
 
 
-@pytest.mark.parametrize(
-    "name", ["", "walk", "walk-v", "../walk-v0", "a b-v0", "/abs-v0", "x/walk-v0", "walk-v0/", "é-v0"]
-)
-def test_a_name_that_minari_would_not_take_is_told(name: str) -> None:
-    episodes, seeds = record_random(COUNTING, 1)
-    assert error_of(lambda: save(name, episodes, seeds, COUNTING, algorithm="none", told={})) == (
-        f"dataset = {name!r}: it takes letters, digits, - and _ (two or more before a /), then -v and a number, "
-        "such as robots/walk-v0"
-    )
-
-
-def test_a_name_that_is_taken_is_told(root: Path) -> None:
-    write("aa/taken-v0", buffer())
-    before = read_dataset("aa/taken-v0").sha256
-    episodes, seeds = record_random(COUNTING, 1)
-    told = error_of(lambda: save("aa/taken-v0", episodes, seeds, COUNTING, algorithm="none", told={}))
-    assert told == f"dataset = 'aa/taken-v0': {root}/aa/taken-v0 exists; remove it or take another name"
-    assert read_dataset("aa/taken-v0").sha256 == before
-
-
 def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     write("a-v0", buffer())
     monkeypatch.setitem(sys.modules, "h5py", None)
     told = error_of(lambda: read_dataset("a-v0"))
     assert told.startswith("a package is missing (")
     assert told.endswith('install it: .venv/bin/pip install -c constraints.txt -e ".[offline]"')
-
-
-WRITER = """
-import os, signal
-from agents.acting.recording import save
-from envs.config import EnvConfig, find_spec
-from tests.support.recorded import record_random
-from minari.dataset._storages.hdf5_storage import HDF5Storage
-
-real = HDF5Storage.update_episodes
-def dies(self, episodes):
-    real(self, list(episodes)[:2])
-    {how}
-HDF5Storage.update_episodes = dies
-env = EnvConfig("tests.support.learning_envs:CountingEpisodes-v0")
-save("aa/half-v0", *record_random(env, 4), env, algorithm="none", told=dict())
-"""
-
-
-@pytest.mark.parametrize(
-    ("how", "code"), [("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL), ("raise KeyboardInterrupt", 1)]
-)
-def test_a_recording_that_dies_leaves_no_half_dataset(how: str, code: int, root: Path) -> None:
-    repository = ROOT
-    argv = [sys.executable, "-c", WRITER.format(how=how)]
-    died = subprocess.run(argv, cwd=repository, capture_output=True, check=False)
-    assert died.returncode in (code, -signal.SIGINT), died.stderr.decode()
-    assert not (root / "aa" / "half-v0").exists()
-    assert minari.list_local_datasets() == {}
-    episodes, seeds = record_random(COUNTING, 4)
-    save("aa/half-v0", episodes, seeds, COUNTING, algorithm="none", told={})
-    assert read_dataset("aa/half-v0").sha256 == episodes.sha256
-    assert [path.name for path in (root / "aa").iterdir()] == ["half-v0"], "nothing is left of the first attempt"
-
-
-def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("envs.episodes.dataset_folders.sync", full)
-    episodes, seeds = record_random(COUNTING, 1)
-    told = error_of(lambda: save("a-v0", episodes, seeds, COUNTING, algorithm="none", told={}))
-    assert told == f"dataset = 'a-v0': {root}/a-v0 cannot be written (No space left on device)"
-    assert list(root.iterdir()) == []
-
-
-def test_episodes_are_hashed_by_what_they_hold() -> None:
-    episodes, _ = record_random(COUNTING, 3)
-    other = Episodes(**{**vars(episodes), "reward": episodes.reward + 1})
-    assert other.sha256 != episodes.sha256
-    assert join([episodes]).sha256 == episodes.sha256

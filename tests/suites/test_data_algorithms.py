@@ -1,4 +1,4 @@
-"""What all that learns from data shares: it goes on to the bit from its state, and measuring it moves nothing."""
+"""What every algorithm that learns from data passes: it goes on to the bit, and measuring it moves nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from finetuning.distillation import Distillation, DistillationConfig
 from pretraining.autoencoder import Autoencoder, AutoencoderConfig, Autoencoding, AutoencodingConfig
 from pretraining.contrastive import Contrastive, ContrastiveConfig, ContrastiveEncoder, ContrastiveEncoderConfig
 from pretraining.deep_clustering import ClusteringEncoder, ClusteringEncoderConfig, DeepClustering, DeepClusteringConfig
@@ -75,13 +76,22 @@ def masked(seed: int) -> Masked:
     return Masked(model, MaskedConfig(0.5, CHANGES, OPTIMIZER), until=UNTIL, seed=seed)
 
 
-LEARNERS = [supervised, autoencoding, variational, deep_clustering, contrastive, masked]
+def distillation(seed: int) -> Distillation:
+    teacher, student = (
+        Predictor(DIGITS.inputs, DIGITS.target, PredictorConfig(NETWORK), generator(drawn, "weights"))
+        for drawn in (0, seed)
+    )
+    config = DistillationConfig(features=0.5, augmentation=CHANGES, optimizer=OPTIMIZER)
+    return Distillation(student, teacher, config, until=UNTIL, seed=seed)
 
 
-def learn(learner: Any, stream: Shuffled, now: Counters, updates: int) -> Counters:
+ALGORITHMS = [supervised, autoencoding, variational, deep_clustering, contrastive, masked, distillation]
+
+
+def learn(algorithm: Any, stream: Shuffled, now: Counters, updates: int) -> Counters:
     for _ in range(updates):
         batch, now, _ = stream.next(now)
-        learner.update(batch, now)
+        algorithm.update(batch, now)
         now = now.advance(updates=1)
     return now
 
@@ -92,38 +102,38 @@ def equal(one: Any, other: Any) -> bool:
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else bool(one == other)
 
 
-@pytest.mark.parametrize("make", LEARNERS)
+@pytest.mark.parametrize("make", ALGORITHMS)
 def test_it_goes_on_to_the_bit_from_a_checkpoint(make: Callable[[int], Any], tmp_path: Any) -> None:
-    learner, stream = make(1), Shuffled(DIGITS, 16, seed=1)
-    now = learn(learner, stream, Counters(), 5)  # in the middle of the second epoch
-    saved = Checkpoint(tmp_path, {"learner": learner, "stream": stream}, every=Every(1)).save(now)
-    learn(learner, stream, now, 4)
+    algorithm, stream = make(1), Shuffled(DIGITS, 16, seed=1)
+    now = learn(algorithm, stream, Counters(), 5)  # in the middle of the second epoch
+    saved = Checkpoint(tmp_path, {"algorithm": algorithm, "stream": stream}, every=Every(1)).save(now)
+    learn(algorithm, stream, now, 4)
     again, other_stream = make(2), Shuffled(DIGITS, 16, seed=1)
     torch.rand(5)  # the global generator has no part in it
-    again.load_state_dict(read_state(saved, "learner"))
+    again.load_state_dict(read_state(saved, "algorithm"))
     other_stream.load_state_dict(read_state(saved, "stream"))
     learn(again, other_stream, now, 4)
-    assert equal(again.state_dict(), learner.state_dict())
+    assert equal(again.state_dict(), algorithm.state_dict())
 
 
-@pytest.mark.parametrize("make", LEARNERS)
+@pytest.mark.parametrize("make", ALGORITHMS)
 def test_measuring_moves_nothing_and_says_the_same_again(make: Callable[[int], Any]) -> None:
-    learner = make(1)
-    learn(learner, Shuffled(DIGITS, 16, seed=1), Counters(), 3)
-    whole = learner.measure(DIGITS.batches(50), "test")
-    before = {key: value.clone() for key, value in learner.model.state_dict().items()}
-    states = [generator_.get_state() for generator_ in [learner._rng]]
-    assert learner.score in whole
-    assert learner.measure(DIGITS.batches(50), "test") == whole
-    assert equal(learner.model.state_dict(), before)
-    assert torch.equal(states[0], learner._rng.get_state())
+    algorithm = make(1)
+    learn(algorithm, Shuffled(DIGITS, 16, seed=1), Counters(), 3)
+    whole = algorithm.measure(DIGITS.batches(50), "test")
+    before = {key: value.clone() for key, value in algorithm.model.state_dict().items()}
+    drawn = algorithm._rng.get_state()
+    assert algorithm.score in whole
+    assert algorithm.measure(DIGITS.batches(50), "test") == whole
+    assert equal(algorithm.model.state_dict(), before)
+    assert torch.equal(algorithm._rng.get_state(), drawn)
 
 
-@pytest.mark.parametrize("make", LEARNERS)
+@pytest.mark.parametrize("make", ALGORITHMS)
 def test_the_model_is_built_again_with_averaged_weights(make: Callable[[int], Any]) -> None:
-    learner = make(1)
-    learn(learner, Shuffled(DIGITS, 16, seed=1), Counters(), 3)
-    model, batch = model_of(learner.state_dict()), DIGITS.gather(torch.arange(8))
-    with learner._optimizer.averaged():
-        assert torch.equal(model.features(batch), learner.model.features(batch))
-    assert not torch.equal(model.features(batch), learner.model.features(batch))
+    algorithm = make(1)
+    learn(algorithm, Shuffled(DIGITS, 16, seed=1), Counters(), 3)
+    model, batch = model_of(algorithm.state_dict()), DIGITS.gather(torch.arange(8))
+    with algorithm._optimizer.averaged():
+        assert torch.equal(model.features(batch), algorithm.model.features(batch))
+    assert not torch.equal(model.features(batch), algorithm.model.features(batch))

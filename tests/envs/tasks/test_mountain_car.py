@@ -1,0 +1,24 @@
+"""Mountain car against Gymnasium's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.batched import require_the_same_bits, require_the_same_bits_over_thousands_of_episodes
+
+
+def push_along(obs: np.ndarray) -> np.ndarray:
+    """Pushes a mountain car the way that it moves: it reaches the goal, and the wall on the left before."""
+    return np.where(obs[:, 1] >= 0, 2, 0)
+
+
+def test_it_has_the_bits_of_gymnasiums_own() -> None:
+    terminations, truncations = require_the_same_bits("MountainCar-v0", push_along)
+    assert terminations >= 9
+    assert truncations >= 3
+
+
+@pytest.mark.full
+def test_so_it_has_over_thousands_of_episodes() -> None:
+    require_the_same_bits_over_thousands_of_episodes("MountainCar-v0", push_along)

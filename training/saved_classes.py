@@ -1,0 +1,38 @@
+"""The class of a saved network, found by its name in a package of our own: no list of them is kept by hand."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+from training.errors import UserError
+
+C = TypeVar("C")
+
+
+def find_class(name: str, package: str, base: type[C], *, source: str) -> tuple[type[C], type[Any]]:
+    """The class of this name and its config's class, `<name>Config`, of the one file of a package that defines both.
+
+    No other file is imported, so that a name that was loaded from a file runs no other code.
+
+    Args:
+        name: what the saved network says it is.
+        package: where its class may be, folders inside included.
+        base: which the class must be a subclass of.
+        source: what was loaded, for the error.
+
+    Raises:
+        UserError: the package has no such class.
+    """
+    folder = Path(import_module(package).__path__[0])
+    files = sorted(folder.rglob("*.py")) if name.isidentifier() else []
+    defines = re.compile(rf"^class {re.escape(name)}\b", re.MULTILINE)
+    defining = [file for file in files if defines.search(file.read_text(encoding="utf-8"))]
+    if len(defining) == 1:
+        module = import_module(".".join((package, *defining[0].relative_to(folder).with_suffix("").parts)))
+        found, config = (getattr(module, wanted, None) for wanted in (name, f"{name}Config"))
+        if isinstance(found, type) and issubclass(found, base) and isinstance(config, type):
+            return found, config
+    raise UserError(f"{source} is a {name!r}: it takes a class of {package}/")
