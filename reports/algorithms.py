@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,9 @@ def find_algorithms(root: Path) -> list[Algorithm]:
     """
     scripts = [Source(root, file.relative_to(root)) for file in sorted((root / "experiments").rglob("*.py"))]
     scripts = [script for script in scripts if script.assigns("CLAIMS")]
+    trained = _trained(scripts)
     found = [
-        _algorithm(source, family, scripts)
+        _algorithm(source, family, scripts, trained)
         for folder, family in FOLDERS.items()
         for source in read_sources(root, folder)
         if source.path.stem != "recipe" and (_class(source) or _trains(source))
@@ -57,7 +58,7 @@ def find_algorithms(root: Path) -> list[Algorithm]:
     return sorted(found, key=lambda algorithm: (algorithm.family, algorithm.name.lower()))
 
 
-def _algorithm(source: Source, family: str | None, scripts: Sequence[Source]) -> Algorithm:
+def _algorithm(source: Source, family: str | None, scripts: Sequence[Source], trained: Mapping[str, str]) -> Algorithm:
     node = _class(source)
     name = node.name.removesuffix("Agent") if node else source.path.stem.replace("_", " ").capitalize()
     policy = _annotation(node, "policy") if node else ""
@@ -67,7 +68,7 @@ def _algorithm(source: Source, family: str | None, scripts: Sequence[Source]) ->
         learns=(ast.get_docstring(node) or "").partition("\n")[0] if node else "",
         policy=policy,
         configs=tuple(name for name in source.classes if name.endswith("Config")),
-        family=family or _family(source, node, policy, scripts),
+        family=family or _family(source, node, policy, trained),
         experiments=tuple(sorted(script.path.stem for script in scripts if script.imports(source.module))),
     )
 
@@ -99,8 +100,8 @@ def _annotation(node: ast.ClassDef, argument: str) -> str:
     return ""
 
 
-def _family(source: Source, node: ast.ClassDef | None, policy: str, scripts: Sequence[Source]) -> str:
-    recipe = _recipe(source, node, scripts)
+def _family(source: Source, node: ast.ClassDef | None, policy: str, trained: Mapping[str, str]) -> str:
+    recipe = _recipe(source, node, trained)
     if any(field.name == "max_policy_lag" for name in source.classes for field in config_fields(source, name)):
         return "asynchronous"
     if recipe == "off_policy":
@@ -110,17 +111,26 @@ def _family(source: Source, node: ast.ClassDef | None, policy: str, scripts: Seq
     return source.path.stem if recipe == "acting" else recipe  # with a recipe of its own it is a family of its own
 
 
-def _recipe(source: Source, node: ast.ClassDef | None, scripts: Sequence[Source]) -> str:
-    """The recipe that the file imports itself, or by which an experiment trains its class: `recipe.train(..., PPO)`."""
-    recipes = [name for name in source.imported.values() if name.startswith(f"{RECIPES}.")]
-    if recipes:
-        return recipes[0].split(".")[2]
-    own = f"{source.module}.{node.name}" if node else ""
+def _recipe(source: Source, node: ast.ClassDef | None, trained: Mapping[str, str]) -> str:
+    """The recipe that the file imports itself, or by which an experiment trains its class."""
+    for name in source.imported.values():
+        if name.startswith(f"{RECIPES}."):
+            return name.split(".")[2]
+    recipe = trained.get(f"{source.module}.{node.name}") if node else None
+    if recipe is None:
+        raise UserError(f"{source.path} has no family: no experiment trains it with a recipe of {RECIPES}")
+    return recipe
+
+
+def _trained(scripts: Sequence[Source]) -> dict[str, str]:
+    """By the dotted name of a class, the recipe that an experiment gives it to: `on_policy.train(config, run, PPO)`."""
+    found: dict[str, str] = {}
     for script in scripts:
         for call in ast.walk(script.tree):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "train":
-                given = {argument.id for argument in call.args if isinstance(argument, ast.Name)}
                 called = script.imported.get(ast.unparse(call.func.value), "")
-                if any(script.imported.get(name) == own for name in given) and called.startswith(f"{RECIPES}."):
-                    return called.rpartition(".")[2]
-    raise UserError(f"{source.path} has no family: no experiment trains it with a recipe of {RECIPES}")
+                if called.startswith(f"{RECIPES}."):
+                    given = [argument.id for argument in call.args if isinstance(argument, ast.Name)]
+                    recipe = called.rpartition(".")[2]
+                    found |= {script.imported[name]: recipe for name in given if name in script.imported}
+    return found

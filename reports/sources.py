@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,15 +33,10 @@ class Source:
         parts = self.path.with_suffix("").parts
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
-    @cached_property
-    def text(self) -> str:
-        """What the file holds."""
-        return (self.root / self.path).read_text(encoding="utf-8")
-
-    @cached_property
+    @property
     def tree(self) -> ast.Module:
         """The file as a syntax tree."""
-        return ast.parse(self.text)
+        return _parsed(self.root / self.path)[1]
 
     @property
     def doc(self) -> str:
@@ -77,10 +72,20 @@ class Source:
         targets = [target for node in self.tree.body if isinstance(node, ast.Assign) for target in node.targets]
         return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
-    def segment(self, node: ast.AST) -> str:
+    def segment(self, node: ast.expr) -> str:
         """What the node is in the file, on one line."""
-        words = " ".join((ast.get_source_segment(self.text, node) or "").split())
+        lines = _parsed(self.root / self.path)[0][node.lineno - 1 : node.end_lineno]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        words = " ".join(b" ".join(lines).decode().split())
         return words.replace("( ", "(").replace(", )", ")").replace(" )", ")")
+
+
+@cache
+def _parsed(file: Path) -> tuple[list[bytes], ast.Module]:
+    """The lines and the tree, made once: a config that others inherit from is looked up many times."""
+    content = file.read_bytes()
+    return content.split(b"\n"), ast.parse(content)
 
 
 def read_sources(root: Path, folder: str) -> list[Source]:
