@@ -1,11 +1,12 @@
-"""The verdicts in docs/results/ and the tables and pictures made of them: no figure in the docs is typed by hand.
+"""What `verify` writes to docs/results/, and the docs that are made of it: no figure there is typed by hand.
 
 A Markdown file asks for a table by a pair of comments, and gets the experiments whose names match the pattern:
 
     <!-- results:ppo_* -->
     <!-- /results -->
 
-A table of benchmarks is asked for in the same way, by `benchmarks:` and `/benchmarks`.
+`benchmarks:` and `/benchmarks` ask for a table of benchmarks, `algorithms:*` and `/algorithms` for a list of all
+algorithms. The pages in docs/algorithms/ are made as a whole.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from reports import benchmarks
+from reports import benchmarks, pages
 from reports.plots import draw_learning_curves, draw_ratios
-from training.claims import Verdict, claim_of, describe
+from reports.results import table
+from training.claims import Verdict, describe
 from training.errors import UserError
 from training.run.folder import read_environment
 from training.run.logger import read_rows
@@ -29,13 +29,19 @@ from training.run.provenance import hardware
 
 RESULTS = Path("docs", "results")
 CURVES = RESULTS / "learning_curves.svg"
+CHOSEN_CURVES = RESULTS / "chosen_curves.svg"
+IN_README = (
+    "ppo_cartpole",
+    "rainbow_cartpole",
+    "sac_pendulum",
+    "her_reach",
+    "ppo_lunar_lander",
+    "ppo_half_cheetah",
+)
+"""The experiments in the README's picture."""
 CURVE = "rollout/return_mean"
 CURVE_POINTS = 60
-MARKERS = re.compile(r"(<!-- (results|benchmarks):(\S+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
-HEADER = """\
-| experiment | claim | measured | 95 % interval | seeds | holds | env steps | env steps/s |
-|---|---|---|---|---|---|---|---|
-"""
+MARKERS = re.compile(r"(<!-- (results|benchmarks|algorithms):(\S+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def summary(
@@ -92,32 +98,57 @@ def print_report(report: Mapping[str, Any]) -> None:
 
 
 def write_docs(root: Path) -> list[Path]:
-    """Draws the pictures and writes the tables in README.md and docs/ anew; returns the files that changed.
+    """Draws the pictures and writes the tables and pages in README.md and docs/ anew; returns the files that changed.
 
     Raises:
         UserError: a table asks for experiments or benchmarks of which there are no results.
     """
     reports = benchmarks.read_reports(root / RESULTS)
-    changed = []
-    with_curve = [report for report in reports if all(run["curve"] for run in report["runs"][report["experiment"]])]
-    if with_curve:
-        draw_learning_curves(with_curve, root / CURVES)
     measured = benchmarks.read_reports(root / benchmarks.RESULTS)
-    if measured:
-        draw_ratios(measured, root / benchmarks.PICTURE)
+    changed = _draw(root, reports, measured)
     tables: dict[str, Callable[[str], str]] = {
-        "results": partial(_table, reports),
+        "results": partial(table, reports),
         "benchmarks": partial(benchmarks.table, measured),
+        "algorithms": lambda _: pages.short_list(root),
     }
+    texts = pages.pages(root, reports)
+    gone = [file for file in (root / pages.FOLDER).glob("*.md") if file.relative_to(root) not in texts]
+    for file in gone:
+        file.unlink()
     for file in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
-        if not file.exists():
-            continue
-        before = file.read_text(encoding="utf-8")
-        after = MARKERS.sub(partial(_replaced, tables=tables, file=file), before)
-        if after != before:
-            file.write_text(after, encoding="utf-8")
-            changed.append(file)
+        if file.exists() and file.parent != root / pages.FOLDER:
+            text = file.read_text(encoding="utf-8")
+            texts[file.relative_to(root)] = MARKERS.sub(partial(_replaced, tables=tables, file=file), text)
+    for path, text in texts.items():
+        changed += _written(root / path, text)
+    return [*changed, *gone]
+
+
+def _draw(root: Path, reports: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]]) -> list[Path]:
+    """Draws the pictures of which there are results; returns those that changed."""
+    with_curve = [report for report in reports if all(run["curve"] for run in report["runs"][report["experiment"]])]
+    chosen = [report for name in IN_README for report in with_curve if report["experiment"] == name]
+    changed = []
+    for path, draw, shown in (
+        (CURVES, draw_learning_curves, with_curve),
+        (CHOSEN_CURVES, draw_learning_curves, chosen),
+        (benchmarks.PICTURE, draw_ratios, measured),
+    ):
+        file = root / path
+        before = file.read_bytes() if file.exists() else None
+        if shown:
+            draw(shown, file)
+            changed += [file] if file.read_bytes() != before else []
     return changed
+
+
+def _written(file: Path, text: str) -> list[Path]:
+    """Writes the file where it is not so yet; returns it where it was written."""
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return []
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return [file]
 
 
 def learning_curve(folder: Path) -> list[tuple[int, float]]:
@@ -131,45 +162,11 @@ def learning_curve(folder: Path) -> list[tuple[int, float]]:
 
 def _replaced(markers: re.Match[str], *, tables: Mapping[str, Callable[[str], str]], file: Path) -> str:
     begin, kind, pattern, end = markers.groups()
-    table = tables[kind](pattern)
-    if not table:
+    rows = tables[kind](pattern)
+    if not rows and kind != "algorithms":
         command = {"results": "verify", "benchmarks": "make bench"}[kind]
         raise UserError(f"{kind}:{pattern} in {file} matches nothing in {RESULTS}: run `{command}` first")
-    return begin + table + end
-
-
-def _table(reports: Sequence[Mapping[str, Any]], pattern: str) -> str:
-    rows = [row for report in reports if fnmatch(report["experiment"], pattern) for row in _rows(report)]
-    return HEADER + "".join(rows) if rows else ""
-
-
-def _rows(report: Mapping[str, Any]) -> list[str]:
-    runs = report["runs"][report["experiment"]]
-    env_steps = fmean(figures["env_steps"] for figures in runs)
-    env_steps_per_s = env_steps / fmean(figures["training_time_s"] for figures in runs)
-    rows = []
-    for verdict in report["claims"]:
-        low, high = verdict["interval"]
-        holds = "yes" if verdict["holds"] else "no"
-        cells = [
-            f"`{report['experiment']}`",
-            str(claim_of(verdict)),
-            f"{verdict['measured']:.6g}{_final_beside(verdict, runs)}",
-            f"{low:.6g} to {high:.6g}",
-            str(len(verdict["seeds"])),
-            holds,
-            f"{env_steps:,.0f}" if env_steps else "none: from data",
-            f"{env_steps_per_s:,.0f}" if env_steps else "",
-        ]
-        rows.append(f"| {' | '.join(cells)} |\n")
-    return rows
-
-
-def _final_beside(verdict: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
-    """The best and the final policy are kept apart: a claim about the best one is shown with the final one's mean."""
-    if verdict["at"] == "final" or verdict["baseline"] is not None:
-        return ""
-    return f" (final: {fmean(figures['final'][verdict['metric']] for figures in runs):.4g})"
+    return begin + rows + end
 
 
 def _figures(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,6 @@ from benchmarks.costs.slow_envs import Slow
 from benchmarks.peers.sb3_off_policy import make_model
 from experiments.control import ppo_cartpole
 from reports import benchmarks
-from reports.plots import draw_ratios
 from reports.tables import write_docs
 from tests.support import ROOT
 from training.errors import UserError
@@ -389,21 +388,6 @@ def test_tables_come_from_the_files_and_missing_ones_are_said(tmp_path: Path) ->
     assert "| Counting | slow | 0.244 | 0.238 to 0.25 | - | - | 41.0 s | 10.0 s | 256 MiB / 256 MiB | 3 |\n" in text
     assert "| Counting | slow | - | - | - | - | - | - | - | 0, 3 failed |\n" in text
     assert write_docs(tmp_path) == [], "the second time nothing changes"
-
-
-def test_a_benchmark_is_one_line() -> None:
-    one, two, none = map(benchmarks.describe, measured_reports())
-    assert one == "one: 4.1 times slow (4 to 4.2; floor 2, holds; 3 pairs)"
-    assert two == "two: 0.244 times slow (0.238 to 0.25; no floor; 3 pairs)"
-    assert none == "none: no pair counts, each failed"
-
-
-def test_the_picture_is_the_same_bytes_again(tmp_path: Path) -> None:
-    draw_ratios(measured_reports(), tmp_path / "one.svg")
-    draw_ratios(measured_reports(), tmp_path / "two.svg")
-    drawn = (tmp_path / "one.svg").read_text()
-    assert drawn == (tmp_path / "two.svg").read_text()
-    assert drawn.count("<!-- / slow -->") == 2
 
 
 COSTS = Costs(

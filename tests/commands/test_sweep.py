@@ -17,12 +17,8 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import main
-from experiments.control import ppo_cartpole
-from reports.sweep_script import variant_script
-from tests.support import ROOT
 from tests.support.searched import PACKAGE, package_in, result_of
 from training.claims import Claim
-from training.errors import UserError
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -181,31 +177,6 @@ def test_a_sweep_in_which_all_fails_says_why(
     assert main(shlex.split(line), PACKAGE) == 2
     assert "no trial came to its end: " in (told := capsys.readouterr().err)
     assert "exit code 2: agent.shoes: they are broken" in told
-
-
-def test_a_variant_is_formatted_and_is_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = ppo_cartpole.Config()
-    changes = {
-        "agent.gamma": 0.95,
-        "agent.optimizer.schedule.kind": "steps",
-        "agent.optimizer.schedule.steps": ((0.5, 2.0),),
-        "policy.network.hidden": (32,),
-        "env_steps": 20_000,
-        "compile": True,
-    }
-    claim = Claim("evaluation/return_mean", ">=", baseline="ppo_cartpole")
-    text = variant_script("experiments", "ppo_cartpole", base, changes, claim=claim, found="The best of 20.")
-    (tmp_path / "written_variant.py").write_text(text)
-    for words in (["check"], ["format", "--check"]):
-        asked = [sys.executable, "-m", "ruff", *words, "--config", ROOT / "pyproject.toml", tmp_path]
-        subprocess.run(asked, check=True)
-    monkeypatch.syspath_prepend(tmp_path)
-    config = importlib.import_module("written_variant").Config()
-    from training.options import changed_values
-
-    assert changed_values(config, base) == changes
-    with pytest.raises(UserError, match=r"agent\.gamma = .* cannot be written into a script"):
-        variant_script("experiments", "ppo_cartpole", base, {"agent.gamma": object()}, claim=claim, found="")
 
 
 @pytest.mark.full

@@ -1,41 +1,27 @@
-"""What is made of the verdicts in docs/results: the table of the seeds, the pictures."""
+"""What `verify` prints and writes, and the docs that are made of it."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from reports.plots import draw_learning_curves
-from reports.tables import print_report
+from reports import benchmarks, pages
+from reports.tables import CHOSEN_CURVES, CURVES, IN_README, RESULTS, learning_curve, print_report, write_docs
+from tests.support import ROOT
 from training.claims import Claim, judge
+from training.errors import UserError
 
 
-def report(name: str, *, target: float | None = 90.0, baseline: str | None = None, seeds: int = 2) -> dict[str, Any]:
-    curves = [[[1000 * row + 10 * seed, 10.0 * row + seed] for row in range(1, 10)] for seed in range(seeds)]
-    runs = {group: [{"curve": curve} for curve in curves] for group in (name, baseline) if group}
-    claims = [{"metric": "evaluation/return_mean", "target": target, "baseline": baseline}]
-    return {"experiment": name, "claims": claims, "runs": runs}
-
-
-def test_a_picture_has_a_panel_for_each_experiment_and_is_the_same_bytes_again(tmp_path: Path) -> None:
-    reports = [report("counting"), report("jumping", seeds=1), report("long", seeds=5), report("fourth")]
-    draw_learning_curves(reports, tmp_path / "one.svg")
-    draw_learning_curves(reports, tmp_path / "two.svg")
-    drawn = (tmp_path / "one.svg").read_text()
-    assert drawn.startswith("<?xml")
-    assert all(drawn.count(f"<!-- {name} -->") == 1 for name in ("counting", "jumping", "long", "fourth"))
-    assert (tmp_path / "two.svg").read_text() == drawn
-    draw_learning_curves(reports[:2], tmp_path / "less.svg")
-    assert (tmp_path / "less.svg").read_text() != drawn
-
-
-def test_a_report_with_a_baseline_has_no_target_to_draw(tmp_path: Path) -> None:
-    draw_learning_curves([report("wide", target=None, baseline="counting")], tmp_path / "without.svg")
-    draw_learning_curves([report("wide")], tmp_path / "with.svg")
-    assert "#c0392b" not in (tmp_path / "without.svg").read_text()
-    assert "#c0392b" in (tmp_path / "with.svg").read_text()
+def written(root: Path, name: str) -> None:
+    """A verdict in docs/results/ below `root`."""
+    curves = [[[1000 * row, 10.0 * row + seed] for row in range(1, 4)] for seed in range(2)]
+    verdict = judge(Claim("score", ">=", 1.0), {1: 3.0, 2: 5.0})
+    shared = {"env_steps": 10, "training_time_s": 2.0, "exact": True, "best": {}, "final": {"score": 4.0}}
+    runs = {name: [{**shared, "seed": seed, "curve": curve} for seed, curve in enumerate(curves)]}
+    (root / RESULTS).mkdir(parents=True, exist_ok=True)
+    (root / RESULTS / f"{name}.json").write_text(json.dumps({"experiment": name, "claims": [verdict], "runs": runs}))
 
 
 def test_a_metric_that_a_baseline_does_not_measure_is_a_dash_in_its_row(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,3 +37,39 @@ def test_a_metric_that_a_baseline_does_not_measure_is_a_dash_in_its_row(capsys: 
         ["own", "1", "3", "2"],
         ["base", "1", "-", "1"],
     ]
+
+
+def test_the_docs_are_written_once(tmp_path: Path) -> None:
+    for name in (IN_README[0], "walking"):
+        written(tmp_path, name)
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- results:walk* -->\nold\n<!-- /results -->\n")
+    stale = tmp_path / pages.FOLDER / "gone.md"
+    stale.parent.mkdir()
+    stale.write_text("of a family that is no more")
+    assert set(write_docs(tmp_path)) == {tmp_path / CURVES, tmp_path / CHOSEN_CURVES, readme, stale}
+    assert not stale.exists()
+    assert readme.read_text().startswith("before\n<!-- results:walk* -->\n| experiment |")
+    assert (tmp_path / CHOSEN_CURVES).read_text().count("<!-- walking -->") == 0
+    assert write_docs(tmp_path) == []
+
+
+def test_a_table_without_results_names_its_file_and_the_command(tmp_path: Path) -> None:
+    for kind, command in (("results", "verify"), ("benchmarks", "make bench")):
+        (tmp_path / "README.md").write_text(f"<!-- {kind}:none_* -->\n<!-- /{kind} -->\n")
+        with pytest.raises(UserError, match=rf"{kind}:none_\* in .*README.md matches nothing .* run `{command}` first"):
+            write_docs(tmp_path)
+
+
+def test_the_experiments_of_the_readme_have_results() -> None:
+    assert {*IN_README} <= {report["experiment"] for report in benchmarks.read_reports(ROOT / RESULTS)}
+
+
+def test_a_learning_curve_is_thinned_out_from_its_end(tmp_path: Path) -> None:
+    assert learning_curve(tmp_path) == []
+    rows = [{"env_steps": n, "rollout/return_mean": n / 3} for n in range(1, 151)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"env_steps": 151}]))
+    curve = learning_curve(tmp_path)
+    assert len(curve) == 50
+    assert curve[-1] == (150, 50.0)
+    assert curve[0] == (3, 1.0)

@@ -4,6 +4,7 @@ import math
 from typing import Any, Literal
 
 import pytest
+import torch
 import tyro
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,3 +95,27 @@ def test_it_stays_between_0_and_1_and_never_rises_after_the_warm_up(
     if early >= warmup * BUDGET.count:
         assert at(schedule, late) <= at(schedule, early) + 1e-12
         assert at(schedule, late) >= final - 1e-12
+
+
+def test_one_cycle_is_torchs() -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=1.0, total_steps=1001, pct_start=0.3, cycle_momentum=False
+    )
+    ours = Schedule("one_cycle", warmup=0.3, final=1 / 25 / 1e4)
+    for update in range(1000):
+        # Its warm-up ends an update earlier.
+        assert at(ours, update) == pytest.approx(theirs.get_last_lr()[0], abs=6e-3)
+        optimizer.step()
+        theirs.step()
+    assert (at(ours, 0), at(ours, 300)) == (pytest.approx(1 / 25), 1.0)
+    with pytest.raises(UserError, match=r"warmup = 0.0: it takes a fraction above 0 for one_cycle, such as 0\.3"):
+        Schedule("one_cycle")
+
+
+def test_an_exponential_schedule_changes_by_the_same_factor() -> None:
+    rising = Schedule("exponential", final=1e4)
+    assert [at(rising, n) for n in (0, 250, 500, 1000, 2000)] == pytest.approx([1.0, 10.0, 100.0, 1e4, 1e4])
+    with pytest.raises(UserError, match=r"final = 0.0: it takes a number above 0 for exponential"):
+        Schedule("exponential")

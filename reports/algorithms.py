@@ -1,0 +1,136 @@
+"""Every algorithm and its family, found in the code: no list of them is kept by hand.
+
+An algorithm is a file of agents/, agents/libraries/, pretraining/ or finetuning/ with a class that has `update`, or
+with a `train` that puts such a class to another use. Its family is the folder, and in agents/ the recipe that trains
+it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.sources import Source, config_fields, read_sources
+from training.errors import UserError
+
+FOLDERS = {
+    "agents": None,
+    "agents/libraries": "libraries",
+    "pretraining": "from_data",
+    "finetuning": "fine_tuning",
+}
+"""Where algorithms are, and the family of those that are there; None: their recipe says it."""
+RECIPES = "agents.recipes"
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """One algorithm."""
+
+    source: Source
+    name: str
+    learns: str
+    """The first line of its class."""
+    policy: str
+    """The class of the policy that it trains; empty where none is named."""
+    configs: tuple[str, ...]
+    family: str
+    experiments: tuple[str, ...]
+    """The experiments that use it, in alphabetical order."""
+
+
+def find_algorithms(root: Path) -> list[Algorithm]:
+    """All of them, by family and name.
+
+    Raises UserError for an algorithm of agents/ that no experiment trains: then nothing says how it learns.
+    """
+    scripts = [Source(root, file.relative_to(root)) for file in sorted((root / "experiments").rglob("*.py"))]
+    scripts = [script for script in scripts if script.assigns("CLAIMS")]
+    trained = _trained(scripts)
+    found = [
+        _algorithm(source, family, scripts, trained)
+        for folder, family in FOLDERS.items()
+        for source in read_sources(root, folder)
+        if source.path.stem != "recipe" and (_class(source) or _trains(source))
+    ]
+    return sorted(found, key=lambda algorithm: (algorithm.family, algorithm.name.lower()))
+
+
+def _algorithm(source: Source, family: str | None, scripts: Sequence[Source], trained: Mapping[str, str]) -> Algorithm:
+    node = _class(source)
+    name = node.name.removesuffix("Agent") if node else source.path.stem.replace("_", " ").capitalize()
+    policy = _annotation(node, "policy") if node else ""
+    return Algorithm(
+        source=source,
+        name=name,
+        learns=(ast.get_docstring(node) or "").partition("\n")[0] if node else "",
+        policy=policy,
+        configs=tuple(name for name in source.classes if name.endswith("Config")),
+        family=family or _family(source, node, policy, trained),
+        experiments=tuple(sorted(script.path.stem for script in scripts if script.imports(source.module))),
+    )
+
+
+def _class(source: Source) -> ast.ClassDef | None:
+    """The class with `update(self, batch, now)`."""
+    for node in source.classes.values():
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef) and method.name == "update" and _takes(method, "batch", "now"):
+                return node
+    return None
+
+
+def _trains(source: Source) -> bool:
+    """Whether the file has `train(config, run, ...)`."""
+    train = source.functions.get("train")
+    return train is not None and _takes(train, "config", "run")
+
+
+def _takes(function: ast.FunctionDef, *names: str) -> bool:
+    return set(names) <= {argument.arg for argument in function.args.args}
+
+
+def _annotation(node: ast.ClassDef, argument: str) -> str:
+    """The type of an argument, in the first method of the class that has one of this name."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.arg) and part.arg == argument and part.annotation:
+            return ast.unparse(part.annotation)
+    return ""
+
+
+def _family(source: Source, node: ast.ClassDef | None, policy: str, trained: Mapping[str, str]) -> str:
+    recipe = _recipe(source, node, trained)
+    if any(field.name == "max_policy_lag" for name in source.classes for field in config_fields(source, name)):
+        return "asynchronous"
+    if recipe == "off_policy":
+        return f"{recipe}_values" if policy == "QNetwork" else f"{recipe}_actor_critics"
+    if recipe.startswith("offline"):
+        return "offline"
+    return source.path.stem if recipe == "acting" else recipe  # with a recipe of its own it is a family of its own
+
+
+def _recipe(source: Source, node: ast.ClassDef | None, trained: Mapping[str, str]) -> str:
+    """The recipe that the file imports itself, or by which an experiment trains its class."""
+    for name in source.imported.values():
+        if name.startswith(f"{RECIPES}."):
+            return name.split(".")[2]
+    recipe = trained.get(f"{source.module}.{node.name}") if node else None
+    if recipe is None:
+        raise UserError(f"{source.path} has no family: no experiment trains it with a recipe of {RECIPES}")
+    return recipe
+
+
+def _trained(scripts: Sequence[Source]) -> dict[str, str]:
+    """By the dotted name of a class, the recipe that an experiment gives it to: `on_policy.train(config, run, PPO)`."""
+    found: dict[str, str] = {}
+    for script in scripts:
+        for call in ast.walk(script.tree):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "train":
+                called = script.imported.get(ast.unparse(call.func.value), "")
+                if called.startswith(f"{RECIPES}."):
+                    given = [argument.id for argument in call.args if isinstance(argument, ast.Name)]
+                    recipe = called.rpartition(".")[2]
+                    found |= {script.imported[name]: recipe for name in given if name in script.imported}
+    return found
