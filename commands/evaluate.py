@@ -48,7 +48,7 @@ def main(argv: Sequence[str], package: str) -> int:
         how = replace(how, final_episodes=options.episodes)
 
     from agents.acting.evaluation import Evaluation
-    from agents.policies.policy import load_policy
+    from agents.policies.saved import load_policy
 
     policy = load_policy(folder, options.checkpoint)
     seed = options.seed if options.seed is not None else config.seed

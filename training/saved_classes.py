@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,13 +27,21 @@ def find_class(name: str, package: str, base: type[C], *, source: str) -> tuple[
     Raises:
         UserError: the package has no such class.
     """
+    module = _module_that_defines(name, package)
+    if module is not None:
+        found, config = (getattr(import_module(module), wanted, None) for wanted in (name, f"{name}Config"))
+        if isinstance(found, type) and issubclass(found, base) and isinstance(config, type):
+            return found, config
+    raise UserError(f"{source} is a {name!r}: it takes a class of {package}/")
+
+
+@cache
+def _module_that_defines(name: str, package: str) -> str | None:
+    """The dotted name of the one file of a package that defines a class of this name."""
     folder = Path(import_module(package).__path__[0])
     files = sorted(folder.rglob("*.py")) if name.isidentifier() else []
     defines = re.compile(rf"^class {re.escape(name)}\b", re.MULTILINE)
     defining = [file for file in files if defines.search(file.read_text(encoding="utf-8"))]
-    if len(defining) == 1:
-        module = import_module(".".join((package, *defining[0].relative_to(folder).with_suffix("").parts)))
-        found, config = (getattr(module, wanted, None) for wanted in (name, f"{name}Config"))
-        if isinstance(found, type) and issubclass(found, base) and isinstance(config, type):
-            return found, config
-    raise UserError(f"{source} is a {name!r}: it takes a class of {package}/")
+    if len(defining) != 1:
+        return None
+    return ".".join((package, *defining[0].relative_to(folder).with_suffix("").parts))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from agents.policies.policy import Mode, Policy, policy_of
+from agents.policies.policy import Mode, Policy
+from agents.policies.saved import policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.vector import Arrays, Step, VectorEnv

@@ -8,7 +8,8 @@ import gymnasium as gym
 import torch
 
 from agents.acting.collector import Episode, Group, LocalCollector, make_group
-from agents.policies.policy import Mode, NetworkPolicy, build_policy
+from agents.policies.policy import Mode, NetworkPolicy
+from agents.policies.saved import build_policy
 from agents.updates.rollout_samples import acted_on
 from envs.config import EnvConfig
 from envs.vectors.vector import Arrays

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from agents.acting.recording import record, save
-from agents.policies.policy import policy_of
+from agents.policies.saved import policy_of
 from envs.config import EnvConfig
 from envs.episodes.dataset_folders import copy_dataset, has_dataset, locked, roots
 from envs.episodes.episodes import Episodes, join

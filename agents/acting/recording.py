@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.acting.evaluation import play
-from agents.policies.policy import Mode, Policy, policy_of
+from agents.policies.policy import Mode, Policy
+from agents.policies.saved import policy_of
 from envs.actions import check_actions
 from envs.config import EnvConfig
 from envs.episodes.dataset_folders import require_free

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache
-from importlib import import_module
 from itertools import chain
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeGuard
 
 import numpy as np
@@ -17,17 +14,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from envs.actions import ToBounds
-from envs.space_json import space_from_json, space_to_json
+from envs.space_json import space_to_json
 from envs.spaces import flatten, from_zero, leaves, unflatten
 from envs.vectors.vector import Arrays, named
 from training.core import Batch
 from training.errors import UserError
 from training.networks import Encoder, Normalizer
 from training.networks.in_numpy import as_numpy, encoder_as_numpy, normalizer_as_numpy
-from training.options import config_from_tree, config_to_tree
-from training.run.checkpoint import read_state
-from training.run.folder import find_checkpoint
-from training.seeding import generator
+from training.options import config_to_tree
 from training.state import NetworkAndParts, State
 
 Mode = Literal["explore", "greedy", "random"]
@@ -209,62 +203,6 @@ class PolicyAndParts(NetworkAndParts):
     """The base of algorithms that learn a `policy`: it is saved together with their `parts`."""
 
     network_name = "policy"
-
-
-def build_policy(saved: State) -> NetworkPolicy:
-    """The policy that `NetworkPolicy.save` describes, with other weights. Raises UserError for an unknown kind."""
-    build, default_config = _policy_class(saved["kind"])
-    return build(
-        space_from_json(saved["observation_space"]),
-        space_from_json(saved["action_space"]),
-        config_from_tree(saved["config"], default_config, source="the saved policy"),
-        generator(0, "overwritten by the weights"),
-    )
-
-
-@cache
-def _policy_class(kind: str) -> tuple[Callable[..., NetworkPolicy], Any]:
-    """The class of policies of this name, and its config's defaults.
-
-    What is loaded can only name a policy of this package: that is found by its definition, and only its own file is
-    imported.
-    """
-    folder = Path(__file__).resolve().parents[1]
-    definition = f"\nclass {kind}("
-    files = [path for path in folder.rglob("*.py") if definition in path.read_text(encoding="utf-8")]
-    if kind.isidentifier() and len(files) == 1:
-        module = import_module(".".join(("agents", *files[0].relative_to(folder).with_suffix("").parts)))
-        found, config = getattr(module, kind), getattr(module, f"{kind}Config", None)
-        if issubclass(found, NetworkPolicy) and config is not None:
-            return found, config()
-    raise UserError(f"the saved policy is of the kind {kind!r}, which is no policy of this version of Regimen")
-
-
-def policy_of(agent: State) -> Any:
-    """The policy in an agent's state; its weights are the averaged ones where the agent's optimizers keep those."""
-    saved = agent["policy"]
-    policy = build_policy(saved)
-    policy.load_state_dict(saved["weights"])
-    own = dict(policy.named_parameters())  # a shared weight has one name here, two among the saved weights
-    with torch.no_grad():
-        for part in agent.values():
-            for key, average in part.get("averages", {}).items() if isinstance(part, dict) else ():
-                if key in own:
-                    own[key].copy_(average)
-    return policy
-
-
-def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> Any:
-    """The policy of a run, with its normalization and action range inside: a `NetworkPolicy`.
-
-        policy = load_policy("runs/ppo_cartpole/20260101T120000Z-seed1-ab12")
-        obs, _ = env.reset()
-        action = policy.predict(obs)
-
-    A policy with a memory has instead `predict = policy.predictor()`, anew for every episode.
-    Raises a UserError when the folder is not a run or holds no checkpoint.
-    """
-    return policy_of(read_state(find_checkpoint(Path(run), which), "agent"))
 
 
 def _leaf_spaces(space: Space[Any], prefix: str) -> dict[str, Space[Any]]:

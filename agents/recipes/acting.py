@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from agents.acting.collector import Collector, Group, LocalCollector, SharedCollector, make_group
 from agents.acting.evaluation import Evaluation, EvaluationConfig
-from agents.policies.policy import load_policy, policy_of
+from agents.policies.saved import load_policy, policy_of
 from envs.config import EnvConfig
 from training import learners
 from training.core import Algorithm, Budget, Counters, Unit

@@ -10,7 +10,7 @@ from agents.acting.evaluation import EvaluationConfig
 from agents.acting.recording import record, save
 from agents.bc import BCConfig
 from agents.policies.actor_critic import ActorCritic
-from agents.policies.policy import load_policy
+from agents.policies.saved import load_policy
 from agents.ppo import PPO, PPOConfig
 from agents.recipes import cloning, on_policy
 from agents.recipes.cloning import BCRunConfig

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from agents.acting.evaluation import EvaluationConfig
 from agents.acting.recording import record, save
 from agents.policies.actor_critic import ActorCriticConfig
-from agents.policies.policy import load_policy
+from agents.policies.saved import load_policy
 from agents.ppo import PPO
 from agents.recipes import on_policy
 from envs.config import EnvConfig

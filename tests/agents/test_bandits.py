@@ -12,7 +12,7 @@ import torch
 from agents.acting.collector import Group, LocalCollector
 from agents.acting.rollouts import Rollouts
 from agents.bandits import Bandit, BanditPolicy, BanditPolicyConfig, regret, thompson_sample, ucb1_index
-from agents.policies.policy import policy_of
+from agents.policies.saved import policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.tasks.bandits import PROBABILITIES, BernoulliBandit

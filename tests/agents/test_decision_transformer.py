@@ -20,7 +20,7 @@ from agents.decision_transformer import (
     decision_transformer_loss,
 )
 from agents.policies.decision_transformer import DecisionTransformerPolicy, DecisionTransformerPolicyConfig
-from agents.policies.policy import policy_of
+from agents.policies.saved import policy_of
 from agents.replay.windows import Windows
 from envs.config import EnvConfig
 from envs.episodes.episodes import Episodes

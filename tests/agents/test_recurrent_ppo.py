@@ -14,8 +14,8 @@ from agents.acting.collector import Group, LocalCollector
 from agents.acting.evaluation import play
 from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
-from agents.policies.policy import policy_of
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
+from agents.policies.saved import policy_of
 from agents.ppo import PPO, PPOConfig
 from agents.recipes.on_policy import OnPolicyConfig
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig

@@ -13,7 +13,7 @@ import torch
 
 from agents.acting.recording import save
 from agents.policies.actor_critic import ActorCriticConfig
-from agents.policies.policy import policy_of
+from agents.policies.saved import policy_of
 from envs.config import EnvConfig
 from experiments.__main__ import main
 from tests.suites import test_off_policy

@@ -16,8 +16,8 @@ from agents.c51 import C51, C51Config
 from agents.ddpg import DDPG, DDPGConfig
 from agents.dqn import DQN, DQNConfig
 from agents.policies.actor import Actor, ActorConfig
-from agents.policies.policy import policy_of
 from agents.policies.q_network import QNetwork, QNetworkConfig
+from agents.policies.saved import policy_of
 from agents.qr_dqn import QRDQN, QRDQNConfig
 from agents.recipes.off_policy import OffPolicyConfig
 from agents.replay.replay import Replay, ReplayConfig

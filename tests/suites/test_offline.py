@@ -18,7 +18,7 @@ from agents.acting.evaluation import play
 from agents.acting.recording import save
 from agents.bc import BC, BCConfig, bc_loss
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
-from agents.policies.policy import load_policy, policy_of
+from agents.policies.saved import load_policy, policy_of
 from agents.recipes.cloning import samples
 from envs.config import EnvConfig
 from envs.episodes.dataset_folders import find_dataset

@@ -14,7 +14,7 @@ from agents.acting.evaluation import play
 from agents.cql import CQL, CQLConfig
 from agents.iql import IQL, IQLConfig, expectile_loss
 from agents.policies.actor import Actor, ActorConfig
-from agents.policies.policy import policy_of
+from agents.policies.saved import policy_of
 from agents.recipes.offline_actor_critic import DatasetReplay
 from agents.td3_bc import TD3BC, TD3BCConfig
 from envs.config import EnvConfig

@@ -17,8 +17,8 @@ from agents.acting.rollouts import Rollouts
 from agents.appo import APPO, APPOConfig
 from agents.impala import IMPALA, IMPALAConfig
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
-from agents.policies.policy import policy_of
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
+from agents.policies.saved import policy_of
 from agents.ppo import PPO, PPOConfig
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from agents.reinforce import Reinforce, ReinforceConfig

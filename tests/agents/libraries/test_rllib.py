@@ -25,7 +25,7 @@ from agents.libraries.rllib import (
     settings,
     to_plain,
 )
-from agents.policies.policy import load_policy
+from agents.policies.saved import load_policy
 from envs.config import EnvConfig
 from experiments.__main__ import main
 from experiments.libraries.rllib_ppo_cartpole import Config

@@ -14,7 +14,7 @@ import torch
 from agents.acting.evaluation import EvaluationConfig
 from agents.libraries.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunConfig, make_model, train
 from agents.libraries.sb3_vec_env import SB3VecEnv
-from agents.policies.policy import load_policy, policy_of
+from agents.policies.saved import load_policy, policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.vector import EnvFault, VectorEnv

@@ -13,7 +13,7 @@ import torch
 from gymnasium import spaces
 
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
-from agents.policies.policy import build_policy, policy_of
+from agents.policies.saved import build_policy, policy_of
 from agents.ppo import PPO, PPOConfig
 from envs.spaces import flatten, leaves
 from envs.vectors.vector import named
@@ -179,5 +179,5 @@ def test_a_saved_policy_is_built_from_its_name_alone() -> None:
 )
 def test_only_a_policy_of_this_package_is_built(kind: str) -> None:
     saved = ActorCritic(spaces.Box(-1.0, 1.0, (2,)), spaces.Discrete(2), SMALL, generator(1, "weights")).save()
-    with pytest.raises(UserError, match=r"the saved policy is of the kind .* no policy"):
+    with pytest.raises(UserError, match=r"the saved policy is a .*: it takes a class of agents/"):
         build_policy(saved | {"kind": kind})
