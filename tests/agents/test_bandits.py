@@ -146,7 +146,7 @@ def test_a_loaded_state_continues_to_the_bit(strategy: Any) -> None:
     second.rollouts.load_state_dict(state["rollouts"])
     second.now = first.now
     for training in (first, second):
-        training.run.run(50)
+        training.run(50)
     assert torch.equal(first.policy.pulls, second.policy.pulls)
     assert torch.equal(first.policy.successes, second.policy.successes)
     assert first.policy.pulls.sum() == 70 * 6
@@ -158,7 +158,7 @@ def test_counting_is_the_same_on_every_backend(backend: Any) -> None:
     counts = []
     for other in ("batched", backend):
         training = Training("thompson", EnvConfig(ENV.id, backend=other), num_envs=2)
-        training.run.run(40)
+        training.run(40)
         training.collector.close()
         counts.append(torch.stack((training.policy.pulls, training.policy.successes)))
     assert torch.equal(counts[0], counts[1])
@@ -166,7 +166,7 @@ def test_counting_is_the_same_on_every_backend(backend: Any) -> None:
 
 def test_a_policy_can_be_built_from_what_it_saves() -> None:
     training = Training("ucb1")
-    training.run.run(50)
+    training.run(50)
     built = policy_of(training.agent.state_dict())
     assert built.config == BanditPolicyConfig("ucb1")
     assert torch.equal(built.pulls, training.policy.pulls)
