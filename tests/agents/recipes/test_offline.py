@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from agents.acting.recording import save
-from agents.bc import BCConfig, BCRunConfig
+from agents.bc import BCConfig
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.recipes import offline
+from agents.recipes.cloning import BCRunConfig
 from envs.config import EnvConfig
 from envs.episodes.episodes import Episodes
 from tests.support.recorded import record_random
