@@ -1,6 +1,7 @@
 """Proximal policy optimization (Schulman et al. 2017, https://arxiv.org/abs/1707.06347).
 
-`PPO.update` is the paper's algorithm 1 from the rollout on, `surrogate` its equation 7, `losses.ppo_loss` equation 9.
+`PPO.update` is the paper's algorithm 1 from the rollout on, `surrogate` its equation 7 as printed (what runs is
+`losses.clipped_surrogate`, the same in less time), `losses.ppo_loss` equation 9.
 The details that the paper leaves out (advantages normalized in each minibatch, Adam's epsilon of 1e-5, gradient
 clipping) are those of Huang et al. 2022, "The 37 implementation details of proximal policy optimization".
 """

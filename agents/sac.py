@@ -1,6 +1,6 @@
 """Soft actor-critic with a learned temperature (Haarnoja et al. 2018, arXiv:1812.05905, algorithm 1).
 
-The target and the losses of actor and temperature are in `agents.updates.soft`, as TQC and CQL have them too.
+The target and the losses of actor and temperature are in `agents.updates.soft`, shared with TQC and CQL.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line: finds the command by the name of its file, carries it out and turns errors into exit codes.
+"""The command line: finds the command by the name of its file, runs it and turns errors into exit codes.
 
 No command is imported before it is asked for: `--help` and `list` answer at once.
 """

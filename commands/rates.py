@@ -1,4 +1,4 @@
-"""Try a range of learning rates in one short run of what learns from data, and suggest one."""
+"""Try a range of learning rates in one short run of an experiment that learns from data, and suggest one."""
 
 from __future__ import annotations
 

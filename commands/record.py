@@ -1,4 +1,4 @@
-"""Play episodes with the policy of a run into a dataset: --episodes 500 --dataset robots/walk-v0."""
+"""Record episodes of a run's policy as a dataset: --episodes 500 --dataset robots/walk-v0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the tables in the docs anew from docs/results/."""
+"""Regenerate the tables, pictures and pages in the docs from docs/results/."""
 
 from __future__ import annotations
 

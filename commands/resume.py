@@ -1,4 +1,4 @@
-"""Continue a run that was stopped; --env-steps M, or any option of its config, begins a child."""
+"""Continue a run that was stopped; --env-steps M, or any option of its config, starts a child run."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _go_on(folder: Path, module_name: str, config: Any, scratch: Path | None) ->
     learners.gathered(None)  # nobody goes on before all have copied it
     with interruption.catch(), Run.open(scratch or folder, claims=experiment.CLAIMS) as run:
         if not run.finished:
-            with told(run, experiment.CLAIMS):
+            with reporting_end(run, experiment.CLAIMS):
                 experiment.train(config, run)
 
 
@@ -104,13 +104,13 @@ def _begin_child(
             begin_with=[parent / name for name in ("checkpoints", "metrics.jsonl", "timing.jsonl")],
             claims=experiment.CLAIMS,
         ) as run,
-        told(run, experiment.CLAIMS),
+        reporting_end(run, experiment.CLAIMS),
     ):
         experiment.train(config, run)
 
 
 @contextmanager
-def told(run: Run, claims: Sequence[Claim]) -> Iterator[None]:
+def reporting_end(run: Run, claims: Sequence[Claim]) -> Iterator[None]:
     """Around the training of a run: says how to continue it, where its last good checkpoint is, or what came of it."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Search better values on Ray Tune: --space agent.gamma=0.9..0.999 --samples 20 --jobs 2.
+"""Search for better values on Ray Tune: --space agent.gamma=0.9..0.999 --samples 20 --jobs 2.
 
 What is found is written as a variant of the experiment and verified on fresh seeds.
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from commands.command_line import first_word, print_help, wants_help
-from commands.resume import learners_of, on_learners, told
+from commands.resume import learners_of, on_learners, reporting_end
 from training import interruption
 from training.experiments import load_experiment
 from training.options import parse_options
@@ -62,7 +62,7 @@ def _new_run(name: str, experiment: ModuleType, config: Any, options: Options) -
     with (
         interruption.catch(),
         Run.create(name, config, folder=options.folder, tracker=options.tracker, claims=experiment.CLAIMS) as run,
-        told(run, experiment.CLAIMS),
+        reporting_end(run, experiment.CLAIMS),
     ):
         yield run
 

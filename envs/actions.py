@@ -1,4 +1,4 @@
-"""Turns an agent's actions into those of all environments at once, which a wrapper around each could not do.
+"""Rescales, clips and checks the actions of all environments at once, which a wrapper around each could not do.
 
 `ToBounds` belongs to the policy, so that a saved policy carries its action range; every VectorEnv checks what arrives.
 """

@@ -1,8 +1,8 @@
-"""From a config to vector environments."""
+"""Makes vector environments from a config: it chooses how the copies are stepped."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import gymnasium as gym
@@ -70,14 +70,24 @@ def find_batched(config: EnvConfig) -> tuple[Dynamics, int] | None:
         return None
     spec = config.spec
     dynamics = BATCHED.get(spec.id)
-    plain = not config.kwargs and config.frame_stack == 1 and not config.fresh_instance
-    if dynamics is not None and plain:
+    if dynamics is not None and not _asked_beyond(config, "time_limit", "observation_indices"):
         time_limit = config.time_limit or spec.max_episode_steps
         assert time_limit is not None
         return _selected(dynamics, config), time_limit
-    takes = f"one of {', '.join(BATCHED)}, without kwargs, frame_stack or fresh_instance"
+    takes = f"one of {', '.join(BATCHED)}, with time_limit and observation_indices alone"
     require(config.backend == "auto", "env.backend", config.backend, f"{takes}; {config.id} runs in-process")
     return None
+
+
+def _asked_beyond(config: EnvConfig, *known: str) -> list[str]:
+    """The fields of a config with another value than their default that are not among the known ones.
+
+    What steps copies without `make_env` asks here, so that a wrapper that is added there is never left out silently.
+    """
+    default = EnvConfig(config.id, backend=config.backend)
+    how = ("id", "backend", "step_timeout_s", *known)
+    asked = {field.name: getattr(config, field.name) for field in fields(EnvConfig) if field.name not in how}
+    return [name for name, value in asked.items() if (value or None) != (getattr(default, name) or None)]
 
 
 def _selected(dynamics: Dynamics, config: EnvConfig) -> Dynamics:
@@ -99,9 +109,9 @@ def _layout(config: EnvConfig, num_envs: int) -> Layout:
 
 def _make_native(config: EnvConfig, num_envs: int) -> gym.vector.VectorEnv[Any, Any, Any]:
     """The vector class with which the environment is registered, or EnvPool's."""
-    plain = config.frame_stack == 1 and not config.fresh_instance and config.observation_indices is None
-    takes = "an environment without frame_stack, observation_indices or fresh_instance"
-    require(plain, "env.backend", config.backend, takes)
+    beyond = _asked_beyond(config, "kwargs", "time_limit")
+    takes = f"an environment without {' and '.join(beyond)}"
+    require(not beyond, "env.backend", config.backend, takes)
     kwargs = config.kwargs if config.time_limit is None else {**config.kwargs, "max_episode_steps": config.time_limit}
     if config.backend == "envpool":
         return make_pool(config, num_envs, kwargs)

@@ -1,4 +1,4 @@
-"""From a config to one environment: what stands between it and the agent.
+"""Makes one environment from a config, with its wrappers and its time limit.
 
 From the inside out: the environment, Gymnasium's OrderEnforcing and TimeLimit and the wrappers its registration asks
 for (all by `gym.make`), observations selected and stacked. Actions are rescaled and clipped for all environments at

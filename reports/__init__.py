@@ -1,1 +1,1 @@
-"""What is made of finished runs: tables, plots, scripts. It needs `training` only."""
+"""What is made from finished runs: tables, plots, scripts. It needs `training` only."""

@@ -48,7 +48,7 @@ def find_algorithms(root: Path) -> list[Algorithm]:
     """
     scripts = [Source(root, file.relative_to(root)) for file in sorted((root / "experiments").rglob("*.py"))]
     scripts = [script for script in scripts if script.assigns("CLAIMS")]
-    trained = _trained(scripts)
+    trained = _trained(scripts, read_sources(root, "agents/recipes"))
     found = [
         _algorithm(source, family, scripts, trained)
         for folder, family in FOLDERS.items()
@@ -101,30 +101,26 @@ def _annotation(node: ast.ClassDef, argument: str) -> str:
 
 
 def _family(source: Source, node: ast.ClassDef | None, policy: str, trained: Mapping[str, str]) -> str:
-    recipe = _recipe(source, node, trained)
+    recipe = trained.get(f"{source.module}.{node.name}") if node else None
+    if recipe is None:
+        raise UserError(f"{source.path} has no family: no recipe of {RECIPES} and no experiment trains it")
     if any(field.name == "max_policy_lag" for name in source.classes for field in config_fields(source, name)):
         return "asynchronous"
     if recipe == "off_policy":
         return f"{recipe}_values" if policy == "QNetwork" else f"{recipe}_actor_critics"
-    if recipe.startswith("offline"):
-        return "offline"
-    return source.path.stem if recipe == "acting" else recipe  # with a recipe of its own it is a family of its own
+    return "offline" if recipe.startswith("offline") else recipe
 
 
-def _recipe(source: Source, node: ast.ClassDef | None, trained: Mapping[str, str]) -> str:
-    """The recipe that the file imports itself, or by which an experiment trains its class."""
-    for name in source.imported.values():
-        if name.startswith(f"{RECIPES}."):
-            return name.split(".")[2]
-    recipe = trained.get(f"{source.module}.{node.name}") if node else None
-    if recipe is None:
-        raise UserError(f"{source.path} has no family: no experiment trains it with a recipe of {RECIPES}")
-    return recipe
+def _trained(scripts: Sequence[Source], recipes: Sequence[Source]) -> dict[str, str]:
+    """By the dotted name of a class, the recipe that trains it.
 
-
-def _trained(scripts: Sequence[Source]) -> dict[str, str]:
-    """By the dotted name of a class, the recipe that an experiment gives it to: `on_policy.train(config, run, PPO)`."""
+    That is the one to which an experiment gives the class, `on_policy.train(config, run, PPO)`, or the one that names
+    it itself; then what this recipe is built on, if that is learning from a dataset.
+    """
     found: dict[str, str] = {}
+    for source in recipes:
+        on_data = any(name.startswith(f"{RECIPES}.offline") for name in source.imported.values())
+        found |= dict.fromkeys(source.imported.values(), "offline" if on_data else source.path.stem)
     for script in scripts:
         for call in ast.walk(script.tree):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "train":

@@ -1,4 +1,4 @@
-"""The benchmarks in docs/results/benchmarks/ as a table and as words; `report_tables` puts them in the docs."""
+"""The benchmarks in docs/results/benchmarks/ as a table and as words; `reports/tables.py` puts them in the docs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/algorithms/: a page for each family of algorithms, and an index. Made of docstrings, configs and results."""
+"""docs/algorithms/: a page for each family of algorithms and an index, from docstrings, configs and results."""
 
 from __future__ import annotations
 

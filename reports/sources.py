@@ -1,4 +1,4 @@
-"""Our Python files, read without being imported: what they say of themselves, what they import, their configs."""
+"""Our Python files, read without being imported: their docstrings, what they import, their configs."""
 
 from __future__ import annotations
 
@@ -131,7 +131,8 @@ def config_fields(source: Source, name: str) -> list[ConfigField]:
     found: dict[str, ConfigField] = {}
     for where, node in classes:
         for field in _own_fields(where, node):
-            found[field.name] = field
+            inherited = found.get(field.name)
+            found[field.name] = field._replace(doc=field.doc or inherited.doc) if inherited else field
     return list(found.values())
 
 

@@ -1,4 +1,4 @@
-"""What `verify` writes to docs/results/, and the docs that are made of it: no figure there is typed by hand.
+"""What `verify` writes to docs/results/, and the docs that are generated from it: no figure is typed by hand.
 
 A Markdown file asks for a table by a pair of comments, and gets the experiments whose names match the pattern:
 

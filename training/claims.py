@@ -1,4 +1,4 @@
-"""Claims: what an experiment promises to reach, judged over seeds by the bound on the unfavourable side."""
+"""Claims: what an experiment promises to reach, judged by the pessimistic confidence bound over seeds."""
 
 from __future__ import annotations
 

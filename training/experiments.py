@@ -1,4 +1,4 @@
-"""Experiments by their names: scripts of a package that say `CLAIMS = ...`, found without being imported.
+"""Experiments by their names: scripts in a package that assign `CLAIMS`, found without being imported.
 
 The commands of the command line are found in the same way, by another constant.
 """

@@ -1,4 +1,4 @@
-"""What a few seeds can tell: an estimate and its confidence bounds. The seed is the unit, never the episode.
+"""What a few seeds allow to conclude: an estimate and its confidence bounds. The unit is the seed, never the episode.
 
 Below 10 seeds: the mean, with Student's t. From 10: the interquartile mean, with a percentile bootstrap over seeds
 (Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice"; with one task the

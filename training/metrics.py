@@ -1,4 +1,4 @@
-"""Metrics, and how several measurements of one name become one: in a row of the log and over the parts of an update."""
+"""Metrics, and how measurements of one name are merged: in a row of the log and over the parts of an update."""
 
 from __future__ import annotations
 

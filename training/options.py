@@ -1,4 +1,4 @@
-"""Options: frozen dataclasses that are read from the command line and from JSON in one and the same way.
+"""Options: frozen dataclasses that are read from the command line and from JSON in the same way.
 
 Both give values by dotted key (`agent.optimizer.learning_rate`). A key must be a field of the default config, its value
 must be of the field's type (pydantic), and the config is built again with `dataclasses.replace`, so that every

@@ -1,4 +1,4 @@
-"""What every recipe shares, whatever is learned from: its config, how it computes, and `fit` in the run's folder.
+"""What every recipe shares, whatever it learns from: its config, its device and threads, and `fit` in the run's folder.
 
 A recipe is the config of an experiment and the function that puts its run together: first the parts, then the loop.
 """

@@ -1,4 +1,4 @@
-"""The class of a saved network, found by its name in a package of our own: no list of them is kept by hand."""
+"""The class of a saved network, found by its name in our packages; there is no hand-kept list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a part of a run, and the base of algorithms, which are saved as a network and named parts."""
+"""The state of a run's parts, and the base class of algorithms, which are saved as a network and named parts."""
 
 from __future__ import annotations
 

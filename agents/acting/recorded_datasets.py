@@ -1,7 +1,7 @@
-"""The datasets of one learner, as D4RL has them (Fu et al. 2020, https://arxiv.org/abs/2004.07219, section 5).
+"""The datasets of one training run, as D4RL has them (Fu et al. 2020, https://arxiv.org/abs/2004.07219, section 5).
 
 `expert` are episodes of the policy at the end of its training, `medium` of the one that had come half of the way,
-`replay` of all that there were on the way, and `mixed` is the three together. All draw their actions, as the learner
+`replay` of all that there were on the way, and `mixed` is the three together. All draw their actions, as the policy
 did: a dataset of one action for each state would teach nothing about the others.
 """
 

@@ -1,4 +1,4 @@
-"""Recording what a policy lives through: as episodes, and of a run as a dataset."""
+"""Records a policy's episodes: in memory, and those of a run as a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our vector environments as Stable-Baselines3 takes them."""
+"""Our vector environments, adapted to Stable-Baselines3's VecEnv."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Stable-Baselines3 has trained, as the weights of our own policies."""
+"""Loads weights that Stable-Baselines3 trained into our policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The policy of actor-critic algorithms that learn from replay or from data: an actor alone, its critics are theirs."""
+"""The policy of actor-critic algorithms of replay and of data: an actor only; the algorithm owns the critics."""
 
 from __future__ import annotations
 

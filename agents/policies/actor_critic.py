@@ -1,4 +1,4 @@
-"""The policy of the on-policy algorithms: an actor that chooses and a critic that values."""
+"""The policy of the on-policy algorithms: an actor that chooses and a critic that estimates values."""
 
 from __future__ import annotations
 

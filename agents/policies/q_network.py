@@ -1,4 +1,4 @@
-"""The policy of the value-based algorithms: it takes the action that is worth most, or now and then any."""
+"""The policy of the value-based algorithms: it takes the action of the highest value, or now and then a random one."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is remembered of acting: the replay buffer, priorities, and the streams that draw from them."""
+"""Replay: the buffer, priorities, and the streams that draw from them."""

@@ -1,4 +1,4 @@
-"""Memory of what environments went through: a ring of rows from which transitions are drawn.
+"""The replay buffer: a ring of rows from which transitions are drawn.
 
 A row is one observation and what was done on it. The row after it, of the same environment, is the next observation:
 nothing is kept twice. The last observation of an episode has a row of its own, on which nothing was done, and so has

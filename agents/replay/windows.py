@@ -1,4 +1,4 @@
-"""The stream of sequence models of behaviour: windows of the episodes of a dataset."""
+"""The stream for sequence models: windows of a dataset's episodes."""
 
 from __future__ import annotations
 

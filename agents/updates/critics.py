@@ -1,4 +1,4 @@
-"""Critics: what an algorithm learns beside its actor, to know what actions and observations are worth."""
+"""Critics: what an algorithm learns beside its actor, to estimate what actions and observations are worth."""
 
 from __future__ import annotations
 

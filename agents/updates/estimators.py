@@ -1,7 +1,7 @@
 """Returns and advantages as pure functions of [T, N] tensors: time first, one column for each environment.
 
 All of them take `discount [T, N] = gamma * (1 - terminated)`, so that termination is data, and `next_value [T, N]`, the
-value of the observation that followed each step across no reset: at a truncation the value of the final observation.
+value of the next observation of the same episode: at a truncation that of the final observation.
 `continues [T, N]` is 0 where the episode ended at that step, for whatever reason: no sum passes that point.
 """
 

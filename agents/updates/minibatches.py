@@ -1,4 +1,4 @@
-"""How a batch is divided into minibatches: in random order, or as its stream has put them one after another."""
+"""How a batch is divided into minibatches: in random order, or in the stream's order."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ def continues(batch: Batch) -> Tensor:
 
 @torch.no_grad()
 def values(policy: ActorCritic, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The value of each observation acted on, and of the one that followed across no reset, both [T, N]."""
+    """The value of each observation acted on, and of the next one of the same episode, both [T, N]; at a truncation the
+    next one is the final observation."""
     value = policy.value(observations(batch, "obs"))
     next_value = value[1:].clone()
     t, n = batch["final_index"].unbind(1)
@@ -63,7 +64,7 @@ def with_vtrace(policy: ActorCritic, batch: Batch, config: VTraceConfig) -> Batc
 
 
 def next_obs(batch: Batch) -> Batch:
-    """The observation that followed each step across no reset, [T, N, ...] under the names of `obs`."""
+    """The next observation of the same episode after each step, [T, N, ...] under the names of `obs`."""
     final = observations(batch, "final_obs")
     t, n = batch["final_index"].unbind(1)
     reached = {key: value[1:].clone() for key, value in observations(batch, "obs").items()}

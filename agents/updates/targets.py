@@ -1,4 +1,4 @@
-"""Target networks: copies that follow the networks that learn."""
+"""Target networks: copies that follow the networks being trained."""
 
 from __future__ import annotations
 

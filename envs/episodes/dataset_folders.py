@@ -1,4 +1,4 @@
-"""Where datasets are kept, and how each is written whole or not at all.
+"""Where datasets are kept, and how each is written atomically.
 
 A dataset is a folder `<root>/<name>/data/`. The root is where MINARI_DATASETS_PATH points, otherwise `datasets/` of the
 working folder; there ours are written. Minari's own `~/.minari/datasets/` is read too.

@@ -1,4 +1,4 @@
-"""Environments whose N copies are one NumPy computation, bit for bit what Gymnasium's own environment gives.
+"""Environments whose N copies are one NumPy computation, bit for bit the same as Gymnasium's own environment.
 
 What is particular to an environment is a `Dynamics`: a few pure functions in a file of its own, see
 envs/tasks/cartpole.py. Seeds, time limit, autoreset and the saved state are here.

@@ -1,4 +1,4 @@
-"""One sub-environment of a vector: its seeded episodes, the checks on what it returns, its restore by replay."""
+"""One sub-environment of a vector: its seeded episodes, the checks on what it returns, how it is restored by replay."""
 
 from __future__ import annotations
 

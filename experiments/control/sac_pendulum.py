@@ -37,5 +37,5 @@ CLAIMS = (Claim("evaluation/return_mean", ">=", -170.0),)
 
 
 def train(config: Config, run: Run) -> None:
-    """`off_policy.train` makes environments, policy and replay; `training.fit` is the loop."""
+    """`off_policy.train` makes environments, policy, agent and replay; `training.fit` is the loop."""
     off_policy.train(config, run, SAC)

@@ -35,7 +35,9 @@ def test_an_algorithm_and_an_experiment_are_all_that_is_needed(tmp_path: Path) -
 
 
 def test_one_that_nothing_trains_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"agents/guess.py has no family: no experiment trains it"):
+    with pytest.raises(
+        UserError, match=r"agents/guess.py has no family: no recipe of agents.recipes and no experiment trains it"
+    ):
         find_algorithms(tree(tmp_path, experiment="CLAIMS = ()"))
 
 

@@ -1,4 +1,4 @@
-"""What a cluster executes for `submit`: one run in a child process, whose folder is kept in a storage as it grows."""
+"""What a cluster executes for `submit`: one run in a child process, whose folder is copied to storage as it grows."""
 
 from __future__ import annotations
 

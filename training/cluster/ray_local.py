@@ -1,4 +1,4 @@
-"""A real Ray cluster on this machine, of one process group for each node: `make cluster NODES=2`, `make cluster-down`.
+"""A real Ray cluster on this machine, with one process group per node: `make cluster NODES=2`, `make cluster-down`.
 
 It is for trying out what runs on clusters elsewhere. Only a process with Ray's token file can use it, as Ray's ports
 are open on the machine's own address, not only on the loopback; the dashboard, which takes jobs, is on the loopback.

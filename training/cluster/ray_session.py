@@ -1,4 +1,4 @@
-"""A connection to Ray: a small one that starts on this machine and ends with the block, or a cluster that is there."""
+"""A connection to Ray: a small one that starts here and ends with the block, or one that is already running."""
 
 from __future__ import annotations
 

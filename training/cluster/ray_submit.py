@@ -1,4 +1,4 @@
-"""This working tree as a Ray job on any cluster: its log here while it runs, its run folder here afterwards.
+"""This working tree as a Ray job on any cluster: its log streamed here, its run folder brought back afterwards.
 
 The job outlives this process: the same command finds it again by the record beside the run folder.
 """

@@ -1,4 +1,4 @@
-"""Random changes to images that leave what they show, and to sequences of tokens that leave what they are about."""
+"""Random changes to images and to sequences of tokens that keep their meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inputs of a sample as one flat row of numbers, which is clustered, projected or reconstructed."""
+"""The inputs of a sample as one flat row of numbers, for clustering, projection or reconstruction."""
 
 from __future__ import annotations
 

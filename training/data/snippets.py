@@ -1,4 +1,4 @@
-"""Snippets of text files as sequences of hashed words: without a vocabulary, training knows nothing of the test.
+"""Snippets of text files as sequences of hashed words: without a vocabulary, nothing leaks from test to training.
 
 Weinberger et al. 2009, "Feature hashing for large scale multitask learning", https://arxiv.org/abs/0902.2206.
 """

@@ -1,4 +1,4 @@
-"""Splits of a dataset for training, validation and test, and checks for what would make the test worthless.
+"""Splits of a dataset for training, validation and test, and checks for leaks that would invalidate the test.
 
 A split depends on the seed and on the data, and on nothing else.
 """

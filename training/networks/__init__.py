@@ -1,4 +1,4 @@
-"""Networks: their layers, how these are initialized, and their NumPy versions for acting."""
+"""Networks: their layers, their initialization, and their NumPy versions for acting."""
 
 from training.networks.config import NetworkConfig
 from training.networks.encoder import Encoder

@@ -1,4 +1,4 @@
-"""One encoder for any observation space: images, vectors, numbers of a kind, and mappings of them."""
+"""One encoder for any observation space: images, vectors, discrete values, and dicts of these."""
 
 from __future__ import annotations
 

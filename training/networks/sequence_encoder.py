@@ -1,4 +1,4 @@
-"""A transformer as an encoder: of an image as patches, of tokens, or of a sequence of vectors."""
+"""A transformer as an encoder: for image patches, tokens, or a sequence of vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an optimizer computes with: a loss, its gradient, and a batch in parts."""
+"""What an optimizer computes with: a loss, its gradient, and a batch split into parts."""
 
 from __future__ import annotations
 

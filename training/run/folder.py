@@ -1,4 +1,4 @@
-"""The folder of a run: who may write into it, what says that it is a run, where its checkpoints are."""
+"""The folder of a run: its lock, the files that make it a run, where its checkpoints are."""
 
 from __future__ import annotations
 

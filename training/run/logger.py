@@ -1,4 +1,4 @@
-"""The one logging layer: reduces metrics to rows and appends them to `metrics.jsonl`, the truth about a run.
+"""The one logging layer: reduces metrics to rows of `metrics.jsonl`, the authoritative record of a run.
 
 A row of `metrics.jsonl` is a JSON object: the counters `env_steps`, `updates`, `samples`, `epochs`, then the metrics
 measured since the row before, in alphabetical order. Equal runs write equal bytes, so wall-clock values have a file of

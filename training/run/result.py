@@ -1,4 +1,4 @@
-"""The result of a run: how far it came, what was measured, whether it is exact, and what its claims say of it."""
+"""The result of a run: how far it got, what was measured, whether it is exact, and whether its claims hold."""
 
 from __future__ import annotations
 

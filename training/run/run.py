@@ -1,4 +1,4 @@
-"""A run and its folder: what was run, with what, how far it came and what came out of it.
+"""A run and its folder: what was run, with what, how far it got and what came of it.
 
 `runs/<experiment>/<id>/` holds `config.json` (everything needed to run it again), `environment.json` (the code, the
 packages, the machine), `metrics.jsonl` and `timing.jsonl` (the Logger's), `checkpoints/`, `result.json` and `lock`.

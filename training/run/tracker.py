@@ -1,4 +1,4 @@
-"""The copy of a run in Weights & Biases: made beside the training process, never in its way.
+"""The copy of a run in Weights & Biases: made beside the training process, without holding it up.
 
 `metrics.jsonl` is the truth and W&B a copy of it, so the copier is a process of its own that reads that file while the
 run writes it. Nothing is handed over row by row: there is no queue that could fill up, and no row can be lost.
