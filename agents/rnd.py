@@ -18,7 +18,6 @@ import torch
 from gymnasium import Space, spaces
 from torch import Tensor, nn
 
-from agents.acting.reward_scale import RewardScale
 from agents.policies.actor_critic import ActorCritic
 from agents.policies.policy import PolicyAndParts
 from agents.updates.configs import ClippedConfig, GAEConfig
@@ -26,6 +25,7 @@ from agents.updates.critics import prefixed
 from agents.updates.estimators import gae
 from agents.updates.losses import ppo_loss
 from agents.updates.minibatches import shuffled_minibatches
+from agents.updates.reward_scale import RewardScale
 from agents.updates.rollout_samples import (
     continues,
     discount,

@@ -3,7 +3,7 @@
 From the inside out: the environment, Gymnasium's OrderEnforcing and TimeLimit and the wrappers its registration asks
 for (all by `gym.make`), observations selected and stacked. Actions are rescaled and clipped for all environments at
 once, where the policy hands them over (envs/actions.py). Statistics stay out of here too: observation normalization
-belongs to the policy and reward scaling to agents/acting/reward_scale.py, because an episode is restored by stepping
+belongs to the policy and reward scaling to agents/updates/reward_scale.py, because an episode is restored by stepping
 these wrappers again.
 """
 

@@ -23,7 +23,7 @@ from training.run.run import Run
 Part = Literal["validation", "test"]
 
 
-class Learner(Algorithm, Protocol):
+class MeasuredAlgorithm(Algorithm, Protocol):
     """An algorithm that learns from data and can be measured on what it has not seen."""
 
     score: str
@@ -38,7 +38,7 @@ class Learner(Algorithm, Protocol):
 
 
 N = TypeVar("N", bound=nn.Module)
-L = TypeVar("L", bound=Learner)
+L = TypeVar("L", bound=MeasuredAlgorithm)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class HeldOutConfig:
 class DataRunConfig(RunConfig):
     """From how much to learn, and when to stop. An experiment sets the algorithm's config."""
 
-    learner: ClassVar[str] = "algorithm"
+    algorithm_field: ClassVar[str] = "algorithm"
     unknown_unit: ClassVar[Unit] = "env_steps"
     algorithm: Any
     epochs: int | None = 50
@@ -176,12 +176,12 @@ def _is_stale(config: DataRunConfig, checkpoint: Checkpoint, now: Counters) -> b
     return now.count(every.unit) // every.count - best.counters.count(every.unit) // every.count >= config.patience
 
 
-def _restore_best(config: DataRunConfig, checkpoint: Checkpoint, algorithm: Learner) -> bool:
+def _restore_best(config: DataRunConfig, checkpoint: Checkpoint, algorithm: MeasuredAlgorithm) -> bool:
     """Gives the algorithm its state of the best checkpoint; False where there is none or it is damaged."""
     if checkpoint.best is None:
         return False
     try:
-        algorithm.load_state_dict(read_state(checkpoint.best, config.learner))
+        algorithm.load_state_dict(read_state(checkpoint.best, config.algorithm_field))
     except DamagedError as error:
         print(f"the best checkpoint cannot be measured: {error}", file=sys.stderr)
         return False

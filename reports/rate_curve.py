@@ -71,7 +71,7 @@ def with_rate_range(config: Any, options: RateRangeOptions) -> Any:
     never = Every(options.updates + 1, "updates")
     return replace(
         config,
-        **{config.learner: replace(config.algorithm_config, **{name: tested})},
+        **{config.algorithm_field: replace(config.algorithm_config, **{name: tested})},
         epochs=None,
         steps=options.updates,
         patience=None,

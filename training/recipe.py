@@ -26,7 +26,7 @@ from training.run.run import Run
 class RunConfig:
     """How anything is trained and measured. An experiment sets the algorithm's config."""
 
-    learner: ClassVar[str]
+    algorithm_field: ClassVar[str]
     """The field that holds the algorithm's config; also the name of its part in a checkpoint."""
     unknown_unit: ClassVar[Unit]
     """What its counters never count."""
@@ -61,7 +61,7 @@ class RunConfig:
             )
         for name, optimizer in optimizers_of(self.algorithm_config).items():
             takes = "False; set the run's --compile"
-            require(not optimizer.compile, f"{self.learner}.{name}.compile", optimizer.compile, takes)
+            require(not optimizer.compile, f"{self.algorithm_field}.{name}.compile", optimizer.compile, takes)
         if self.compile is True:
             with_compile(self.algorithm_config, True)  # noqa: FBT003 - it raises where it cannot be compiled
 
@@ -72,7 +72,7 @@ class RunConfig:
 
     @property
     def algorithm_config(self) -> Any:
-        return getattr(self, self.learner)
+        return getattr(self, self.algorithm_field)
 
 
 def choose_compute(
@@ -116,7 +116,7 @@ def fit_run(
     """
     until = config.until
     log = run.open_log(every=config.log_every, until=until)
-    parts = {config.learner: algorithm, "stream": stream, "device": OnDevice(compute.device)}
+    parts = {config.algorithm_field: algorithm, "stream": stream, "device": OnDevice(compute.device)}
     checkpoint = run.checkpoint(parts, config.checkpoint)
     ends = never if stop is None else lambda now: stop(checkpoint, now)
     now = fit(algorithm, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint, stop=ends)

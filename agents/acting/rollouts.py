@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from agents.acting.collector import Collector, count_env_steps
-from agents.acting.reward_scale import RewardScale
 from agents.policies.policy import NetworkPolicy
+from agents.updates.reward_scale import RewardScale
 from training.core import Batch, Counters
 from training.metrics import Last, Metrics
 from training.state import State

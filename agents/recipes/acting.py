@@ -33,7 +33,7 @@ class AgentConfig(Protocol):
 class PolicyRunConfig(RunConfig):
     """How a policy is trained and measured, wherever its data come from. An experiment sets the algorithm's config."""
 
-    learner: ClassVar[str] = "agent"
+    algorithm_field: ClassVar[str] = "agent"
     agent: Any
     env: EnvConfig
     evaluation: EvaluationConfig = EvaluationConfig()

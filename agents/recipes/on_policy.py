@@ -9,12 +9,12 @@ from typing import Any, Protocol
 from gymnasium import Space
 
 from agents.acting.evaluation import Evaluation
-from agents.acting.reward_scale import RewardScale
 from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.recipes import acting
 from agents.recipes.acting import ActingConfig
+from agents.updates.reward_scale import RewardScale
 from training.core import Algorithm, Budget
 from training.errors import require
 from training.optimizer.config import with_compile

@@ -32,7 +32,7 @@ class Measuring:
 
 @dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    learner: ClassVar[str] = "algorithm"
+    algorithm_field: ClassVar[str] = "algorithm"
     unknown_unit: ClassVar[Unit] = "env_steps"
     algorithm: OwnConfig = OwnConfig()
     evaluation: Measuring = Measuring()
