@@ -107,3 +107,8 @@ def test_two_parts_of_one_name_are_refused() -> None:
 def test_a_value_outside_its_space_is_refused(space: gym.Space[Any], value: Any, message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         flatten(leaves(space), value)
+
+
+def test_a_part_whose_name_has_a_dot_is_refused() -> None:
+    with pytest.raises(UserError, match=r"'a\.b' has a dot in its name"):
+        leaves(spaces.Dict({"a.b": spaces.Discrete(2)}))

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from agents.updates.rollout_samples import acted_on
 from envs.config import EnvConfig
 from envs.making import make_vec
 from experiments.__main__ import main
-from experiments.control.ppo_cartpole import Config
 from training.cluster.ray_session import WorkersFailedError, connected
 from training.core import Batch, Budget, Counters
 from training.errors import UserError
@@ -383,23 +381,6 @@ def test_no_sequence_of_a_missing_worker_is_learned_from(half: int) -> None:
     assert all(parameter.isfinite().all() for parameter in policy.parameters())
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"workers": -1}, r"workers = -1: it takes at least 0"),
-        ({"workers": 3}, r"num_envs = 8: it takes a multiple of workers = 3"),
-        ({"workers": 3, "groups": 4}, r"groups = 4: it takes a multiple of workers = 3"),
-        ({"groups": 3}, r"num_envs = 8: it takes a multiple of groups = 3"),
-        ({"groups": 0}, r"groups = 0"),
-        ({"worker_timeout_s": 0.0}, r"worker_timeout_s = 0.0: it takes more than 0 seconds"),
-        ({"max_replacements": -1}, r"max_replacements = -1"),
-    ],
-)
-def test_numbers_that_do_not_divide_are_errors(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        replace(Config(), **change)
-
-
 def test_an_address_where_no_cluster_is_ends_the_run_before_it_begins(capsys: pytest.CaptureFixture[str]) -> None:
     asked = "train ppo_cartpole --tracker none --workers 2 --ray-address"
     for address, told in (("127.0.0.1:9", "no Ray cluster answers there"), ("ray://host:10001", "it takes HOST:PORT")):
@@ -407,9 +388,3 @@ def test_an_address_where_no_cluster_is_ends_the_run_before_it_begins(capsys: py
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert f"error: ray_address = '{address}': {told}" in done.stderr
-
-
-def test_workers_have_a_group_each_by_default() -> None:
-    assert Config().inference_groups == 1
-    assert replace(Config(), workers=4).inference_groups == 4
-    assert replace(Config(), workers=2, groups=4).inference_groups == 4

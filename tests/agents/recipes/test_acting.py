@@ -35,6 +35,9 @@ def without_optimizers(monkeypatch: pytest.MonkeyPatch) -> None:
     ("changes", "message"),
     [
         ({"env_steps": 0}, "env_steps = 0: it takes at least 1"),
+        ({"workers": -1}, "workers = -1: it takes at least 0"),
+        ({"max_replacements": -1}, "max_replacements = -1"),
+        ({"groups": 0}, "groups = 0"),
         ({"workers": 3}, "num_envs = 8: it takes a multiple of workers = 3"),
         ({"workers": 2, "groups": 3, "num_envs": 6}, "groups = 3: it takes a multiple of workers = 2"),
         ({"learners": 2, "workers": 2}, "workers = 2: it takes 0 with learners = 2: those step the environments"),
@@ -49,7 +52,8 @@ def test_environments_that_cannot_be_divided_are_named(changes: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
-    ("changes", "groups"), [({}, 1), ({"groups": 4}, 4), ({"workers": 2}, 2), ({"learners": 4}, 4)]
+    ("changes", "groups"),
+    [({}, 1), ({"groups": 4}, 4), ({"workers": 2}, 2), ({"workers": 2, "groups": 4}, 4), ({"learners": 4}, 4)],
 )
 def test_there_is_a_group_for_each_worker_or_learner(changes: dict[str, Any], groups: int) -> None:
     assert config(**changes).inference_groups == groups

@@ -67,6 +67,11 @@ def test_a_policy_is_of_its_configs_kind_and_its_weights_of_the_seed() -> None:
     ("changes", "message"),
     [
         ({"num_envs": 3}, "agent.minibatch_size = 16: it takes a divisor of the rollout: 8 steps of 3 environments"),
+        (
+            {"agent": RecurrentPPOConfig(horizon=8, minibatch_size=16), "policy": RecurrentActorCriticConfig()}
+            | {"num_envs": 3},
+            "agent.minibatch_size = 16: it takes a divisor of the rollout: 8 steps of 3 environments",
+        ),
         ({"policy": RecurrentActorCriticConfig()}, "policy = 'RecurrentActorCriticConfig': it takes an ActorCritic"),
         ({"agent": RecurrentPPOConfig()}, "policy = 'ActorCriticConfig': it takes a RecurrentActorCriticConfig"),
     ],

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import numpy as np
-import pytest
 import torch
 
-from agents.acting.collector import Group, LocalCollector, make_group
-from agents.acting.rollouts import Rollouts
-from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.updates.reward_scale import RewardScale
-from envs.config import EnvConfig
-from envs.making import make_vec
-from training.core import Counters
-from training.seeding import generator
 
 
 def random_rollout(seed: int, horizon: int, num_envs: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -85,55 +75,3 @@ def test_its_state_is_all_that_it_has_learned() -> None:
         )
         rollout = random_rollout(3, 16, 3)
         assert not torch.allclose(whole(*rollout), changed(*rollout), rtol=1e-3), forgotten
-
-
-@pytest.mark.parametrize(
-    "env",
-    [
-        EnvConfig("tests.support.learning_envs:CountingEpisodes-v0"),
-        EnvConfig("tests.support.toy_envs:Counting-v0", backend="vector-entry-point"),
-    ],
-    ids=["ends and cuts", "reset transitions"],
-)
-def test_rollouts_are_scaled_by_returns_that_end_with_their_episode(env: EnvConfig) -> None:
-    """The same rollouts with and without scaling: every end and every cut begins the sum again."""
-    policies, streams = [], []
-    for scale in (None, RewardScale(2, gamma=0.9)):
-        collector = LocalCollector(lambda index: Group(make_vec(env, 2, seed=3), seed=1, index=index))
-        policies.append(
-            ActorCritic(collector.observation_space, collector.action_space, ActorCriticConfig(), generator(1))
-        )
-        streams.append(Rollouts(collector, policies[-1], 12, scale))
-    returns, running = [], np.zeros(2)
-    for _ in range(2):
-        raw, _, raw_metrics = streams[0].next(Counters())
-        scaled, _, metrics = streams[1].next(Counters())
-        reward, valid = raw["reward"].double().numpy(), raw.get("valid", torch.ones(12, 2) > 0).numpy()
-        for t in range(12):
-            running = running * 0.9 + reward[t]
-            returns += running[valid[t]].tolist()
-            running[(raw["terminated"] | raw["truncated"])[t].numpy()] = 0.0
-        std = np.sqrt(np.var(returns) + 1e-8)
-        np.testing.assert_allclose(scaled["reward"].numpy(), reward / std, rtol=1e-5)
-        assert metrics.pop("rollout/discounted_return_std").value == pytest.approx(std)
-        assert metrics == raw_metrics, "the episodes' statistics are those of the environment"
-
-
-def test_an_environment_that_begins_anew_has_no_return_yet() -> None:
-    """It was in mid-episode when it was lost; what comes next in its place is another episode."""
-    walk = EnvConfig("tests.support.toy_envs:RandomWalk-v0")
-
-    def stream() -> Rollouts:
-        collector = LocalCollector(lambda index: make_group(walk, 2, seed=1, index=index))
-        policy = ActorCritic(collector.observation_space, collector.action_space, ActorCriticConfig(), generator(1))
-        return Rollouts(collector, policy, 4, RewardScale(2, gamma=0.9))
-
-    disturbed, whole = stream(), stream()
-    begun = deepcopy(disturbed.state_dict()["collector"])
-    batch, _, _ = disturbed.next(Counters())
-    assert not (batch["terminated"] | batch["truncated"])[-1].any()
-    disturbed.load_state_dict(disturbed.state_dict() | {"collector": begun})
-    for rollouts in (disturbed, whole):
-        rollouts.next(Counters())
-    returns = [rollouts.state_dict()["reward_scale"]["returns"] for rollouts in (disturbed, whole)]
-    torch.testing.assert_close(*returns)

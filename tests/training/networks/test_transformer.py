@@ -1,4 +1,4 @@
-"""The transformer: that it is Llama's where it is made so, sampling from its cache, and activation checkpointing."""
+"""The transformer: that it is torch's or Llama's, sampling from its cache, and activation checkpointing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.support.language_models import llama
 from training.core import Batch, Budget, Counters
@@ -123,3 +123,42 @@ def test_checkpointing_keeps_less_for_the_backward_pass() -> None:
 def test_rotary_positions_need_even_heads() -> None:
     with pytest.raises(UserError, match="heads = 8: it takes a number of heads that divides width = 24 into even"):
         TransformerConfig(width=24, heads=8, position="rotary")
+
+
+def test_the_transformer_is_torchs_own() -> None:
+    """The weights of its blocks, in `nn.TransformerEncoderLayer` with a causal mask."""
+    config = TransformerConfig(width=8, layers=2, heads=2)
+    transformer = Transformer(config, generator(1))
+    tokens = torch.randn(3, 7, 8, generator=generator(2))
+    mask = nn.Transformer.generate_square_subsequent_mask(7)
+    expected = tokens
+    for block in transformer.blocks:
+        layer = nn.TransformerEncoderLayer(8, 2, 32, dropout=0.0, batch_first=True, norm_first=True)
+        names = {
+            "self_attn.in_proj_": block.attend,
+            "self_attn.out_proj.": block.attended,
+            "linear1.": block.widen,
+            "linear2.": block.narrow,
+            "norm1.": block.norm_before_attention,
+            "norm2.": block.norm_before_mlp,
+        }
+        layer.load_state_dict(
+            {name + key: value for name, module in names.items() for key, value in module.state_dict().items()}
+        )
+        expected = layer(expected, src_mask=mask, is_causal=True)
+    torch.testing.assert_close(transformer(tokens), transformer.norm(expected))
+
+
+def test_a_token_does_not_see_those_after_it() -> None:
+    transformer = Transformer(TransformerConfig(width=8, layers=2, heads=1), generator(1))
+    tokens = torch.randn(1, 6, 8, generator=generator(2))
+    changed = tokens.clone()
+    changed[:, 4, 0] += 1
+    before, after = transformer(tokens), transformer(changed)
+    assert torch.equal(before[:, :4], after[:, :4])
+    assert not torch.isclose(before[:, 4:], after[:, 4:]).all(-1).any()
+
+
+def test_a_shape_that_cannot_be_is_told() -> None:
+    with pytest.raises(UserError, match="heads = 3: it takes a divisor of width = 8"):
+        TransformerConfig(width=8, heads=3)
