@@ -86,8 +86,10 @@ def _asked_beyond(config: EnvConfig, *known: str) -> list[str]:
     """
     default = EnvConfig(config.id, backend=config.backend)
     how = ("id", "backend", "step_timeout_s", *known)
-    asked = {field.name: getattr(config, field.name) for field in fields(EnvConfig) if field.name not in how}
-    return [name for name, value in asked.items() if (value or None) != (getattr(default, name) or None)]
+    # That an instance need not be fresh is no wish: these have none.
+    plain = replace(config, fresh_instance=config.fresh_instance or None)
+    names = [field.name for field in fields(EnvConfig) if field.name not in how]
+    return [name for name in names if getattr(plain, name) != getattr(default, name)]
 
 
 def _selected(dynamics: Dynamics, config: EnvConfig) -> Dynamics:
