@@ -11,12 +11,7 @@ import pytest
 from envs.episodes.datasets import read_dataset
 from experiments.__main__ import main
 
-
-@pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "datasets"
+pytestmark = pytest.mark.usefixtures("root")
 
 
 def test_the_command_records_a_run(capsys: pytest.CaptureFixture[str], root: Path) -> None:

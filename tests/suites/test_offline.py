@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,13 +26,6 @@ from training.seeding import generator
 
 SMALL = ActorCriticConfig(network=NetworkConfig(hidden=(32,)))
 PENDULUM = EnvConfig("Pendulum-v1")
-
-
-@pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "datasets"
 
 
 def repeated(kind: str, episodes: int = 60) -> tuple[EnvConfig, Episodes]:

@@ -19,12 +19,7 @@ from experiments.offline import record_pendulum
 from tests.support import ROOT
 from training.options import parse_options
 
-
-@pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "datasets"
+pytestmark = pytest.mark.usefixtures("root")
 
 
 RECIPE = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -19,13 +17,7 @@ from training.seeding import generator
 COUNTING = EnvConfig("tests.support.learning_envs:CountingEpisodes-v0")
 UNEVEN = EnvConfig("tests.support.toy_envs:Counting-v0", kwargs={"length": 3}, backend="vector-entry-point")
 """Env n has episodes of 3 + n steps with the rewards 1, 2, 3 ...; a reset transition follows each of them."""
-
-
-@pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "datasets"
+pytestmark = pytest.mark.usefixtures("root")
 
 
 def test_every_row_is_where_it_belongs() -> None:

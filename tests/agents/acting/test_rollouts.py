@@ -7,11 +7,11 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from agents.acting.reward_scale import RewardScale
 
 from agents.acting.collector import Group, LocalCollector, make_group
 from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.updates.reward_scale import RewardScale
 from envs.config import EnvConfig
 from envs.making import make_vec
 from training.core import Batch, Counters

@@ -19,13 +19,7 @@ from tests.support.recorded import record_random
 from training.run.logger import read_rows
 
 PENDULUM = EnvConfig("Pendulum-v1")
-
-
-@pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "datasets"
+pytestmark = pytest.mark.usefixtures("root")
 
 
 QUICK = "--tracker none --evaluation.final-episodes 10 --evaluation.episodes 10 --evaluation.every.count 1"

@@ -23,13 +23,7 @@ from tests.support.recorded import record_random
 from training.errors import UserError
 
 COUNTING = EnvConfig("tests.support.learning_envs:CountingEpisodes-v0")
-
-
-@pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "datasets"
+pytestmark = pytest.mark.usefixtures("root")
 
 
 def test_a_dataset_is_found_by_name_and_by_path(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

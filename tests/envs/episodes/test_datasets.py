@@ -29,13 +29,7 @@ from tests.support.recorded import RandomPolicy, record_random
 from training.errors import UserError
 
 COUNTING = EnvConfig("tests.support.learning_envs:CountingEpisodes-v0")
-
-
-@pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "datasets"
+pytestmark = pytest.mark.usefixtures("root")
 
 
 def sample_episode(own: tuple[Any, Any], steps: int) -> tuple[EpisodeBuffer, list[Any], list[Any]]:
