@@ -20,6 +20,8 @@ from training.core import Counters
 from training.errors import UserError
 from training.seeding import generator
 
+ELSEWHERE = "they see nothing that they could repeat: what the suites ask of the others is asked here"
+RESUMED: dict[str, list[str]] = {"bandit_bernoulli": []}  # counts instead of weights, one environment
 STRATEGIES: list[Any] = ["epsilon-greedy", "ucb1", "thompson"]
 ENV = EnvConfig("envs.tasks:BernoulliBandit-v0")
 

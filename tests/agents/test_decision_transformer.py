@@ -27,6 +27,13 @@ from training.core import Budget, Counters
 from training.optimizer import OptimizerConfig, Schedule
 from training.seeding import generator
 
+ELSEWHERE = (
+    "it learns from sequences, and what it reaches for is asked: what the suites ask of the others is asked here"
+)
+RESUMED = {  # sequences; a policy with a memory
+    "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
+}
+
 
 def test_in_parts_of_unequal_length_it_measures_the_same() -> None:
     """Sequences that end with their episode have fewer actions than the others."""

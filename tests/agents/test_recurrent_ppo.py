@@ -19,6 +19,8 @@ from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.single import make_env
+from tests.support import on_policy
+from tests.support.cases import OnPolicyCase
 from tests.support.collectors import make_collector
 from tests.support.recurrent import SHAPES, ByHand, make_policy
 from training.core import Batch, Budget, Counters
@@ -27,6 +29,29 @@ from training.networks import NetworkConfig
 from training.optimizer import OptimizerConfig, Schedule
 from training.optimizer.config import all_can_compile, with_compile
 from training.seeding import generator
+
+CASES = {
+    "recurrent_ppo": OnPolicyCase(
+        algorithm=RecurrentPPO,
+        config=RecurrentPPOConfig(
+            horizon=32,
+            sequence_length=8,
+            minibatch_size=64,
+            epochs=6,
+            gamma=0.5,
+            optimizer=on_policy.FAST,
+        ),
+        env_steps=8_192,
+        has_memory=True,
+        waits="sequences are cut where episodes begin, which the CPU must know",
+    )
+}
+RESUMED = {  # what is remembered, selected observations, two inference groups
+    "recurrent_ppo_cartpole": [
+        *("--agent.epochs", "2", "--agent.horizon", "32", "--agent.sequence-length", "16"),
+        *("--agent.minibatch-size", "64", "--groups", "2"),
+    ],
+}
 
 UNTIL = Budget(1_000)
 RECALL = EnvConfig("tests.support.learning_envs:Recall-v0")

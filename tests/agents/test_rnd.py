@@ -13,8 +13,9 @@ from agents.policies.actor_critic import ActorCriticConfig
 from agents.rnd import RND, RNDConfig
 from agents.updates.rollout_samples import next_obs
 from envs.config import EnvConfig
-from tests.agents.test_ppo import UNTIL, make_rollout
-from tests.suites.test_on_policy import Training
+from tests.support.cases import OnPolicyCase
+from tests.support.on_policy import FAST, Training
+from tests.support.rollouts import UNTIL, make_rollout
 from training.core import Batch, Counters
 from training.errors import UserError
 from training.networks import NetworkConfig
@@ -22,6 +23,27 @@ from training.optimizer import OptimizerConfig, Rule
 from training.seeding import generator
 from training.state import State
 
+CASES = {
+    "rnd": OnPolicyCase(
+        algorithm=RND,
+        config=RNDConfig(
+            horizon=32,
+            minibatch_size=64,
+            epochs=6,
+            gamma=0.5,
+            warmup_env_steps=0,
+            embedding_size=16,
+            target_network=NetworkConfig(hidden=(16,)),
+            predictor_network=NetworkConfig(hidden=(16, 16)),
+            optimizer=FAST,
+        ),
+        env_steps=16_384,
+        waits="the running deviation of its rewards is kept on the CPU",
+    )
+}
+RESUMED = {  # statistics of observations twice and of two rewards, a frozen network, two optimizers
+    "rnd_mountain_car": ["--agent.horizon", "32", "--agent.epochs", "2", "--agent.warmup-env-steps", "600"],
+}
 CONFIG = RNDConfig(
     minibatch_size=8,
     epochs=2,
@@ -294,7 +316,7 @@ def test_compiled_and_not_it_learns_the_same() -> None:
 def test_pictures_and_nested_observations_are_new_too() -> None:
     policy = ActorCriticConfig(network=NetworkConfig(hidden=(16,), cnn="small"))
     networks = {"target_network": policy.network, "predictor_network": policy.network}
-    training = Training("rnd", EnvConfig("tests.support.learning_envs:Picture-v0"), policy, **networks)
+    training = Training(CASES["rnd"], EnvConfig("tests.support.learning_envs:Picture-v0"), policy, **networks)
     for _ in range(3):
         training.update()
     novelty = training.agent.state_dict()["novelty"]

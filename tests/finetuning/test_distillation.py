@@ -20,6 +20,14 @@ from training.optimizer import OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
 
+RESUMED = {  # three stages: a teacher and two students, one with a projection of its features
+    "digits_distillation": [
+        *("--epochs", "3", "--minibatch-size", "200", "--model.network.channels", "2", "2"),
+        *("--by-logits.epochs", "2", "--by-logits.minibatch-size", "200", "--by-logits.threads", "1"),
+        *("--by-features.epochs", "4", "--by-features.minibatch-size", "150", "--by-features.threads", "1"),
+    ],
+}
+
 
 def parts(data: Dataset) -> Splits:
     return split(data, SplitConfig("stratified", validation=0.2, test=0.2), seed=1)

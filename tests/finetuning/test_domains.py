@@ -9,6 +9,13 @@ from finetuning.domains import Domains, shares
 from tests.support.domains import blobs
 from training.core import Counters
 
+RESUMED = {  # three stages; two domains in a batch, whose epochs end apart
+    "digits_domain_adaptation": [
+        *("--epochs", "4", "--minibatch-size", "90", "--split.validation", "0.13"),
+        *("--model.network.channels", "2", "2"),
+    ],
+}
+
 
 def test_a_batch_holds_both_domains_and_no_class_of_the_target() -> None:
     source, target = blobs(10, 0.0, 1), blobs(14, 5.0, 2)

@@ -11,13 +11,21 @@ from torch import nn
 
 from finetuning.lora import LoRAConfig, inject, merge, trained_fraction
 from finetuning.optimizer_rules import LORA_RULES
-from tests.support.language_models import gpt2, llama
+from tests.support.language_models import SMALL_GPT, gpt2, llama
 from training.core import Batch, Budget, Counters
 from training.errors import UserError
 from training.networks import MLP, NetworkConfig
 from training.networks.transformer import Transformer, TransformerConfig
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.seeding import generator
+
+RESUMED = {  # three stages: pretraining, then all weights and adapters alone
+    "gpt_lora": [
+        *(*SMALL_GPT, "--steps", "60", "--full.steps", "80", "--full.threads", "1", "--full.precision", "float32"),
+        *("--adapters.steps", "120", "--adapters.threads", "1", "--adapters.precision", "float32"),
+        *("--full.checkpoint.every.count", "35", "--adapters.checkpoint.every.count", "35"),
+    ],
+}
 
 Case = tuple[nn.Module, Callable[[nn.Module], torch.Tensor], str]
 

@@ -17,6 +17,13 @@ from training.networks import NetworkConfig
 from training.optimizer import OptimizerConfig
 from training.seeding import generator
 
+RESUMED = {  # two stages: a teacher, and a student of what it says
+    "policy_distillation": [
+        *("--agent.epochs", "2", "--episodes", "5", "--student.epochs", "12", "--student.threads", "1"),
+        *("--student.agent.minibatch-size", "48"),
+    ],
+}
+
 OBS = spaces.Box(-1, 1, (3,), np.float32)
 ACTIONS = {"discrete": spaces.Discrete(4), "continuous": spaces.Box(-2, 2, (2,), np.float32)}
 

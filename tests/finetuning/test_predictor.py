@@ -17,6 +17,13 @@ from training.errors import UserError
 from training.optimizer import OptimizerConfig
 from training.run.run import Run
 
+RESUMED = {  # three stages, the last of which begins with the first one's encoder and is held by an anchor
+    "digits_full_fine_tune": [
+        *("--epochs", "2", "--minibatch-size", "200", "--few.steps", "30", "--few.threads", "1"),
+        *("--model.network.channels", "2", "2", "--few.model.network.channels", "2", "2", "--few.anchor", "0.1"),
+    ],
+}
+
 
 def parts(data: Dataset) -> Splits:
     return split(data, SplitConfig("stratified", validation=0.2, test=0.2), seed=1)

@@ -28,6 +28,13 @@ from training.optimizer import OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
 
+RESUMED = {  # two stages: images without labels, then a tenth of the labels
+    "digits_contrastive": [
+        *("--steps", "120", "--scratch.steps", "120", "--scratch.threads", "1", "--minibatch-size", "64"),
+        *("--model.network.channels", "2", "--scratch.model.network.channels", "2"),
+    ],
+}
+
 
 def test_nt_xent_is_the_equation() -> None:
     rng = generator(1, "projections")

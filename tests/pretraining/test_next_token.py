@@ -14,13 +14,20 @@ from pretraining import next_token
 from pretraining.baselines.kneser_ney import kneser_ney_loss
 from pretraining.language_model import LanguageModel, complete, load_language_model
 from pretraining.next_token import NextToken, NextTokenConfig, NextTokenRunConfig
-from tests.support.language_models import SHAPE, TEXTS
+from tests.support.language_models import SHAPE, SMALL_GPT, TEXTS
 from training.core import Budget, Counters, Every
 from training.data.corpus import CorpusConfig, TokenizedCorpus, Tokenizer
 from training.errors import UserError
 from training.optimizer import OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
+
+RESUMED = {  # packed documents in micro-batches, averaged weights, two kinds of optimizer
+    "gpt_stdlib": [
+        *(*SMALL_GPT, "--minibatch-size", "7", "--steps", "300"),
+        *("--algorithm.optimizer.ema-decay", "0.9", "--algorithm.optimizer.micro-batches", "2"),
+    ],
+}
 
 
 @pytest.mark.parametrize("micro_batches", [2, 3])

@@ -35,6 +35,13 @@ from training.optimizer import OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
 
+RESUMED = {
+    # Tables: early stopping, a calibrated model; an epoch ends with a smaller minibatch.
+    "breast_cancer_mlp": ["--epochs", "12", "--model.network.hidden", "8"],
+    # Augmented images, averaged weights.
+    "digits_cnn": ["--epochs", "8", "--minibatch-size", "100", "--model.network.channels", "2", "2"],
+}
+
 SMALL = NetworkConfig(hidden=(8,), activation="relu", cnn="residual", channels=(4, 4))
 
 

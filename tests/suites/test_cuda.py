@@ -16,34 +16,28 @@ from agents.policies.actor_critic import ActorCriticConfig
 from agents.policies.saved import policy_of
 from envs.config import EnvConfig
 from experiments.__main__ import main
-from tests.suites import test_off_policy
-from tests.suites import test_on_policy as test_agents
+from tests.support import off_policy, on_policy
+from tests.support.cases import OffPolicyCase, OnPolicyCase, cases
 from tests.support.optimizers import data, network, optimizer_for, squared_error
 from tests.support.recorded import record_random
 from training.core import Batch, Counters
 from training.metrics import Metrics
 from training.networks import NetworkConfig
+from training.optimizer.config import all_can_compile
 from training.optimizer.non_finite import NonFinite
 from training.run.folder import read_settings
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
-ON_POLICY, OFF_POLICY = tuple(test_agents.AGENTS), tuple(test_off_policy.AGENTS)
-BOTH = (*ON_POLICY, *OFF_POLICY)
-WAITING = {
-    "a2c": "an update by RMSProp that is not finite is found at once, since the device cannot leave it out",
-    "impala": "the same",
-    "rnd": "the running deviation of its rewards is kept on the CPU",
-    "recurrent_ppo": "sequences are cut where episodes begin, which the CPU must know",
-}
+ON_POLICY, OFF_POLICY = cases(OnPolicyCase), cases(OffPolicyCase)
+BOTH: dict[str, OnPolicyCase | OffPolicyCase] = {**ON_POLICY, **OFF_POLICY}
 
 
 def training(name: str, device: str, **options: Any) -> Any:
     if name in ON_POLICY:
-        env = test_off_policy.env_for(name, "identity")
-        return test_agents.Training(name, env, device=device, **options)
-    env = test_off_policy.env_for(name, "identity")
-    return test_off_policy.Training(name, env, device=device, **options)
+        env = EnvConfig("tests.support.learning_envs:Identity-v0", kwargs={"kind": "discrete"})
+        return on_policy.Training(ON_POLICY[name], env, device=device, **options)
+    return off_policy.Training(OFF_POLICY[name], off_policy.identity(OFF_POLICY[name]), device=device, **options)
 
 
 @contextmanager
@@ -78,12 +72,12 @@ def test_images_are_acted_on_and_learned_from_there() -> None:
         EnvConfig("tests.support.learning_envs:Picture-v0"),
         ActorCriticConfig(network=NetworkConfig((16,), cnn="small")),
     )
-    on_cpu, on_gpu = (test_agents.Training("ppo", env, policy, device=device) for device in ("cpu", "cuda"))
+    on_cpu, on_gpu = (on_policy.Training(ON_POLICY["ppo"], env, policy, device=device) for device in ("cpu", "cuda"))
     for _ in range(2):
         assert numbers(on_gpu.update()) == pytest.approx(numbers(on_cpu.update()), rel=2e-2, abs=2e-3)
 
 
-@pytest.mark.parametrize("name", [name for name in BOTH if name not in WAITING])
+@pytest.mark.parametrize("name", [name for name, case in BOTH.items() if not case.waits])
 def test_nothing_in_an_update_waits_for_the_gpu(name: str) -> None:
     trained = training(name, "cuda")
     for _ in range(3):
@@ -94,7 +88,7 @@ def test_nothing_in_an_update_waits_for_the_gpu(name: str) -> None:
         trained.agent.update(batch, trained.now)
 
 
-@pytest.mark.parametrize("name", [name for name in BOTH if name not in ("a2c", "impala", "recurrent_ppo")])
+@pytest.mark.parametrize("name", [name for name, case in BOTH.items() if all_can_compile(case.config)])
 def test_a_compiled_update_is_the_one_that_is_not(name: str) -> None:
     eager = training(name, "cuda")
     compiled = training(name, "cuda", compiled=True)

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.distributions import Normal
 
 from agents.acting.evaluation import play
-from agents.bc import BC, BCConfig, bc_loss
+from agents.bc import BC, BCConfig
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.saved import policy_of
 from agents.recipes.cloning import samples
@@ -68,20 +67,3 @@ def test_it_does_what_it_was_shown(kind: str, at_least: float, squash: bool) -> 
     returns, _ = play(make_vec(env, 10, seed=99), policy_of(agent.state_dict()), 2, mode="greedy", rng=generator(0))
     assert returns.mean() >= at_least
     assert all(torch.equal(a, b) for a, b in zip(critic, policy.critic.parameters(), strict=True))
-
-
-def test_the_loss_is_the_negative_log_likelihood_of_the_rescaled_actions() -> None:
-    """Pendulum's torque goes from -2 to 2, of which the policy learns -1 to 1."""
-    episodes, _ = record_random(PENDULUM, 2)
-    policy = ActorCritic(
-        episodes.observation_space, episodes.action_space, replace(SMALL, initial_log_std=-0.5), generator(1)
-    )
-    batch = samples(replace(episodes, action=policy.learned_action(episodes.action)))
-    assert set(batch) == {"obs", "action"}
-    assert torch.allclose(batch["action"], torch.from_numpy(episodes.action["action"]) / 2)
-    loss = bc_loss(policy, batch)
-    mean = policy.actor(policy.actor_encoder({"obs": torch.from_numpy(episodes.obs["obs"][episodes.obs_rows])}))
-    expected = -Normal(mean, torch.tensor(-0.5).exp()).log_prob(torch.from_numpy(episodes.action["action"]) / 2)
-    assert loss.count == 400
-    torch.testing.assert_close(loss.sum, expected.sum())
-    torch.testing.assert_close(torch.as_tensor(loss.metrics["policy/log_prob"].value), -expected.mean())

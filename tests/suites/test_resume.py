@@ -19,7 +19,9 @@ import pytest
 from agents.acting.recording import save
 from envs.config import EnvConfig
 from experiments.__main__ import main
+from tests.support.cases import resumed
 from tests.support.recorded import record_random
+from training.experiments import load_experiment
 
 # Runs are forked children here, and OpenMP's threads do not survive a fork.
 ONE_THREAD = ["--threads", "1"]
@@ -30,134 +32,9 @@ OFFLINE = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--track
 OFFLINE += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50"]
 OFFLINE += ["--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
 OFFLINE += ["--evaluation.final-episodes", "2", "--dataset", "tiny/pendulum-v0", *ONE_THREAD]
-
-REPLAY = ["--replay.horizon", "16", "--replay.minibatch-size", "32"]
-
-SMALL_GPT = [
-    *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
-    *("--model.context", "16", "--model.vocabulary", "300"),
-    *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
-]
-RUNS: dict[str, list[str]] = {  # an experiment, and after a dash what is special about it
-    "ppo_cartpole": ["--agent.epochs", "2"],
-    "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile"],
-    "a2c_cartpole": [],
-    # In this process, where there is no lag.
-    "impala_cartpole": ["--workers", "0"],
-    "appo_cartpole": ["--workers", "0", "--agent.epochs", "2", "--groups", "2"],
-    "reinforce_cartpole": ["--agent.horizon", "64"],
-    "reinforce_cartpole-compiled": ["--agent.horizon", "64", "--agent.baseline-steps", "9", "--compile"],
-    # What is remembered, selected observations, two inference groups.
-    "recurrent_ppo_cartpole": [
-        *(
-            "--agent.epochs",
-            "2",
-            "--agent.horizon",
-            "32",
-            "--agent.sequence-length",
-            "16",
-            "--agent.minibatch-size",
-            "64",
-            "--groups",
-            "2",
-        ),
-    ],
-    # Normalized observations, scaled rewards, environments restored by replay, two inference groups.
-    "ppo_acrobot": ["--agent.horizon", "32", "--groups", "2"],
-    # Worker processes, continuous actions.
-    "ppo_pendulum": ["--agent.horizon", "64", "--agent.epochs", "2", "--env.backend", "subprocess"],
-    # Statistics of observations twice and of two rewards, a frozen network, two optimizers.
-    "rnd_mountain_car": ["--agent.horizon", "32", "--agent.epochs", "2", "--agent.warmup-env-steps", "600"],
-    # Counts instead of weights, one environment.
-    "bandit_bernoulli": [],
-    # A fresh instance for every episode.
-    "ppo_bipedal_walker": ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--num-envs", "8"],
-    # Replay: many minibatches an update, priorities with noisy networks, and target networks that follow.
-    "dqn_cartpole": ["--replay.gradient-steps", "8", "--replay.capacity", "2000"],
-    "rainbow_cartpole": [*REPLAY, "--replay.capacity", "2000"],
-    "c51_cartpole": ["--replay.gradient-steps", "8"],
-    "qr_dqn_cartpole": ["--replay.gradient-steps", "8"],
-    "sac_pendulum": [*REPLAY, "--policy.distribution", "state_dependent"],
-    "tqc_pendulum": REPLAY,
-    "sac_discrete_cartpole": REPLAY,
-    "ddpg_pendulum": REPLAY,
-    "td3_pendulum": REPLAY,
-    "her_reach": REPLAY,
-    # Two stages: a dataset, then acting.
-    "iql_then_sac_pendulum": [
-        *REPLAY,
-        "--offline.epochs",
-        "4",
-        "--offline.dataset",
-        "tiny/pendulum-v0",
-        "--offline.threads",
-        "1",
-    ],
-    # Another library, in a thread: its optimizers, its replay, the global generators.
-    "sac_half_cheetah_sb3": [
-        *("--env.id", "Pendulum-v1", "--iteration-env-steps", "50", "--agent.policy-kwargs", '{"net_arch": [16]}'),
-        *("--agent.arguments", '{"learning_starts": 200, "batch_size": 16, "train_freq": 8}'),
-    ],
-    # Ray workers: on-policy, environments restored by replay, two groups on each; and replay.
-    "ppo_acrobot-workers": ["--agent.horizon", "32", "--groups", "4", "--workers", "2"],
-    "sac_pendulum-workers": [*REPLAY, "--num-envs", "4", "--workers", "2"],
-    # Learns from a dataset; an epoch ends with a smaller minibatch.
-    "bc_pendulum": ["--epochs", "12", "--agent.minibatch-size", "48"],
-    "td3_bc_pendulum": ["--epochs", "20", "--agent.minibatch-size", "48"],
-    "cql_pendulum": ["--epochs", "8", "--agent.minibatch-size", "48"],
-    "iql_pendulum": ["--epochs", "15", "--agent.minibatch-size", "48"],
-    # Two stages: a teacher, and a student of what it says.
-    "policy_distillation": [
-        *("--agent.epochs", "2", "--episodes", "5", "--student.epochs", "12", "--student.threads", "1"),
-        *("--student.agent.minibatch-size", "48"),
-    ],
-    # Packed documents in micro-batches, averaged weights, two kinds of optimizer.
-    "gpt_stdlib": [
-        *(*SMALL_GPT, "--minibatch-size", "7", "--steps", "300"),
-        *("--algorithm.optimizer.ema-decay", "0.9", "--algorithm.optimizer.micro-batches", "2"),
-    ],
-    # Three stages: pretraining, then all weights and adapters alone.
-    "gpt_lora": [
-        *(*SMALL_GPT, "--steps", "60", "--full.steps", "80", "--full.threads", "1", "--full.precision", "float32"),
-        *("--adapters.steps", "120", "--adapters.threads", "1", "--adapters.precision", "float32"),
-        *("--full.checkpoint.every.count", "35", "--adapters.checkpoint.every.count", "35"),
-    ],
-    # Sequences; a policy with a memory.
-    "decision_transformer_pendulum": ["--epochs", "2", "--policy.context", "3", "--policy.transformer.width", "16"],
-    # Tables: early stopping, a calibrated model; an epoch ends with a smaller minibatch.
-    "breast_cancer_mlp": ["--epochs", "12", "--model.network.hidden", "8"],
-    # Augmented images, averaged weights.
-    "digits_cnn": ["--epochs", "8", "--minibatch-size", "100", "--model.network.channels", "2", "2"],
-    # Two stages: images without labels, then a tenth of the labels.
-    "digits_contrastive": [
-        *("--steps", "120", "--scratch.steps", "120", "--scratch.threads", "1", "--minibatch-size", "64"),
-        *("--model.network.channels", "2", "--scratch.model.network.channels", "2"),
-    ],
-    # Three stages: a teacher and two students, one with a projection of its features.
-    "digits_distillation": [
-        *("--epochs", "3", "--minibatch-size", "200", "--model.network.channels", "2", "2"),
-        *("--by-logits.epochs", "2", "--by-logits.minibatch-size", "200", "--by-logits.threads", "1"),
-        *("--by-features.epochs", "4", "--by-features.minibatch-size", "150", "--by-features.threads", "1"),
-    ],
-    # Three stages; two domains in a batch, whose epochs end apart.
-    "digits_domain_adaptation": [
-        *("--epochs", "4", "--minibatch-size", "90", "--split.validation", "0.13"),
-        *("--model.network.channels", "2", "2"),
-    ],
-    # Three stages, the last of which begins with the first one's encoder and is held by an anchor.
-    "digits_full_fine_tune": [
-        *("--epochs", "2", "--minibatch-size", "200", "--few.steps", "30", "--few.threads", "1"),
-        *("--model.network.channels", "2", "2", "--few.model.network.channels", "2", "2", "--few.anchor", "0.1"),
-    ],
-}
 LEARNING_FROM_DATA = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
 LEARNING_FROM_DATA += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50", *ONE_THREAD]
-DATA_RUNS = (
-    *("gpt_lora", "gpt_stdlib", "breast_cancer_mlp", "digits_cnn", "digits_contrastive"),
-    *("digits_distillation", "digits_domain_adaptation", "digits_full_fine_tune"),
-)
-OFFLINE_RUNS = ("bc_pendulum", "decision_transformer_pendulum", "td3_bc_pendulum", "cql_pendulum", "iql_pendulum")
-assert RUNS.keys() >= {*DATA_RUNS, *OFFLINE_RUNS}
+RUNS = resumed()
 
 
 def _has_workers(name: str) -> bool:
@@ -185,14 +62,15 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def _train(name: str, folder: Path) -> list[str]:
-    return [
-        "train",
-        name.partition("-")[0],
-        *(OFFLINE if name in OFFLINE_RUNS else LEARNING_FROM_DATA if name in DATA_RUNS else SHORT),
-        *RUNS[name],
-        "--run-dir",
-        str(folder),
-    ]
+    return ["train", name.partition("-")[0], *_common(name), *RUNS[name], "--run-dir", str(folder)]
+
+
+def _common(name: str) -> list[str]:
+    """The options that all runs of its kind have: it acts, learns to act from a dataset, or learns from data."""
+    config = load_experiment(name.partition("-")[0], "experiments").Config()
+    if config.algorithm_field != "agent":
+        return LEARNING_FROM_DATA
+    return OFFLINE if hasattr(config, "dataset") else SHORT
 
 
 def _can_fork(name: str) -> bool:

@@ -18,6 +18,12 @@ SHAPE = LanguageModelConfig(
     context=12,
     vocabulary=280,
 )
+SMALL_GPT = [
+    *("--model.transformer.width", "16", "--model.transformer.layers", "1", "--model.transformer.heads", "2"),
+    *("--model.context", "16", "--model.vocabulary", "300"),
+    *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
+]
+"""Options of a short run of `gpt_stdlib`."""
 
 
 def llama(*, vocabulary: int, width: int, layers: int, heads: int, hidden: int) -> Any:

@@ -30,6 +30,12 @@ OFF_POLICY = {"buffer_size": 160, "learning_starts": 60, "batch_size": 16, "trai
 ON_POLICY = {"n_steps": 16, "batch_size": 16, "n_epochs": 2}
 NO_TIMEOUTS = {"handle_timeout_termination": False}
 ENV_STEPS = 240
+RESUMED = {  # in a thread: its optimizers, its replay, the global generators
+    "sac_half_cheetah_sb3": [
+        *("--env.id", "Pendulum-v1", "--iteration-env-steps", "50", "--agent.policy-kwargs", '{"net_arch": [16]}'),
+        *("--agent.arguments", '{"learning_starts": 200, "batch_size": 16, "train_freq": 8}'),
+    ],
+}
 
 
 def _sb3(algorithm: str, arguments: dict[str, Any], policy: str = "MlpPolicy", **more: Any) -> SB3PolicyConfig:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
-from agents.ppo import surrogate
-from agents.updates.losses import clipped_surrogate, mean_kl
-from training.metrics import Mean, Sum
+from agents.ppo import PPOConfig, surrogate
+from agents.updates.losses import clipped_surrogate, mean_kl, ppo_loss, quantile_huber
+from training.metrics import Mean, Sum, merge_metrics
 from training.seeding import generator
 
 
@@ -40,3 +42,33 @@ def test_ratios_out_of_range_are_told_from_those_within() -> None:
 def test_the_divergence_of_an_epoch_is_the_mean_of_its_steps_and_nothing_where_all_were_skipped() -> None:
     assert mean_kl([{"policy/kl": Mean(0.1, 3)}, {"policy/kl": Mean(0.5, 1)}]) == pytest.approx(0.2)
     assert mean_kl([{"optimizer/skipped_updates": Sum(1.0)}]) == 0.0
+
+
+def test_what_is_measured_is_of_all_samples_however_they_are_divided() -> None:
+    """The divergence that ends an update is the same with micro-batches and with several learners."""
+    draw = generator(1)
+    batch = {key: torch.randn(7, generator=draw) for key in ("log_prob", "advantage", "return")}
+    now = [torch.randn(7, generator=draw) for _ in range(3)]
+
+    def measured(rows: slice) -> Any:
+        part = {key: value[rows] for key, value in batch.items()}
+        log_prob, entropy, value = (tensor[rows] for tensor in now)
+        return ppo_loss((log_prob, entropy, value), PPOConfig(), torch.tensor(0.2), part).metrics
+
+    whole, parts = measured(slice(7)), merge_metrics([measured(slice(2)), measured(slice(2, 7))])
+    for key, metric in whole.items():
+        assert float(parts[key].value) == pytest.approx(float(metric.value), rel=1e-5)
+
+
+def test_the_quantile_loss_is_equation_10() -> None:
+    rng = generator(4)
+    quantiles, target = torch.randn(2, 3, generator=rng) * 2, torch.randn(2, 5, generator=rng) * 2
+    expected = torch.zeros(2)
+    for row in range(2):
+        for i in range(3):
+            tau = (i + 0.5) / 3
+            for j in range(5):
+                error = float(target[row, j] - quantiles[row, i])
+                huber = 0.5 * error**2 if abs(error) <= 1 else abs(error) - 0.5
+                expected[row] += abs(tau - (error < 0)) * huber / 5
+    torch.testing.assert_close(quantile_huber(quantiles, target), expected)
