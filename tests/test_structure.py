@@ -1,4 +1,5 @@
-"""What holds for the whole tree: imports go down, heavy libraries come late, names that others rely on stay."""
+"""What holds for the whole tree: imports go down, rooms hold what they say, heavy libraries come late, and nothing is
+listed by hand. A test that fails names the file and the rule."""
 
 from __future__ import annotations
 
@@ -14,17 +15,30 @@ import pytest
 
 from agents.libraries.rllib import RLlibRunConfig
 from agents.libraries.sb3 import SB3RunConfig
+from benchmarks.structure import algorithms, circles, closure, imports, modules, without_a_test
 from tests.support import ROOT
 from training.experiments import find_experiments, load_experiment
 
-FLOORS = ["training", "reports", "envs", "pretraining", "agents", "finetuning", "commands", "experiments", "benchmarks"]
-"""From the ground up: each may import from itself and from below."""
+BELOW = {
+    "training": set(),
+    "reports": {"training"},
+    "envs": {"training"},
+    "agents": {"training", "envs"},
+    "pretraining": {"training", "envs"},
+    "finetuning": {"training", "envs", "agents", "pretraining"},
+    "commands": {"training", "envs", "agents", "pretraining", "finetuning", "reports"},
+    "experiments": {"training", "envs", "agents", "pretraining", "finetuning", "reports", "commands"},
+    "benchmarks": {"training", "envs", "agents", "pretraining", "finetuning", "reports", "commands", "experiments"},
+}
+"""What a folder may import besides itself."""
+STEPS_ENVIRONMENTS = {"agents.acting", "agents.recipes", "agents.libraries", "envs.making", "envs.single"}
+"""Where environments are made and stepped: no algorithm and no update imports these, directly or not."""
 EXPERIMENTS = find_experiments("experiments")
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
-    for floor in FLOORS:
-        for path in sorted((ROOT / floor).rglob("*.py")):
+    for folder in BELOW:
+        for path in sorted((ROOT / folder).rglob("*.py")):
             yield path.relative_to(ROOT), ast.parse(path.read_text())
 
 
@@ -41,18 +55,53 @@ def imported(tree: ast.AST) -> set[str]:
 
 def test_imports_go_down() -> None:
     for path, tree in sources():
-        above = FLOORS[FLOORS.index(path.parts[0]) + 1 :]
-        assert not imported(tree) & set(above), path
-        assert path.parts[0] != "agents" or "pretraining" not in imported(tree), path
+        folder = path.parts[0]
+        up = (imported(tree) & set(BELOW)) - BELOW[folder] - {folder}
+        assert not up, (
+            f"{path} imports {', '.join(up)}: {folder} may import {', '.join(BELOW[folder]) or 'itself alone'}"
+        )
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles(imports(ROOT)) == [], "these modules import each other: move what both need below them"
 
 
 def test_algorithms_import_neither_each_other_nor_what_steps_environments() -> None:
-    for path in sorted((ROOT / "agents").glob("*.py")) + sorted((ROOT / "agents/updates").glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
-            if module.startswith("agents"):
-                assert module.startswith(("agents.policies.", "agents.updates.", "agents.acting.reward_scale")), path
-            assert not module.startswith(("envs.making", "envs.single", "envs.vectors.making")), path
+    graph, own = imports(ROOT), algorithms(ROOT)
+    assert len(own) > 20
+    for name in own:
+        others = graph[name] & set(own) - {name}
+        assert not others, f"{name} imports the algorithm {others}: what both need belongs into agents/updates/"
+    for name in (*own, *(name for name in graph if name.startswith("agents.updates."))):
+        stepping = {one for one in closure(graph, name) if one.startswith(tuple(STEPS_ENVIRONMENTS))}
+        assert not stepping, f"{name} reaches {stepping}: an algorithm never steps an environment"
+
+
+def test_the_root_of_agents_holds_algorithms_and_nothing_else() -> None:
+    for file in (ROOT / "agents").glob("*.py"):
+        name = f"agents.{file.stem}"
+        assert file.name == "__init__.py" or name in algorithms(ROOT), f"{file} defines no algorithm: it needs a room"
+
+
+def test_every_module_has_a_test_of_its_name() -> None:
+    missing = without_a_test(ROOT)
+    assert not missing, (
+        f"{missing[0]} has no test: it takes tests/{missing[0].replace('.', '/')} with test_ before its name"
+    )
+
+
+def test_every_folder_says_what_its_files_are() -> None:
+    for name, file in modules(ROOT).items():
+        if file.name == "__init__.py":
+            first = (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n")[0]
+            assert len(first) > 20, f"{file}: the first line of its docstring says what the files in {name} are"
+
+
+def test_the_face_of_a_package_only_hands_names_on() -> None:
+    for path, tree in sources():
+        if path.name == "__init__.py" and path.parts[0] != "commands":
+            defined = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+            assert not defined, f"{path} defines {defined}: what is done belongs into a file with a name"
 
 
 def test_wandb_ray_minari_and_pickle_stay_where_they_belong() -> None:
@@ -91,8 +140,8 @@ def test_every_experiment_has_a_claim_and_the_common_options(name: str) -> None:
     assert len((module.__doc__ or "").splitlines()[0]) > 20
     config = module.Config()
     names = {field.name for field in fields(config)}
-    assert {"seed", "device", "evaluation", "checkpoint", config.learner} <= names
-    if config.learner == "agent":
+    assert {"seed", "device", "evaluation", "checkpoint", config.algorithm_field} <= names
+    if config.algorithm_field == "agent":
         assert "env" in names
         # Where another library learns, its algorithm's arguments make the policy.
         assert "policy" in names or isinstance(config, RLlibRunConfig | SB3RunConfig)
