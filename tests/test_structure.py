@@ -15,7 +15,7 @@ import pytest
 
 from agents.libraries.rllib import RLlibRunConfig
 from agents.libraries.sb3 import SB3RunConfig
-from benchmarks.structure import algorithms, circles, closure, imports, modules, without_a_test
+from benchmarks.structure import ALGORITHMS, algorithms, calls, circles, closure, imports, modules, without_a_test
 from tests.support import ROOT
 from training.experiments import find_experiments, load_experiment
 
@@ -75,6 +75,13 @@ def test_algorithms_import_neither_each_other_nor_what_steps_environments() -> N
     for name in (*own, *(name for name in graph if name.startswith("agents.updates."))):
         stepping = {one for one in closure(graph, name) if one.startswith(tuple(STEPS_ENVIRONMENTS))}
         assert not stepping, f"{name} reaches {stepping}: an algorithm never steps an environment"
+
+
+@pytest.mark.parametrize("name", ["ppo_cartpole", "sac_pendulum", "dqn_cartpole", "td3_pendulum"])
+def test_the_way_to_the_loop_and_to_the_gradient_is_short(name: str, tmp_path: Path) -> None:
+    way = calls(ROOT, name, ALGORITHMS[name], tmp_path / "run")
+    assert len(way["to_fit"]) <= 5, f"from the command line to `fit`: {way['to_fit']}"
+    assert len(way["to_gradient"]) == 3, f"from `fit` to the gradient: {way['to_gradient']}"
 
 
 def test_the_root_of_agents_holds_algorithms_and_nothing_else() -> None:
