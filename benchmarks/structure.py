@@ -49,7 +49,7 @@ def ours(frame):
 def stack(frame, until):
     names = []
     while frame is not None:
-        if ours(frame):
+        if ours(frame) and not frame.f_code.co_name.startswith("<"):  # a comprehension calls nothing
             names.append(Path(frame.f_code.co_filename).relative_to(root).as_posix() + ":" + frame.f_code.co_name)
             if until(frame):
                 break
