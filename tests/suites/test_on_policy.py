@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.saved import policy_of
 from agents.ppo import PPO
 from agents.updates.rollout_samples import to_samples
+from benchmarks.structure import algorithms
 from envs.config import EnvConfig
 from envs.making import make_vec
 from tests.support import ROOT
@@ -43,10 +43,6 @@ def value_of_ones(policy: Any) -> float:
 
 def test_every_algorithm_is_in_these_suites() -> None:
     """Its own test declares its cases, or says why it is `ELSEWHERE`."""
-    signature = r"^    def update\(self, batch: Batch, now: Counters\)"
-    algorithms = {
-        f"agents.{path.stem}" for path in (ROOT / "agents").glob("*.py") if re.search(signature, path.read_text(), re.M)
-    }
     here = {
         case.algorithm.__module__
         for kind in (OnPolicyCase, OffPolicyCase, OfflineCase)
@@ -55,7 +51,7 @@ def test_every_algorithm_is_in_these_suites() -> None:
     declared = {name.replace("test_", "agents.", 1) for name in find_scripts("tests.agents", "CASES")}
     elsewhere = {name.replace("test_", "agents.", 1) for name in find_scripts("tests.agents", "ELSEWHERE")}
     assert here == declared, "each has a case in its own test"
-    assert algorithms == here | elsewhere
+    assert set(algorithms(ROOT)) == here | elsewhere
     assert not here & elsewhere
     assert all(constant_of(path, "ELSEWHERE") for path in find_scripts("tests.agents", "ELSEWHERE").values())
 
