@@ -156,7 +156,8 @@ class Sweep:
 
     @property
     def script(self) -> Path:
-        return find_experiments(self.package)[self.name].with_name(f"{self.variant}.py")
+        known = find_experiments(self.package)  # a name is taken in whatever folder it is
+        return known.get(self.variant) or known[self.name].with_name(f"{self.variant}.py")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -170,7 +171,7 @@ class Sweep:
             "evaluations": self.options.evaluations,
             "finalists": self.options.finalists,
             "variant": self.variant,
-            "source_hash": source_hash(self.name),
+            "source_hash": source_hash(self.name, config_to_tree(self.config)),
         }
 
 

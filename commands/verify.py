@@ -20,7 +20,7 @@ from training.claims import Claim, Verdict, judge, scores_by_seed
 from training.cluster import child_process
 from training.errors import UserError, require
 from training.experiments import load_experiment
-from training.options import changed_options, config_hash, parse_options
+from training.options import changed_options, config_hash, config_to_tree, parse_options
 from training.run.files import write_json
 from training.run.folder import making, read_settings
 from training.run.provenance import source_hash
@@ -170,7 +170,7 @@ def _next_command(task: Task, package: str) -> tuple[str, list[str]] | None:
         settings = read_settings(task.folder)
         same = (settings["config_hash"], settings["source_hash"]) == (
             config_hash(task.config),
-            source_hash(task.experiment),
+            source_hash(task.experiment, config_to_tree(task.config)),
         )
     except (UserError, KeyError):
         same = False

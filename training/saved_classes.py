@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -38,6 +39,9 @@ def find_class(name: str, package: str, base: type[C], *, source: str) -> tuple[
 @cache
 def _module_that_defines(name: str, package: str) -> str | None:
     """The dotted name of the one file of a package that defines a class of this name."""
+    for module, loaded in list(sys.modules.items()):  # at the end of a run the files may be those of another version
+        if module.startswith(f"{package}.") and getattr(getattr(loaded, name, None), "__module__", None) == module:
+            return module
     folder = Path(import_module(package).__path__[0])
     files = sorted(folder.rglob("*.py")) if name.isidentifier() else []
     defines = re.compile(rf"^class {re.escape(name)}\b", re.MULTILINE)

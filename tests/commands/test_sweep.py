@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from experiments.__main__ import main
 from tests.support.searched import PACKAGE, package_in, result_of
 from training.claims import Claim
+from training.experiments import find_experiments
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -69,6 +71,16 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert main(shlex.split(line), PACKAGE) == 2
     (told,) = capsys.readouterr().err.splitlines()
     assert told.startswith(f"error: {message}")
+
+
+def test_a_variant_gets_no_name_that_is_taken_in_another_folder(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = find_experiments(PACKAGE)["hill"]
+    (script.parent / "elsewhere").mkdir()
+    shutil.copy(script, script.parent / "elsewhere" / "cave.py")
+    assert main(shlex.split("sweep hill --variant cave"), PACKAGE) == 2
+    assert "cave.py is there already: name another by --variant" in capsys.readouterr().err
 
 
 SWEEP = "sweep hill --space agent.pace --samples 2 --evaluations 2 --finalists 1 --seeds 2 --run-dir sweep"

@@ -45,14 +45,6 @@ class Optimizer:
     that is not a matrix, and when the device cannot compute in the precision.
     """
 
-    gradient: Callable[[LossFunction, Batch], Gradient]
-    """The gradient of a loss on a batch: (sum of the sums) / (sum of the counts) over its micro-batches.
-
-    Every tensor of the batch is split along its leading dimension, as evenly as can be. Only the trainable parameters
-    are differentiated; one that the loss does not reach has a gradient of zero. It is computed in one of three ways:
-    the whole batch at once, accumulated over micro-batches, or shared among several learners.
-    """
-
     def __init__(
         self,
         parameters: Mapping[str, nn.Parameter],
@@ -93,12 +85,12 @@ class Optimizer:
             not (several and config.precision == "fp16"), f"{name}.precision", "fp16", "'bf16' with several learners"
         )
         require(not (several and config.compile), "compile", True, "False with several learners")  # noqa: FBT003
+        # A function and no bound method, which would keep the optimizer alive until Python looks for circles.
+        self._way: Callable[[Optimizer, LossFunction, Batch], Gradient] = Optimizer._gradient_at_once
         if several:
-            self.gradient = self._gradient_of_learners
+            self._way = Optimizer._gradient_of_learners
         elif config.micro_batches > 1:
-            self.gradient = self._gradient_of_micro_batches
-        else:
-            self.gradient = self._gradient_at_once
+            self._way = Optimizer._gradient_of_micro_batches
         compiles = config.compile
         self._compiled = CompiledUpdate(self._leaves, config.max_grad_norm, self._autocast) if compiles else None
         self._group_parameters()
@@ -118,7 +110,7 @@ class Optimizer:
         call, and no global that they read may change: what changes comes as tensors.
         """
         if self._compiled is None:
-            return self.apply(self.gradient(loss_fn, select(batch, rows, prepare)), now)
+            return self.apply(self._way(self, loss_fn, select(batch, rows, prepare)), now)
         self._set_learning_rates(now)
         blocked = self._deferred.bad if self._deferred is not None else None
         made = self._compiled(self._adam_groups, loss_fn, batch, rows, prepare, blocked)
@@ -127,6 +119,15 @@ class Optimizer:
             return self._refuse(now, made.loss, made.norms)
         self._average()
         return self._metrics(made.metrics, measured)
+
+    def gradient(self, loss_fn: LossFunction, batch: Batch) -> Gradient:
+        """The gradient of a loss on a batch: (sum of the sums) / (sum of the counts) over its micro-batches.
+
+        Every tensor of the batch is split along its leading dimension, as evenly as can be. Only the trainable
+        parameters are differentiated; one that the loss does not reach has a gradient of zero. It is computed in one of
+        three ways: the whole batch at once, accumulated over micro-batches, or shared among several learners.
+        """
+        return self._way(self, loss_fn, batch)
 
     def _gradient_at_once(self, loss_fn: LossFunction, batch: Batch) -> Gradient:
         self._clear()

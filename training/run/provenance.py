@@ -15,6 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 _COMPUTES = ("training", "envs", "agents", "pretraining", "finetuning")
+_LEARNERS = "training/cluster/ray_learners.py"
 _FROM = re.compile(r"^[ \t]*from[ \t]+(\w[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)", re.MULTILINE)
 _IMPORT = re.compile(r"^[ \t]*import[ \t]+(\w[^\n]*)", re.MULTILINE)
 _ENTRY_POINT = re.compile(r"""["']([a-z_][\w.]*):[A-Za-z][\w-]*["']""")
@@ -56,28 +57,46 @@ def changes(saved: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
     return {kind: line for kind, line in found.items() if line}
 
 
-def source_hash(experiment: str, root: Path = ROOT) -> str:
+def source_hash(experiment: str, config: Any = None, root: Path = ROOT) -> str:
     """SHA-256 over the code that a run computes with: the experiment's script and all of ours that it imports.
 
-    Of an experiment without a script in the repository, such as a test's, it covers all that experiments may import.
+    With it goes what the config names as `module:Name`, such as the environment of somebody's own, and what puts
+    several learners together. Of an experiment without a script in the repository, such as a test's, it covers all that
+    experiments may import.
     """
     scripts = list((root / "experiments").rglob(f"{experiment}.py"))
-    everything = [file for folder in _COMPUTES for file in (root / folder).rglob("*.py")]
-    return hash_of(sorted(import_closure(scripts[0], root) if scripts else everything), root)
+    if not scripts:
+        return hash_of(sorted(file for folder in _COMPUTES for file in (root / folder).rglob("*.py")), root)
+    named = [file for module in _named_in(config) for file in _files_of(module, root)]
+    around = [folder / "__init__.py" for folder in scripts[0].parents if root in folder.parents]
+    files = [*named, *filter(Path.is_file, [root / _LEARNERS, *around])]
+    return hash_of(sorted(import_closure(scripts[0], root, files)), root)
 
 
-def import_closure(script: Path, root: Path = ROOT) -> set[Path]:
-    """The files below `root` that a script imports, directly or not, at its begin or later, and itself.
+def import_closure(script: Path, root: Path = ROOT, others: Iterable[Path] = ()) -> set[Path]:
+    """The files below `root` that a script imports, directly or not, at its beginning or later, and itself.
 
-    A string such as "envs.tasks:Reach-v0", by which Gymnasium imports a module, counts as an import.
+    A string such as "envs.tasks:Reach-v0", by which Gymnasium imports a module, counts as an import. `others` are files
+    that it begins with too.
     """
-    found, waiting = set(), [script]
+    found, waiting = set(), [script, *others]
     while waiting:
         file = waiting.pop()
         if file not in found:
             found.add(file)
             waiting += [path for name in _imported(file) for path in _files_of(name, root)]
     return found
+
+
+def _named_in(value: Any) -> Iterator[str]:
+    """The modules that strings in a config's tree name."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for inner in value:
+            yield from _named_in(inner)
+    elif isinstance(value, str):
+        yield from _ENTRY_POINT.findall(f'"{value}"')
 
 
 def _imported(file: Path) -> Iterator[str]:

@@ -113,7 +113,7 @@ class Run:
             "parent": parent,
             "config": config_to_tree(config),
             "config_hash": config_hash(config),
-            "source_hash": source_hash(experiment),
+            "source_hash": source_hash(experiment, config_to_tree(config)),
             "chosen": dict(chosen or {}),
         }
         for path in begin_with:
@@ -133,7 +133,7 @@ class Run:
         settings = read_settings(folder)
         require_no_stage(folder, settings)
         changed = changes(read_environment(folder), describe_environment())
-        if source_hash(settings["experiment"]) != settings["source_hash"]:
+        if source_hash(settings["experiment"], settings["config"]) != settings["source_hash"]:
             changed["source"] = "the source code changed"
         # Another commit alone changes nothing: what matters of it is the source.
         inexact = [f"resumed with another environment: {line}" for kind, line in changed.items() if kind != "commit"]

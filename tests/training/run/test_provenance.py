@@ -56,12 +56,25 @@ def test_the_source_hash_covers_what_the_experiment_imports_and_nothing_else(tmp
         (tmp_path / name).write_text(text)
     other = {"agents/sac.py", "experiments/control/two.py", "reports/tables.py", "training/submit.py"}
     for name, text in files.items():
-        before = source_hash("one", tmp_path)
+        before = source_hash("one", root=tmp_path)
         (tmp_path / name).write_text(f"{text}\nchanged = True\n")
-        assert (source_hash("one", tmp_path) != before) == (name not in other), name
-    before = source_hash("one", tmp_path)
+        assert (source_hash("one", root=tmp_path) != before) == (name not in other), name
+    before = source_hash("one", root=tmp_path)
     (tmp_path / "training/fit.py").rename(tmp_path / "training/loop.py")
-    assert source_hash("one", tmp_path) != before
+    assert source_hash("one", root=tmp_path) != before
+
+
+def test_the_source_hash_covers_what_the_config_names(tmp_path: Path) -> None:
+    for name in ("experiments/one.py", "mine/env.py", "mine/other.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a = 1\n")
+    config = {"env": {"id": "mine.env:Mine-v0"}, "agent": {"hidden": [64, 64]}}
+    before = source_hash("one", config, tmp_path), source_hash("one", None, tmp_path)
+    (tmp_path / "mine/other.py").write_text("a = 2\n")
+    assert (source_hash("one", config, tmp_path), source_hash("one", None, tmp_path)) == before
+    (tmp_path / "mine/env.py").write_text("a = 2\n")
+    assert source_hash("one", config, tmp_path) != before[0]
+    assert source_hash("one", None, tmp_path) == before[1]
 
 
 def test_the_source_hash_of_a_real_experiment_leaves_other_algorithms_and_reports_out() -> None:
