@@ -10,6 +10,7 @@ import ast
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,12 @@ def ours(frame):
     file = frame.f_code.co_filename
     return file.startswith(root) and "/.venv/" not in file
 
-def stack(frame, until):
+def stack(frame, until=None):
     names = []
     while frame is not None:
         if ours(frame) and not frame.f_code.co_name.startswith("<"):  # a comprehension calls nothing
             names.append(Path(frame.f_code.co_filename).relative_to(root).as_posix() + ":" + frame.f_code.co_name)
-            if until(frame):
+            if frame.f_code.co_name == until:
                 break
         frame = frame.f_back
     return names[::-1]
@@ -79,18 +80,12 @@ def profile(frame, event, _):
 
 def counted_fit(*args, **kwargs):
     sys.setprofile(None)
-    found["to_fit"] = stack(sys._getframe(1), lambda frame: frame.f_code.co_name == "main" and "main" in kinds(frame))
+    found["to_fit"] = stack(sys._getframe(1))
     return real_fit(*args, **kwargs)
-
-def kinds(frame):
-    outer = frame.f_back
-    while outer is not None and not ours(outer):
-        outer = outer.f_back
-    return ["main"] if outer is None else []
 
 def counted_backward(*args, **kwargs):
     if not found["to_gradient"]:
-        found["to_gradient"] = stack(sys._getframe(1), lambda frame: frame.f_code.co_name == "fit")[1:]
+        found["to_gradient"] = stack(sys._getframe(1), "fit")[1:]
     return real_backward(*args, **kwargs)
 
 training.fit.fit, torch.Tensor.backward = counted_fit, counted_backward
@@ -116,7 +111,6 @@ def watched_train(config, run):
 experiment.train = watched_train
 quick = ["--tracker=none", "--compile=false", "--device=cpu", "--run-dir", folder]
 code = main(["train", name, *options, *quick])
-found["to_fit"] = [line for line in found["to_fit"] if not line.endswith(":watched_train") and "string" not in line]
 assert code == 0
 Path(folder, "structure.json").write_text(json.dumps(found))
 """
@@ -236,8 +230,6 @@ def _is_face(root: Path, name: str) -> bool:
 
 def main(argv: list[str]) -> int:
     """Prints the table of one checkout."""
-    import tempfile
-
     root = Path(argv[0] if argv else ".").resolve()
     with tempfile.TemporaryDirectory() as scratch:
         for what, value in measure(root, Path(scratch)).items():
