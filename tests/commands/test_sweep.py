@@ -115,7 +115,7 @@ SHORT_CARTPOLE = '''"""`ppo_cartpole` with so few env steps that better values s
 
 from dataclasses import dataclass
 
-from experiments import ppo_cartpole
+from experiments.control import ppo_cartpole
 from experiments.control.ppo_cartpole import SPACE, train
 
 CLAIMS = ppo_cartpole.CLAIMS
