@@ -17,11 +17,10 @@ import torch
 from commands.command_line import first_word, print_help, wants_help
 from reports.run_end import print_end
 from training import interruption, learners
-from training.claims import Claim
 from training.cluster.ray_learners import Work, launch
 from training.cluster.ray_session import WorkersFailedError
 from training.errors import UserError
-from training.experiments import read_run
+from training.experiments import claims_of, read_run
 from training.optimizer.non_finite import NonFinite
 from training.options import parse_options
 from training.run.files import read_json, write_json
@@ -71,9 +70,9 @@ def _go_on(folder: Path, module_name: str, config: Any, scratch: Path | None) ->
         shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns("lock", "wandb", "videos"))
         write_json(scratch / "config.json", {**read_json(scratch / "config.json"), "tracker": "none"})
     learners.gathered(None)  # nobody goes on before all have copied it
-    with interruption.catch(), Run.open(scratch or folder, claims=experiment.CLAIMS) as run:
+    with interruption.catch(), Run.open(scratch or folder, claims=claims_of(experiment, config)) as run:
         if not run.finished:
-            with reporting_end(run, experiment.CLAIMS):
+            with reporting_end(run):
                 experiment.train(config, run)
 
 
@@ -102,15 +101,15 @@ def _begin_child(
             parent=str(parent),
             chosen=settings["chosen"],
             begin_with=[parent / name for name in ("checkpoints", "metrics.jsonl", "timing.jsonl")],
-            claims=experiment.CLAIMS,
+            claims=claims_of(experiment, config),
         ) as run,
-        reporting_end(run, experiment.CLAIMS),
+        reporting_end(run),
     ):
         experiment.train(config, run)
 
 
 @contextmanager
-def reporting_end(run: Run, claims: Sequence[Claim]) -> Iterator[None]:
+def reporting_end(run: Run) -> Iterator[None]:
     """Around the training of a run: says how to continue it, where its last good checkpoint is, or what came of it."""
     try:
         yield
@@ -122,7 +121,7 @@ def reporting_end(run: Run, claims: Sequence[Claim]) -> Iterator[None]:
         error.add_note(f"the last good checkpoint is {good}" if good else "there is no checkpoint yet")
         raise
     assert run.finished, "the experiment's train does not call run.finish"
-    print_end(run, claims)
+    print_end(run)
 
 
 def learners_of(config: Any) -> int:

@@ -3,7 +3,7 @@
 What is found is written as a variant of the experiment and verified on fresh seeds.
 
 The seeds are kept apart: the search trains on `SEARCH_SEED`, the best of its trials are trained again on a few that
-follow, and the one with the best mean is judged on 1 to 5, which nothing was chosen on.
+follow, and the one with the best mean is judged on 101 and on, which nothing was chosen on.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Options:
     finalists: int = 3
     """The best so many are trained on further seeds before one is chosen."""
     seeds: int = 5
-    """The variant is verified on the seeds 1 to this."""
+    """The variant is verified on so many, from 101 on."""
     variant: str | None = None
     """The name of the new experiment; by default NAME_tuned."""
     cluster: str | None = None
@@ -78,8 +78,9 @@ class Options:
     """Holds the runs of all trials; by default runs/<experiment>/sweep."""
 
     def __post_init__(self) -> None:
-        for name in ("samples", "jobs", "evaluations", "finalists", "seeds"):
+        for name in ("samples", "jobs", "evaluations", "finalists"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.seeds >= 2, "seeds", self.seeds, "at least 2")
         for name in ("time_s", "trial_timeout_s"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a positive number of seconds")
         require(self.gpus_per_trial >= 0, "gpus_per_trial", self.gpus_per_trial, "at least 0")
@@ -113,7 +114,8 @@ def main(argv: Sequence[str], package: str) -> int:
     if not module.CLAIMS:
         raise UserError(f"{name} makes no claim: a sweep searches by the metric of its first")
     what = Sweep(name, package, config, read_space(options.space, getattr(module, "SPACE", None), config), options)
-    claim = replace(module.CLAIMS[0], target=None, baseline=name, margin=0.0)
+    first = module.CLAIMS[0]
+    claim = Claim(first.metric, first.op, baseline=name, at=first.at, seeds=options.seeds, resplit=first.resplit)
     if options.scheduler == "pbt":
         check_schedules(what.space)
         if not hasattr(config, "evaluation"):
@@ -132,7 +134,7 @@ def main(argv: Sequence[str], package: str) -> int:
             what.script.write_text(text, encoding="utf-8")
             print(f"wrote {what.script}", file=sys.stderr)
         importlib.invalidate_caches()
-        asked = ["--seeds", str(options.seeds), "--jobs", str(options.jobs), "--run-dir", str(what.folder / "verify")]
+        asked = ["--jobs", str(options.jobs), "--run-dir", str(what.folder / "verify")]
         return verify.main([what.variant, *asked], package)
 
 
@@ -270,8 +272,8 @@ def _final(what: Sweep, finalists: Sequence[Any], claim: Claim, last_seed: int) 
         for index, candidate in enumerate(finalists)
     }
     with interruption.catch():
-        complete = train_all([task for own in tasks.values() for task in own], what.package, what.options.jobs)
-    if not complete:
+        failed = train_all([task for own in tasks.values() for task in own], what.package, what.options.jobs)
+    if failed:
         raise UserError(f"a finalist failed: see {what.folder / 'finalists'}")
     scores = {
         index: list(scores_by_seed(claim, {task.seed: read_result(task.folder) for task in own}).values())

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from commands.command_line import first_word, print_help, wants_help
 from commands.resume import learners_of, on_learners, reporting_end
 from training import interruption
-from training.experiments import load_experiment
+from training.experiments import claims_of, load_experiment
 from training.options import parse_options
 from training.run.folder import new_folder
 from training.run.run import Run
@@ -61,8 +61,10 @@ def _new_run(name: str, experiment: ModuleType, config: Any, options: Options) -
     """A run for the experiment to train in; what came of it is printed at its end."""
     with (
         interruption.catch(),
-        Run.create(name, config, folder=options.folder, tracker=options.tracker, claims=experiment.CLAIMS) as run,
-        reporting_end(run, experiment.CLAIMS),
+        Run.create(
+            name, config, folder=options.folder, tracker=options.tracker, claims=claims_of(experiment, config)
+        ) as run,
+        reporting_end(run),
     ):
         yield run
 

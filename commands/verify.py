@@ -1,25 +1,27 @@
-"""Train several seeds and judge the claims of the experiment: --seeds 5 --jobs 2."""
+"""Train the seeds that the claims of an experiment are judged on, and judge them: --jobs 2."""
 
 from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from commands.command_line import first_word, print_help, wants_help
-from reports.tables import RESULTS, learning_curve, print_report, summary
+from reports.results import RESULTS
+from reports.tables import learning_curve, print_report, summary
 from training import interruption
-from training.claims import Claim, Verdict, judge, scores_by_seed
+from training.claims import FIRST_SEED, Claim, Verdict, judge, scores_by_seed
 from training.cluster import child_process
 from training.errors import UserError, require
-from training.experiments import load_experiment
+from training.experiments import claims_of, load_experiment
 from training.options import changed_options, config_hash, config_to_tree, parse_options
 from training.run.files import write_json
 from training.run.folder import making, read_settings
@@ -37,15 +39,15 @@ LAST_LINES = 15
 class Options:
     """How many seeds are trained, and where."""
 
-    seeds: int = 5
-    """Trains the seeds 1 to this."""
+    seeds: int | None = None
+    """For a look at fewer or more seeds than the claims name; that is no verdict, and the exit code is 1."""
     jobs: int = 1
     """How many are trained at a time, each on one thread."""
     run_dir: str | None = None
     """Holds one folder a seed, and verdict.json; by default runs/<experiment>/verify."""
 
     def __post_init__(self) -> None:
-        require(self.seeds >= 1, "seeds", self.seeds, "at least 1")
+        require(self.seeds is None or self.seeds >= 1, "seeds", self.seeds, "at least 1")
         require(self.jobs >= 1, "jobs", self.jobs, "at least 1")
 
 
@@ -71,16 +73,17 @@ class Task:
 
 
 def main(argv: Sequence[str], package: str) -> int:
-    """Trains the seeds that are not finished yet, judges the claims over all of them and writes the verdict.
+    """Trains the seeds 101 and on that are not finished yet, judges the claims over them and writes the verdict.
 
-    Options that are not its own change the experiment's config. The verdict goes to docs/results/NAME.json when the
-    config is the experiment's own and no fewer seeds than usual were trained, and always to verdict.json.
+    Each claim names its number of seeds. Options that are not its own change the experiment's config, but for what its
+    claims are about. The verdict goes to docs/results/NAME.json when the config is the experiment's own, the number of
+    seeds the claims' own and its source committed; and always to verdict.json.
 
     Returns:
-        0 when every claim holds, otherwise 1.
+        0 when every claim holds, otherwise 1. A seed that fails is a claim that fails.
 
     Raises:
-        UserError: a wrong option, or a score that cannot be judged.
+        UserError: a wrong option, or a metric that is not measured.
         Interrupted: the seeds in training have saved and can be continued by the same command.
     """
     if wants_help(argv):
@@ -89,34 +92,55 @@ def main(argv: Sequence[str], package: str) -> int:
     module = load_experiment(name, package)
     options, config = parse_options(argv[1:], Options(), module.Config())
     if config.seed != module.Config().seed:
-        raise UserError(f"seed = {config.seed}: verify trains the seeds 1 to --seeds {options.seeds}")
-    if not module.CLAIMS:
+        raise UserError(f"seed = {config.seed}: verify trains the seeds {FIRST_SEED} and on, as many as a claim names")
+    claims = claims_of(module, config)
+    if not claims.claims:
         raise UserError(f"{name} makes no claim to verify")
+    if claims.differs is not None:
+        raise UserError(f"{claims.differs}, which the claims of {name} are about")
     folder = Path(options.run_dir or Path("runs", name, "verify"))
-    tasks = {name: _tasks(name, config, module.Config(), options.seeds, folder)}
-    for baseline in sorted({claim.baseline for claim in module.CLAIMS if claim.baseline is not None}):
+    tasks = {name: _tasks(name, config, module.Config(), _seeds(claims.claims, options), folder)}
+    for baseline in sorted({claim.baseline for claim in claims.claims if claim.baseline is not None}):
         default = load_experiment(baseline, package).Config()
         own = _same_budget(default, config)
-        tasks[baseline] = _tasks(baseline, own, default, options.seeds, folder / f"baseline-{baseline}")
+        seeds = _seeds([claim for claim in claims.claims if claim.baseline == baseline], options)
+        tasks[baseline] = _tasks(baseline, own, default, seeds, folder / f"baseline-{baseline}")
 
     with making(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with interruption.catch():
-        if not train_all([task for group in tasks.values() for task in group], package, options.jobs):
-            return 1
-    asked = ["verify", name, "--seeds", str(options.seeds), *changed_options(config, module.Config())]
-    report = _report(module.CLAIMS, tasks, command=shlex.join(["python", "-m", "experiments", *asked]))
+        failed = train_all([task for group in tasks.values() for task in group], package, options.jobs)
+    asked = ["verify", name, *([f"--seeds={options.seeds}"] if options.seeds else [])]
+    asked += changed_options(config, module.Config())
+    report = _report(claims.claims, tasks, failed, command=shlex.join(["python", "-m", "experiments", *asked]))
     write_json(folder / "verdict.json", report)
-    if config == module.Config() and options.seeds >= Options().seeds:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        write_json(RESULTS / f"{name}.json", report)
     print_report(report)
+    if options.seeds is not None and any(claim.seeds != options.seeds for claim in claims.claims):
+        numbers = " and ".join(str(number) for number in sorted({claim.seeds for claim in claims.claims}))
+        print(f"no verdict: the claims of {name} are judged on {numbers} seeds, not on {options.seeds}")
+        return 1
+    if config == module.Config():
+        _publish(report)
     return 0 if report["holds"] else 1
 
 
-def _tasks(name: str, config: Any, default: Any, seeds: int, folder: Path) -> list[Task]:
+def _publish(report: Mapping[str, Any]) -> None:
+    """Writes the verdict to docs/results/, unless nobody could find the source that it is of."""
+    if report["dirty"]:
+        print(f"{RESULTS} is left as it is: the source of {report['experiment']} has uncommitted changes")
+        return
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    write_json(RESULTS / f"{report['experiment']}.json", report)
+
+
+def _seeds(claims: Sequence[Claim], options: Options) -> range:
+    """Those that the claims need together."""
+    return range(FIRST_SEED, FIRST_SEED + (options.seeds or max(claim.seeds for claim in claims)))
+
+
+def _tasks(name: str, config: Any, default: Any, seeds: Iterable[int], folder: Path) -> list[Task]:
     options = tuple(changed_options(config, default))
-    return [Task(name, replace(config, seed=seed), options, folder / f"seed-{seed}") for seed in range(1, seeds + 1)]
+    return [Task(name, replace(config, seed=seed), options, folder / f"seed-{seed}") for seed in seeds]
 
 
 def _same_budget(baseline: Any, config: Any) -> Any:
@@ -125,27 +149,42 @@ def _same_budget(baseline: Any, config: Any) -> Any:
     return replace(baseline, **{key: getattr(config, key) for key in keys})
 
 
-def _report(claims: Sequence[Claim], tasks: Mapping[str, Sequence[Task]], *, command: str) -> dict[str, Any]:
-    """The verdicts on the finished seeds; the first group is the experiment, the others are its baselines."""
+def _report(
+    claims: Sequence[Claim], tasks: Mapping[str, Sequence[Task]], failed: Mapping[Path, str], *, command: str
+) -> dict[str, Any]:
+    """The verdicts on the seeds; the first group is the experiment, the others are its baselines."""
     name = next(iter(tasks))
-    results = {group: {task.seed: _finished(task.folder) for task in own} for group, own in tasks.items()}
+    results = {group: {task.seed: _ended_as(task, failed) for task in own} for group, own in tasks.items()}
     verdicts = [_judged(claim, name, results) for claim in claims]
-    return summary(name, command, verdicts, results, environment_of=tasks[name][0].folder)
+    return summary(name, command, verdicts, results, config_to_tree(tasks[name][0].config))
 
 
-def _finished(folder: Path) -> dict[str, Any]:
-    return {**read_result(folder), "curve": learning_curve(folder)}
+def _ended_as(task: Task, failed: Mapping[Path, str]) -> dict[str, Any]:
+    """The result of a seed with its learning curve; of one that failed, why."""
+    if task.folder in failed:
+        return {"seed": task.seed, "failed": failed[task.folder]}
+    return {**read_result(task.folder), "curve": learning_curve(task.folder)}
 
 
 def _judged(claim: Claim, name: str, results: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> Verdict:
-    baseline = None if claim.baseline is None else scores_by_seed(claim, results[claim.baseline])
-    return judge(claim, scores_by_seed(claim, results[name]), baseline)
+    """The verdict on the first seeds of the experiment, as many as the claim names."""
+    failed: dict[int, str] = {}
+    scores: list[dict[int, float]] = []
+    for group in [results[name], *([results[claim.baseline]] if claim.baseline else [])]:
+        own = {seed: group[seed] for seed in sorted(group)[: claim.seeds]}
+        failed |= {seed: result["failed"] for seed, result in own.items() if "failed" in result}
+        scores.append(scores_by_seed(claim, {seed: own[seed] for seed in own if "failed" not in own[seed]}))
+    return judge(claim, scores[0], scores[1] if claim.baseline else None, failed)
 
 
-def train_all(tasks: Sequence[Task], package: str, jobs: int) -> bool:
-    """Trains what is not finished, `jobs` at a time; says what fails and returns whether nothing did."""
+def train_all(tasks: Sequence[Task], package: str, jobs: int) -> dict[Path, str]:
+    """Trains what is not finished, `jobs` at a time; says what fails and returns why, by the folder of the run.
+
+    Raises:
+        UserError: a seed complains about its input, or was killed from outside.
+    """
     waiting = [(task, *found) for task in tasks if (found := _next_command(task, package))]
-    complete = True
+    failed: dict[Path, str] = {}
     with _children() as running:
         while waiting or running:
             interruption.check()
@@ -154,9 +193,11 @@ def train_all(tasks: Sequence[Task], package: str, jobs: int) -> bool:
                 print(f"{task}: {verb}, see {task.log}", file=sys.stderr)
                 running[_start(task, command)] = task
             for process in [process for process in running if process.poll() is not None]:
-                complete &= _ended(running.pop(process), process.returncode)
+                task = running.pop(process)
+                if why := _ended(task, process.returncode):
+                    failed[task.folder] = why
             time.sleep(0.1)
-    return complete
+    return failed
 
 
 def _next_command(task: Task, package: str) -> tuple[str, list[str]] | None:
@@ -202,16 +243,20 @@ def _start(task: Task, command: Sequence[str]) -> subprocess.Popen[bytes]:
         )
 
 
-def _ended(task: Task, code: int) -> bool:
+def _ended(task: Task, code: int) -> str | None:
+    """Says how the training of a seed ended; why it failed, or None."""
     lines = task.log.read_text(encoding="utf-8", errors="replace").splitlines()
     if code == 0:
         print(f"{task}: done", file=sys.stderr)
-        return True
+        return None
     if code == 2 and lines:
         raise UserError(f"{task}: {lines[-1].removeprefix('error: ')}")
+    if code < 0:
+        name = signal.Signals(-code).name
+        raise UserError(f"{task}: {name} ended it from outside; the same command goes on with what is saved")
     print(f"{task}: failed with exit code {code}; the end of {task.log}:", file=sys.stderr)
     print("\n".join(f"    {line}" for line in lines[-LAST_LINES:]), file=sys.stderr)
-    return False
+    return next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reports.rate_curve import RateCurve
+from training.claims import claim_of
 from training.extras import extra
 
 COLUMNS = 3
@@ -91,16 +92,16 @@ def _figure(size: tuple[float, float], path: Path) -> Iterator[Any]:
 
 
 def _draw(panel: Any, report: Mapping[str, Any]) -> None:
-    curves = [np.array(figures["curve"]) for figures in report["runs"][report["experiment"]]]
+    curves = [np.array(figures["curve"]) for figures in report["runs"][report["experiment"]] if figures["curve"]]
     for curve in curves:
         panel.plot(curve[:, 0], curve[:, 1], color=FAINT, linewidth=0.8)
     # The mean where every seed has been measured.
     grid = np.linspace(max(curve[0, 0] for curve in curves), min(curve[-1, 0] for curve in curves), 100)
     mean = np.mean([np.interp(grid, curve[:, 0], curve[:, 1]) for curve in curves], axis=0)
     panel.plot(grid, mean, color=INK, linewidth=1.6)
-    for claim in report["claims"]:
-        if claim["target"] is not None and claim["metric"] == "evaluation/return_mean":
-            panel.axhline(claim["target"], color=TARGET, linewidth=0.9, linestyle="--")
+    for claim in map(claim_of, report["claims"]):
+        if claim.target is not None and claim.metric == "evaluation/return_mean":
+            panel.axhline(claim.target, color=TARGET, linewidth=0.9, linestyle="--")
     panel.set_title(report["experiment"], fontsize=9)
     panel.xaxis.set_major_formatter(lambda value, _: _short(value))
 

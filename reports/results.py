@@ -1,18 +1,32 @@
-"""The verdicts in docs/results/ as a table."""
+"""The verdicts in docs/results/ as a table, each of a source that is marked where it has changed since."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatch
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from training.claims import claim_of
+from reports.benchmarks import read_reports
+from training.claims import Verdict, claim_of, measured_in_words, percent
+from training.run.provenance import source_hash
 
+RESULTS = Path("docs", "results")
+STALE = " (stale)"
+"""Beside a verdict whose experiment computes with other code now."""
 HEADER = """\
-| experiment | claim | measured | 95 % interval | seeds | holds | env steps | env steps/s |
+| experiment | claim | measured | seeds | holds | chance to hold again | env steps | env steps/s |
 |---|---|---|---|---|---|---|---|
 """
+
+
+def read_results(root: Path) -> list[dict[str, Any]]:
+    """Every report of `verify`, in alphabetical order; `stale` where the code has changed since or was uncommitted."""
+    return [
+        {**report, "stale": bool(report["dirty"]) or report["source_hash"] != source_hash(report["experiment"])}
+        for report in read_reports(root / RESULTS)
+    ]
 
 
 def table(reports: Sequence[Mapping[str, Any]], pattern: str) -> str:
@@ -27,20 +41,19 @@ def table_of(reports: Sequence[Mapping[str, Any]], names: Collection[str]) -> st
 
 
 def _rows(report: Mapping[str, Any]) -> list[str]:
-    runs = report["runs"][report["experiment"]]
-    env_steps = fmean(figures["env_steps"] for figures in runs)
-    env_steps_per_s = env_steps / fmean(figures["training_time_s"] for figures in runs)
+    runs = [figures for figures in report["runs"][report["experiment"]] if "failed" not in figures]
+    env_steps = fmean(figures["env_steps"] for figures in runs) if runs else 0
+    env_steps_per_s = env_steps / fmean(figures["training_time_s"] for figures in runs) if env_steps else 0
     rows = []
     for verdict in report["claims"]:
-        low, high = verdict["interval"]
-        holds = "yes" if verdict["holds"] else "no"
+        again = verdict["again"]
         cells = [
             f"`{report['experiment']}`",
-            str(claim_of(verdict)),
-            f"{verdict['measured']:.6g}{_final_beside(verdict, runs)}",
-            f"{low:.6g} to {high:.6g}",
+            verdict["text"],
+            f"{_measured(verdict)}{_final_beside(verdict, runs)}",
             str(len(verdict["seeds"])),
-            holds,
+            f"{'yes' if verdict['holds'] else 'no'}{STALE if report.get('stale') else ''}",
+            "" if again is None else percent(again),
             f"{env_steps:,.0f}" if env_steps else "none: from data",
             f"{env_steps_per_s:,.0f}" if env_steps else "",
         ]
@@ -48,8 +61,16 @@ def _rows(report: Mapping[str, Any]) -> list[str]:
     return rows
 
 
+def _measured(verdict: Verdict) -> str:
+    if verdict["failed"]:
+        return f"{len(verdict['failed'])} of {len(verdict['seeds'])} seeds failed"
+    return measured_in_words(verdict)
+
+
 def _final_beside(verdict: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
     """The best and the final policy are kept apart: a claim about the best one is shown with the final one's mean."""
-    if verdict["at"] == "final" or verdict["baseline"] is not None:
+    claim = claim_of(verdict)
+    final = [figures["final"][claim.metric] for figures in runs if claim.metric in figures["final"]]
+    if claim.at == "final" or claim.baseline is not None or not final:
         return ""
-    return f" (final: {fmean(figures['final'][verdict['metric']] for figures in runs):.4g})"
+    return f" (final: {fmean(final):.4g})"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from training.claims import Claim, describe, judge_seed
+from training.claims import describe
 from training.run.run import Run
 
 
-def print_end(run: Run, claims: Sequence[Claim]) -> None:
+def print_end(run: Run) -> None:
     """What was measured, then where the copies are, then the verdicts, then where the run is."""
     result = run.result
     print_measured(result["metrics"], result["best"])
@@ -16,8 +16,7 @@ def print_end(run: Run, claims: Sequence[Claim]) -> None:
     for copy in run.copies:
         online = copy.startswith("http")
         print("wandb:", copy if online else f"offline copy in {copy}, send it with: make sync RUN={run.folder}")
-    _, unjudged = judge_seed(claims, run.seed, result)
-    for claim, why in unjudged.items():
+    for claim, why in result["not_judged"].items():
         print(f"claim: {claim}: {why}")
     for verdict in result["claims"]:
         print(f"claim: {describe(verdict)}")

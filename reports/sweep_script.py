@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from training.claims import Claim
@@ -123,7 +124,10 @@ def _annotation(kind: Any, value: Any) -> str:
 
 
 def _claim(claim: Claim) -> str:
-    return f'Claim("{claim.metric}", "{claim.op}", baseline="{claim.baseline}")'
+    default = Claim(claim.metric, claim.op, baseline=claim.baseline)
+    changes = {name: value for name, value in asdict(claim).items() if value != getattr(default, name)}
+    more = "".join(f", {name}={json.dumps(value)}" for name, value in changes.items())
+    return f'Claim("{claim.metric}", "{claim.op}", baseline="{claim.baseline}"{more})'
 
 
 def _listed(names: set[str]) -> str:

@@ -11,6 +11,7 @@ algorithms. The pages in docs/algorithms/ are made as a whole.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,14 +21,12 @@ from typing import Any
 
 from reports import benchmarks, pages
 from reports.plots import draw_learning_curves, draw_ratios
-from reports.results import table
-from training.claims import Verdict, describe
+from reports.results import RESULTS, read_results, table
+from training.claims import Verdict, claim_of, describe
 from training.errors import UserError
-from training.run.folder import read_environment
 from training.run.logger import read_rows
-from training.run.provenance import hardware
+from training.run.provenance import describe_environment, hardware, hash_of, sources, uncommitted
 
-RESULTS = Path("docs", "results")
 CURVES = RESULTS / "learning_curves.svg"
 CHOSEN_CURVES = RESULTS / "chosen_curves.svg"
 IN_README = (
@@ -49,8 +48,7 @@ def summary(
     command: str,
     verdicts: Sequence[Verdict],
     results: Mapping[str, Mapping[int, Mapping[str, Any]]],
-    *,
-    environment_of: Path,
+    config: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What `verify` writes: the verdicts and the figures they rest on.
 
@@ -58,10 +56,11 @@ def summary(
         name: the experiment.
         command: what gives the same again.
         verdicts: one for each claim.
-        results: the `result.json` of every seed, of the experiment and of its baselines, with its `learning_curve`.
-        environment_of: the run whose `environment.json` stands for all.
+        results: the `result.json` of every seed, of the experiment and of its baselines, with its `learning_curve`; of
+            one that failed its `seed` and why it `failed`.
+        config: the experiment's, as a tree.
     """
-    environment = read_environment(environment_of)
+    environment, files = describe_environment(), sources(name, config)
     return {
         "experiment": name,
         "command": command,
@@ -70,7 +69,8 @@ def summary(
         "claims": list(verdicts),
         "runs": {group: [_figures(result) for result in seeds.values()] for group, seeds in results.items()},
         "commit": environment["commit"],
-        "dirty": environment["dirty"],
+        "dirty": uncommitted(files),
+        "source_hash": hash_of(files),
         "hardware": hardware(environment),
         "python": environment["python"],
         "packages": environment["packages"],
@@ -82,13 +82,17 @@ def print_report(report: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    columns = list(dict.fromkeys((claim["at"], claim["metric"]) for claim in report["claims"]))
+    claims = [claim_of(verdict) for verdict in report["claims"]]
+    columns = list(dict.fromkeys((claim.at, claim.metric) for claim in claims))
     table = Table()
     for name in ["experiment", "seed", *(f"{at} {metric}" for at, metric in columns), "env steps", "minutes", "exact"]:
         table.add_column(name, overflow="fold")
     for group, seeds in report["runs"].items():
         for figures in seeds:
             measured = [f"{figures[at][metric]:.6g}" if metric in figures[at] else "-" for at, metric in columns]
+            if "failed" in figures:
+                table.add_row(group, str(figures["seed"]), *measured, "failed", "-", "-")
+                continue
             minutes = f"{figures['training_time_s'] / 60:.1f}"
             exact = "yes" if figures["exact"] else "no"
             table.add_row(group, str(figures["seed"]), *measured, f"{figures['env_steps']:,}", minutes, exact)
@@ -103,7 +107,7 @@ def write_docs(root: Path) -> list[Path]:
     Raises:
         UserError: a table asks for experiments or benchmarks of which there are no results.
     """
-    reports = benchmarks.read_reports(root / RESULTS)
+    reports = read_results(root)
     measured = benchmarks.read_reports(root / benchmarks.RESULTS)
     changed = _draw(root, reports, measured)
     tables: dict[str, Callable[[str], str]] = {
@@ -126,7 +130,7 @@ def write_docs(root: Path) -> list[Path]:
 
 def _draw(root: Path, reports: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]]) -> list[Path]:
     """Draws the pictures of which there are results; returns those that changed."""
-    with_curve = [report for report in reports if all(run["curve"] for run in report["runs"][report["experiment"]])]
+    with_curve = [report for report in reports if any(run["curve"] for run in report["runs"][report["experiment"]])]
     chosen = [report for name in IN_README for report in with_curve if report["experiment"] == name]
     changed = []
     for path, draw, shown in (
@@ -169,11 +173,18 @@ def _replaced(markers: re.Match[str], *, tables: Mapping[str, Callable[[str], st
     return begin + rows + end
 
 
+def _finite(measured: Mapping[str, float]) -> dict[str, float]:
+    """What JSON has a number for; a claim about another one has failed."""
+    return {name: value for name, value in measured.items() if math.isfinite(value)}
+
+
 def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
+    if "failed" in result:
+        return {**result, "final": {}, "best": {}, "curve": []}
     return {
         "seed": result["seed"],
-        "final": result["metrics"],
-        "best": result["best"],
+        "final": _finite(result["metrics"]),
+        "best": _finite(result["best"]),
         "env_steps": result["counters"]["env_steps"],
         "training_time_s": result["training_time_s"],
         "exact": result["exact"],

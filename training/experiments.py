@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from training.claims import Claims, about
 from training.errors import UserError
 
 
@@ -56,6 +57,14 @@ def load_experiment(name: str, package: str) -> ModuleType:
         raise UserError(f"unknown experiment {name}: {nearest(name, known)}")
     inside = known[name].relative_to(folder_of(package)).with_suffix("")
     return importlib.import_module(".".join((package, *inside.parts)))
+
+
+def claims_of(experiment: ModuleType, config: Any) -> Claims:
+    """The claims of an experiment, as far as a run with this config is about what they are about."""
+    from training.options import changed_values, values_by_key
+
+    own = experiment.Config()
+    return Claims(experiment.CLAIMS, about(changed_values(config, own), values_by_key(own)))
 
 
 def read_run(folder: Path, package: str) -> tuple[dict[str, Any], ModuleType, Any]:

@@ -57,8 +57,13 @@ def parse_options(argv: Sequence[str], *configs: Any) -> list[Any]:
 
 def changed_values(config: Any, default: Any) -> dict[str, Any]:
     """The values of `config`, by dotted key, that are others than in `default`."""
-    values = {name: attrgetter(name)(config) for name in field_types(default)}
-    return {name: value for name, value in values.items() if value != attrgetter(name)(default)}
+    before = values_by_key(default)
+    return {name: value for name, old in before.items() if (value := attrgetter(name)(config)) != old}
+
+
+def values_by_key(config: Any) -> dict[str, Any]:
+    """Every value of the config by its dotted key."""
+    return {name: attrgetter(name)(config) for name in field_types(config)}
 
 
 def changed_options(config: Any, default: Any) -> list[str]:

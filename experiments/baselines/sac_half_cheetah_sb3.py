@@ -9,7 +9,6 @@ from agents.libraries import sb3
 from agents.libraries.sb3 import SB3PolicyConfig
 from envs.config import EnvConfig
 from experiments.control.sac_half_cheetah import Config as Ours
-from training.claims import Claim
 from training.run.checkpoint import CheckpointConfig
 from training.run.run import Run
 
@@ -27,8 +26,7 @@ class Config(sb3.SB3RunConfig):
     checkpoint: CheckpointConfig = Ours.checkpoint
 
 
-# Of a policy that has not learned to run: far below.
-CLAIMS = (Claim("evaluation/return_mean", ">=", 1_000.0),)
+CLAIMS = ()  # it is there to be compared with
 
 
 def train(config: Config, run: Run) -> None:

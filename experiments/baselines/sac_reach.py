@@ -8,7 +8,6 @@ from agents.recipes import off_policy
 from agents.replay.replay import ReplayConfig
 from agents.sac import SAC
 from experiments.control import her_reach
-from training.claims import Claim
 from training.run.run import Run
 
 
@@ -19,8 +18,7 @@ class Config(her_reach.Config):
     replay: ReplayConfig = replace(her_reach.Config.replay, hindsight_fraction=0.0)
 
 
-# Reaching no goal but those near the start returns about -48.
-CLAIMS = (Claim("evaluation/return_mean", "<=", -35.0),)
+CLAIMS = ()  # it is there to be compared with
 
 
 def train(config: Config, run: Run) -> None:

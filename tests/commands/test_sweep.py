@@ -96,14 +96,14 @@ def test_a_sweep_writes_a_variant_that_beats_the_default(
     tuned = importlib.import_module(f"{PACKAGE}.hill_tuned")
     config = tuned.Config()
     assert config != importlib.import_module(f"{PACKAGE}.hill").Config()
-    assert (tuned.CLAIMS, config.seed) == ((Claim("evaluation/height", ">=", baseline="hill"),), 1)
+    assert (tuned.CLAIMS, config.seed) == ((Claim("evaluation/height", ">=", baseline="hill", seeds=2),), 1)
     finished = [result_of(run) for run in Path("sweep/trials").iterdir() if (run / "result.json").exists()]
     assert {result["seed"] for result in finished} == {1001}
     best = max(result["metrics"]["evaluation/height"] for result in finished if result["status"] == "completed")
     pace, rate = config.agent.pace, config.agent.optimizer.learning_rate
     assert 8 * rate * pace * (1 - pace) == pytest.approx(best)
     verdict = json.loads(Path("sweep/verify/verdict.json").read_text())
-    assert verdict["claims"][0]["seeds"] == [1, 2]
+    assert verdict["claims"][0]["seeds"] == [101, 102]
 
     assert main(shlex.split(SWEEP), PACKAGE) == 0  # everything is there already
     assert "trial" not in capsys.readouterr().err
@@ -151,7 +151,7 @@ def test_a_population_finds_a_schedule(package: Path, local_ray: None, capsys: p
     heights = [float(height) for height in re.findall(r"trial \d of 4: evaluation/height ([\d.]+): ", told)]
     assert len(heights) == 4
     optimizer = importlib.import_module(f"{PACKAGE}.hill_tuned").Config().agent.optimizer
-    verified = result_of(Path("sweep/verify/seed-1"))["metrics"]["evaluation/height"]
+    verified = result_of(Path("sweep/verify/seed-101"))["metrics"]["evaluation/height"]
     assert verified == pytest.approx(max(heights), rel=1e-4)
     runs = [run for run in Path("sweep/trials").iterdir() if (run / "result.json").exists()]
     parents = [json.loads((run / "config.json").read_text())["parent"] for run in runs]

@@ -23,12 +23,24 @@ def test_train_writes_its_run_and_prints_the_verdict_of_its_seed(capsys: pytest.
         "count  8",
         "",
         "claim: score >= counting: judged by `verify`, which runs counting on the same seeds",
-        "claim: score >= 300: does not hold for this one seed (106); `verify` judges it over seeds",
+        "claim: score >= 400: does not hold for this one seed (106); `verify` judges it on 5",
         "run: here",
     ]
     result = result_of("here")
     assert (result["status"], result["seed"], result["counters"]["env_steps"]) == ("completed", 3, 40)
     assert [(claim["holds"], claim["measured"], claim["seeds"]) for claim in result["claims"]] == [(False, 106, [3])]
+
+
+def test_a_run_of_another_problem_is_not_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither on the console, nor in its result; nor is a child that goes on with another problem."""
+    told = "not judged: dataset is not numbers"
+    assert command("train counting --dataset letters --tracker none --run-dir here") == 0
+    assert f"claim: score >= 150: {told}" in capsys.readouterr().out
+    assert (result_of("here")["claims"], result_of("here")["not_judged"]) == ([], {"score >= 150": told})
+    assert command("resume here --env-steps 50 --run-dir child") == 0
+    assert result_of("child")["not_judged"] == {"score >= 150": told}
+    assert command("resume child --env-steps 60 --dataset numbers --run-dir grandchild") == 0
+    assert (len(result_of("grandchild")["claims"]), result_of("grandchild")["not_judged"]) == (1, {})
 
 
 def test_the_last_good_checkpoint_is_named_when_a_later_loss_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +73,7 @@ def test_the_end_of_a_run_sets_what_was_measured_beside_the_best(capsys: pytest.
     (column,) = {line.index("best checkpoint") for line in table}
     assert column < 40
     assert (empty, run) == ("", "run: here")
-    assert claim.startswith("claim: evaluation/return_mean >= 475: does not hold for this one seed")
+    assert claim.endswith(">= 475 on 70 % of seeds: not judged: evaluation.final_episodes is not 100")
 
 
 @pytest.mark.parametrize(

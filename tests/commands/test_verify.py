@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.__main__ import main
 from reports.tables import write_docs
 from tests.support.counting import PACKAGE, command, result_of, wait_until
 
@@ -24,74 +26,119 @@ def train_for_verify(name: str, folder: str, seeds: range, options: str = "") ->
 
 def test_verify_judges_finished_seeds_against_target_and_baseline(capsys: pytest.CaptureFixture[str]) -> None:
     folder = "runs/compared/verify"
-    train_for_verify("compared", folder, range(1, 6))
-    train_for_verify("counting", f"{folder}/baseline-counting", range(1, 6))
+    train_for_verify("compared", folder, range(101, 106))
+    train_for_verify("counting", f"{folder}/baseline-counting", range(101, 106))
     capsys.readouterr()
     assert command("verify compared") == 1
     said = capsys.readouterr()
     assert said.err.count("finished before") == 10
-    assert "claim: score >= 300: does not hold (106, " in said.out
-    assert "claim: score >= counting: holds (3, " in said.out
+    assert "claim: score >= 400: does not hold (306, " in said.out
+    assert "claim: score >= counting: holds (103, " in said.out
 
-    report = json.loads(Path("docs/results/compared.json").read_text())
-    assert report == json.loads(Path(folder, "verdict.json").read_text())
+    report = json.loads(Path(folder, "verdict.json").read_text())
     assert [claim["holds"] for claim in report["claims"]] == [False, True]
-    assert [figures["final"]["score"] for figures in report["runs"]["compared"]] == [102, 104, 106, 108, 110]
-    assert [figures["final"]["score"] for figures in report["runs"]["counting"]] == [101, 102, 103, 104, 105]
-    assert report["command"] == "python -m experiments verify compared --seeds 5"
-    assert {"commit", "date", "hardware", "packages", "python"} <= set(report)
+    assert [figures["final"]["score"] for figures in report["runs"]["compared"]] == [302, 304, 306, 308, 310]
+    assert [figures["final"]["score"] for figures in report["runs"]["counting"]] == [201, 202, 203, 204, 205]
+    assert report["command"] == "python -m experiments verify compared"
+    assert {"commit", "dirty", "source_hash", "date", "hardware", "packages", "python"} <= set(report)
 
-    Path("README.md").write_text("before\n<!-- results:comp* -->\nold\n<!-- /results -->\nafter\n")
+
+def test_the_verdict_on_committed_source_is_published(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.tables.uncommitted", lambda files: True)
+    assert command("verify counting") == 0
+    assert "docs/results is left as it is: the source of counting has uncommitted changes" in capsys.readouterr().out
+    assert not Path("docs").exists()
+    monkeypatch.setattr("reports.tables.uncommitted", lambda files: False)
+    assert command("verify counting") == 0
+    published = json.loads(Path("docs/results/counting.json").read_text())
+    assert published == json.loads(Path("runs/counting/verify/verdict.json").read_text())
+
+    Path("README.md").write_text("before\n<!-- results:count* -->\nold\n<!-- /results -->\nafter\n")
     assert command("results") == 0
     text = Path("README.md").read_text()
-    assert "| `compared` | score >= 300 | 106 | 102.074 to 109.926 | 5 | no | 40 | " in text
-    assert text.startswith("before\n<!-- results:comp* -->\n| experiment |")
+    assert "| `counting` | score >= 150 | 202, 95 % interval 199.516 to 204.484 | 3 | yes | 100 % | 40 | " in text
+    assert text.startswith("before\n<!-- results:count* -->\n| experiment |")
     assert text.endswith("|\n<!-- /results -->\nafter\n")
     assert write_docs(Path()) == []
 
+    Path("docs/results/counting.json").write_text(json.dumps({**published, "source_hash": "of another source"}))
+    assert command("results") == 0
+    assert "| 3 | yes (stale) | 100 % |" in Path("README.md").read_text()
+
 
 def test_verify_continues_where_it_stopped(capsys: pytest.CaptureFixture[str]) -> None:
-    """Seed 1 is finished, seed 2 was stopped, seed 3 is of another config."""
+    """Seed 101 is finished, seed 102 was stopped, seed 103 is of another config."""
     folder = Path("out")
-    train_for_verify("counting", "out", range(1, 4))
-    stopped = result_of("out/seed-2")
-    Path("out/seed-2/result.json").write_text(json.dumps({**stopped, "status": "interrupted"}))
-    Path("out/seed-3").rename("elsewhere")
-    train_for_verify("counting", "out", range(3, 4), options="--gain 5")
-    before = Path("out/seed-1/result.json").stat().st_mtime_ns
+    train_for_verify("counting", "out", range(101, 104))
+    stopped = result_of("out/seed-102")
+    Path("out/seed-102/result.json").write_text(json.dumps({**stopped, "status": "interrupted"}))
+    Path("out/seed-103").rename("elsewhere")
+    train_for_verify("counting", "out", range(103, 104), options="--gain 5")
+    before = Path("out/seed-101/result.json").stat().st_mtime_ns
     capsys.readouterr()
 
-    assert command("verify counting --seeds 3 --jobs 2 --run-dir out") == 0
+    assert command("verify counting --jobs 2 --run-dir out") == 0
     said = capsys.readouterr().err
-    assert "counting seed 1: finished before" in said
-    assert "counting seed 2: resumes" in said
-    assert "set aside as out/seed-3.1" in said
-    assert "counting seed 3: trains" in said
-    assert Path("out/seed-1/result.json").stat().st_mtime_ns == before
-    assert result_of("out/seed-2")["status"] == "completed"
-    assert result_of("out/seed-3.1")["metrics"]["score"] == 115
-    assert result_of("out/seed-3")["metrics"] == result_of("elsewhere")["metrics"]
-    assert json.loads((folder / "verdict.json").read_text())["claims"][0]["seeds"] == [1, 2, 3]
-    assert not Path("docs").exists(), "three seeds are fewer than usual"
+    assert "counting seed 101: finished before" in said
+    assert "counting seed 102: resumes" in said
+    assert "set aside as out/seed-103.1" in said
+    assert "counting seed 103: trains" in said
+    assert Path("out/seed-101/result.json").stat().st_mtime_ns == before
+    assert result_of("out/seed-102")["status"] == "completed"
+    assert result_of("out/seed-103.1")["metrics"]["score"] == 615
+    assert result_of("out/seed-103")["metrics"] == result_of("elsewhere")["metrics"]
+    assert json.loads((folder / "verdict.json").read_text())["claims"][0]["seeds"] == [101, 102, 103]
 
 
-def test_verify_shows_the_end_of_a_failing_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("verify counting --seeds 1 --broken crash") == 1
-    said = capsys.readouterr().err
-    assert "counting seed 1: failed with exit code 1" in said
-    assert "RuntimeError: the bridge fell" in said
+def test_another_number_of_seeds_is_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    train_for_verify("counting", "out", range(101, 103))
+    assert command("verify counting --seeds 2 --run-dir out") == 1
+    assert "no verdict: the claims of counting are judged on 3 seeds, not on 2" in capsys.readouterr().out
+    assert command("verify counting --seeds 1 --run-dir out") == 1
+    assert not Path("docs").exists()
+
+
+def test_a_seed_that_fails_is_a_claim_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = "--broken=crash\\ of\\ 102"
+    assert main(shlex.split(f"verify counting --run-dir out {asked}"), PACKAGE) == 1
+    said = capsys.readouterr()
+    assert "counting seed 102: failed with exit code 1" in said.err
+    assert "RuntimeError: the bridge fell" in said.err
+    assert "score >= 150: does not hold (seed 102 failed: RuntimeError: the bridge fell)" in said.out
+    report = json.loads(Path("out/verdict.json").read_text())
+    assert report["holds"] is False
+    assert report["claims"][0]["failed"] == {"102": "RuntimeError: the bridge fell"}
+    assert [figures.get("failed") for figures in report["runs"]["counting"]] == [
+        None,
+        "RuntimeError: the bridge fell",
+        None,
+    ]
+
+
+def test_a_score_that_is_no_number_is_a_claim_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("verify counting --run-dir out --broken nan") == 1
+    assert "score >= 150: does not hold (seed 101 failed: score = nan and 2 more)" in capsys.readouterr().out
+
+
+def test_what_a_claim_is_about_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("verify counting --dataset letters") == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == "error: dataset is not numbers, which the claims of counting are about"
+    assert not Path("runs").exists()
 
 
 def test_a_seed_that_complains_about_the_input_ends_verify_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("verify counting --seeds 1 --broken mistake") == 2
+    assert command("verify counting --broken mistake") == 2
     told = capsys.readouterr().err.splitlines()[-1]
-    assert told == "error: counting seed 1: the extra is missing: install it with pip"
+    assert told == "error: counting seed 101: the extra is missing: install it with pip"
 
 
 def test_an_interrupted_verify_leaves_no_process_behind() -> None:
     asked = "verify counting --seeds 2 --jobs 2 --env-steps 100000 --pause-s 0.02 --run-dir out"
     process = subprocess.Popen([sys.executable, "-m", PACKAGE, *asked.split()], stderr=subprocess.DEVNULL)
-    folders = [Path("out/seed-1"), Path("out/seed-2")]
+    folders = [Path("out/seed-101"), Path("out/seed-102")]
     wait_until(lambda: all(any((folder / "checkpoints").glob("*[0-9]")) for folder in folders), process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM

@@ -10,12 +10,13 @@ import pytest
 from reports.plots import draw_learning_curves, draw_rates, draw_ratios
 from reports.rate_curve import RateCurve
 from training import extras
+from training.claims import Claim, judge
 
 
 def report(name: str, *, target: float | None = 90.0, baseline: str | None = None, seeds: int = 2) -> dict[str, Any]:
     curves = [[[1000 * row + 10 * seed, 10.0 * row + seed] for row in range(1, 10)] for seed in range(seeds)]
     runs = {group: [{"curve": curve} for curve in curves] for group in (name, baseline) if group}
-    claims = [{"metric": "evaluation/return_mean", "target": target, "baseline": baseline}]
+    claims = [judge(Claim("evaluation/return_mean", ">=", target, baseline), {1: 1.0}, {1: 0.0} if baseline else None)]
     return {"experiment": name, "claims": claims, "runs": runs}
 
 

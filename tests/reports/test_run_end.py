@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from reports.run_end import print_end, print_measured
-from training.claims import Claim
 
 
 def test_measures_stand_in_columns_beside_the_best_checkpoints(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,10 +17,15 @@ def test_measures_stand_in_columns_beside_the_best_checkpoints(capsys: pytest.Ca
 
 
 def test_copies_come_before_verdicts_and_the_folder_last(capsys: pytest.CaptureFixture[str]) -> None:
-    result: dict[str, Any] = {"metrics": {"score": 1.0}, "best": {}, "claims": []}
+    result: dict[str, Any] = {
+        "metrics": {"score": 1.0},
+        "best": {},
+        "claims": [],
+        "not_judged": {"score >= other": "judged by `verify`, which runs other on the same seeds"},
+    }
     copies = ["https://wandb.ai/x", "wandb/offline"]
     run: Any = SimpleNamespace(result=result, copies=copies, seed=1, folder=Path("runs/here"))
-    print_end(run, (Claim("score", ">=", baseline="other"),))
+    print_end(run)
     assert capsys.readouterr().out.splitlines() == [
         "score  1",
         "",

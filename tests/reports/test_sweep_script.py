@@ -27,14 +27,16 @@ def test_a_variant_is_formatted_and_is_the_configuration(tmp_path: Path, monkeyp
         "env_steps": 20_000,
         "compile": True,
     }
-    claim = Claim("evaluation/return_mean", ">=", baseline="ppo_cartpole")
+    claim = Claim("evaluation/return_mean", ">=", baseline="ppo_cartpole", at="best", seeds=7)
     text = variant_script("experiments.control", "ppo_cartpole", base, changes, claim=claim, found="The best of 20.")
     (tmp_path / "written_variant.py").write_text(text)
     for words in (["check"], ["format", "--check"]):
         asked = [sys.executable, "-m", "ruff", *words, "--config", ROOT / "pyproject.toml", tmp_path]
         subprocess.run(asked, check=True)
     monkeypatch.syspath_prepend(tmp_path)
-    config = importlib.import_module("written_variant").Config()
+    written = importlib.import_module("written_variant")
+    config = written.Config()
+    assert (claim,) == written.CLAIMS
     assert changed_values(config, base) == changes
     with pytest.raises(UserError, match=r"agent\.gamma = .* cannot be written into a script"):
         variant_script("experiments.control", "ppo_cartpole", base, {"agent.gamma": object()}, claim=claim, found="")

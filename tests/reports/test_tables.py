@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from reports import benchmarks, pages
-from reports.tables import CHOSEN_CURVES, CURVES, IN_README, RESULTS, learning_curve, print_report, write_docs
+from reports.results import RESULTS
+from reports.tables import CHOSEN_CURVES, CURVES, IN_README, learning_curve, print_report, write_docs
 from tests.support import ROOT
 from training.claims import Claim, judge
 from training.errors import UserError
@@ -21,7 +22,8 @@ def written(root: Path, name: str) -> None:
     shared = {"env_steps": 10, "training_time_s": 2.0, "exact": True, "best": {}, "final": {"score": 4.0}}
     runs = {name: [{**shared, "seed": seed, "curve": curve} for seed, curve in enumerate(curves)]}
     (root / RESULTS).mkdir(parents=True, exist_ok=True)
-    (root / RESULTS / f"{name}.json").write_text(json.dumps({"experiment": name, "claims": [verdict], "runs": runs}))
+    report = {"experiment": name, "claims": [verdict], "runs": runs, "source_hash": None, "dirty": False}
+    (root / RESULTS / f"{name}.json").write_text(json.dumps(report))
 
 
 def test_a_metric_that_a_baseline_does_not_measure_is_a_dash_in_its_row(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,7 @@ class Config:
     """What a seed is worth."""
     pause_s: float = 0.0
     broken: str = "no"
+    dataset: str = "numbers"
 
     def __post_init__(self) -> None:
         require(self.env_steps >= 1, "env_steps", self.env_steps, "at least 1")
@@ -60,7 +61,7 @@ class Counting:
     def load_state_dict(self, state): self.count = state["count"]
 
 def train(config, run):
-    if config.broken == "crash":
+    if config.broken == "crash" or config.broken == f"crash of {config.seed}":
         raise RuntimeError("the bridge fell")
     if config.broken == "mistake":
         raise UserError("the extra is missing: install it with pip")
@@ -69,7 +70,8 @@ def train(config, run):
     log = run.open_log(every=Every(10), until=until)
     checkpoint = run.checkpoint({"counting": counting}, CheckpointConfig(every=Every(10)))
     now = fit(counting, counting, until=until, log=log, checkpoint=checkpoint)
-    run.finish(now, metrics={"score": 100 + config.gain * config.seed, "count": counting.count}, best={})
+    score = float("nan") if config.broken == "nan" else 100 + config.gain * config.seed
+    run.finish(now, metrics={"score": score, "count": counting.count}, best={})
 '''
 
 DIVERGING = '''
@@ -104,10 +106,10 @@ def train(config, run):
 '''
 
 EXPERIMENTS = {
-    "counting": '"""Counts to a budget.\n\nMore."""' + COUNTING + 'CLAIMS = (Claim("score", ">=", 99.0),)\n',
+    "counting": '"""Counts to a budget.\n\nMore."""' + COUNTING + 'CLAIMS = (Claim("score", ">=", 150.0, seeds=3),)\n',
     "compared": '"""Counts better."""'
     + COUNTING.replace("gain: float = 1.0", "gain: float = 2.0")
-    + 'CLAIMS = (Claim("score", ">=", 300.0), Claim("score", ">=", baseline="counting"))\n',
+    + 'CLAIMS = (Claim("score", ">=", 400.0), Claim("score", ">=", baseline="counting"))\n',
     "diverging": DIVERGING,
     "helper": '"""No experiment: it claims nothing."""\nraise ImportError\n',
     "__init__": "",

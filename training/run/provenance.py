@@ -58,7 +58,12 @@ def changes(saved: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
 
 
 def source_hash(experiment: str, config: Any = None, root: Path = ROOT) -> str:
-    """SHA-256 over the code that a run computes with: the experiment's script and all of ours that it imports.
+    """SHA-256 over the code that a run computes with, see `sources`."""
+    return hash_of(sources(experiment, config, root), root)
+
+
+def sources(experiment: str, config: Any = None, root: Path = ROOT) -> list[Path]:
+    """The code that a run computes with: the experiment's script and all of ours that it imports.
 
     With it goes what the config names as `module:Name`, such as the environment of somebody's own, and what puts
     several learners together. Of an experiment without a script in the repository, such as a test's, it covers all that
@@ -66,11 +71,17 @@ def source_hash(experiment: str, config: Any = None, root: Path = ROOT) -> str:
     """
     scripts = list((root / "experiments").rglob(f"{experiment}.py"))
     if not scripts:
-        return hash_of(sorted(file for folder in _COMPUTES for file in (root / folder).rglob("*.py")), root)
+        return sorted(file for folder in _COMPUTES for file in (root / folder).rglob("*.py"))
     named = [file for module in _named_in(config) for file in _files_of(module, root)]
     around = [folder / "__init__.py" for folder in scripts[0].parents if root in folder.parents]
     files = [*named, *filter(Path.is_file, [root / _LEARNERS, *around])]
-    return hash_of(sorted(import_closure(scripts[0], root, files)), root)
+    return sorted(import_closure(scripts[0], root, files))
+
+
+def uncommitted(files: Iterable[Path]) -> bool | None:
+    """Whether one of these files is not as the commit has it; None where there is no repository."""
+    status = _git("status", "--porcelain", "--", *map(str, files))
+    return None if status is None else bool(status)
 
 
 def import_closure(script: Path, root: Path = ROOT, others: Iterable[Path] = ()) -> set[Path]:

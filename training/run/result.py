@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from training.claims import Claim, judge_seed
+from training.claims import Claims, judge_seed
 from training.core import Counters
 from training.run.checkpoint import Checkpoint
 from training.run.clock import Clock
@@ -61,7 +61,7 @@ def write_result(
     best: Mapping[str, Any],
     checkpoint: Path | None,
     account: Account,
-    claims: Sequence[Claim],
+    claims: Claims,
 ) -> dict[str, Any]:
     """Writes the `result.json` of a run, whose claims are judged when it is completed; returns its contents.
 
@@ -86,12 +86,14 @@ def write_result(
         "metrics": {name: float(value) for name, value in metrics.items()},
         "best": dict(best),
         "claims": [],
+        "not_judged": {},
         "wall_time_s": account.wall_time_s,
         "training_time_s": account.training_time_s,
         "parent": settings["parent"],
         "checkpoint": None if checkpoint is None else checkpoint.relative_to(folder).as_posix(),
     }
     if status == "completed":
-        result["claims"], _ = judge_seed(claims, settings["seed"], result)
+        judged = judge_seed(claims, settings["seed"], result)
+        result["claims"], result["not_judged"] = judged.verdicts, judged.unjudged
     write_json(folder / "result.json", result)
     return result

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from training import learners
-from training.claims import Claim
+from training.claims import NO_CLAIMS, Claims
 from training.core import Budget, Counters, Every
 from training.errors import UserError
 from training.interruption import Interrupted
@@ -54,7 +54,7 @@ class Run:
         settings: dict[str, Any],
         *,
         lock: Lock | None,
-        claims: Sequence[Claim] = (),
+        claims: Claims = NO_CLAIMS,
         inexact: Sequence[str] = (),
         discard: Callable[[], bool] | None = None,
     ) -> None:
@@ -83,7 +83,7 @@ class Run:
         parent: str | None = None,
         begin_with: Sequence[Path] = (),
         chosen: Mapping[str, Any] | None = None,
-        claims: Sequence[Claim] = (),
+        claims: Claims = NO_CLAIMS,
         runs: Path = Path("runs"),
     ) -> Run:
         """Makes the folder of a new run; a mistake of the user's that ends it before anything was trained removes it.
@@ -124,7 +124,7 @@ class Run:
         return cls(folder, settings, lock=lock, claims=claims, discard=discard)
 
     @classmethod
-    def open(cls, folder: Path, *, claims: Sequence[Claim] = ()) -> Run:
+    def open(cls, folder: Path, *, claims: Claims = NO_CLAIMS) -> Run:
         """Opens a run to continue it, whose result will be judged by `claims`.
 
         Says on stderr what is not as it was, and when the run is finished already.

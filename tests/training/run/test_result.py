@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.runs import create, result, train
-from training.claims import Claim
+from training.claims import Claim, Claims
 from training.run.clock import Clock
 from training.run.result import Account, account_in, account_of, joined
 from training.run.run import Run
 
 
 def test_the_verdicts_are_part_of_the_result_of_a_completed_run(tmp_path: Path) -> None:
-    claims = (Claim("score", ">=", 2.0),)
+    claims = Claims((Claim("score", ">=", 2.0),))
     with create(tmp_path, claims=claims) as run:
         train(run, 1)
     with Run.open(tmp_path, claims=claims) as run:

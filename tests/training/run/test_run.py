@@ -43,6 +43,7 @@ def test_a_completed_run_holds_everything_about_itself(tmp_path: Path) -> None:
         "metrics": {"evaluation/return_mean": 500.0},
         "best": {"evaluation/return_mean": 501.0},
         "claims": [],
+        "not_judged": {},
         "parent": None,
         "checkpoint": "checkpoints/0000000004",
     }
