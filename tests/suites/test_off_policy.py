@@ -12,6 +12,7 @@ import torch
 
 from agents.acting.evaluation import play
 from agents.dqn import DQNConfig
+from agents.policies.q_network import QNetworkConfig
 from agents.policies.saved import policy_of
 from agents.recipes.off_policy import OffPolicyConfig
 from agents.replay.replay import ReplayConfig
@@ -49,6 +50,24 @@ def test_a_truncated_episode_is_worth_what_it_would_have_become(name: str) -> No
     env = EnvConfig("tests.support.learning_envs:Endless-v0", kwargs=kwargs, time_limit=5)
     metrics = Training(AGENTS[name], env, env_steps=4_000, gamma=0.9, **AGENTS[name].endless).run()
     assert float(metrics["value/mean"].value) == pytest.approx(10, rel=0.05)
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_a_truncated_episode_is_worth_what_may_be_done_after_it(name: str) -> None:
+    """-1 for ever with the only action that is allowed, cut after 2 steps: worth -2 at gamma 0.5.
+
+    It is about -1.3 to who asks what all actions are worth there.
+    """
+    case = AGENTS[name]
+    if isinstance(case.policy, QNetworkConfig) and case.policy.distribution == "categorical":
+        case = replace(case, policy=replace(case.policy, value_range=(-4.0, 2.0)))
+    env = EnvConfig("tests.support.learning_envs:Forbidden-v0")
+    training = Training(case, env, env_steps=1_500, **case.endless)
+    values = []
+    while not training.until.reached(training.now):
+        values.append(float(training.update()["value/mean"].value))
+    # Of one update alone it is noisy where weights are.
+    assert np.mean(values[-20:]) == pytest.approx(-2, abs=0.1)
 
 
 @pytest.mark.parametrize("time_limit", [None, 2])
