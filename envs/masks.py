@@ -7,7 +7,7 @@ other kinds have none.
 
 What is allowed on the last observation of an episode matters too, where that was cut: its value is that of what could
 have been done next. Where the environment reports no mask with it, or one that allows nothing, all actions count as
-allowed.
+allowed. Datasets hold no masks.
 """
 
 from __future__ import annotations

@@ -90,9 +90,10 @@ def test_its_values_approach_the_exact_ones(name: str, time_limit: int | None) -
     assert values.argmax(-1).tolist() == exact.argmax(-1).tolist()
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", [*AGENTS, "dqn masked"])
 def test_a_loaded_state_continues_to_the_bit(name: str) -> None:
-    env = classic(AGENTS[name])
+    name, _, masked = name.partition(" ")
+    env = EnvConfig("tests.support.toy_envs:Masked-v0") if masked else classic(AGENTS[name])
     first, second = (Training(AGENTS[name], env, env_steps=2_000) for _ in range(2))
     for _ in range(3):
         first.update()
