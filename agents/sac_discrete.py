@@ -28,7 +28,8 @@ class SACDiscreteConfig(SoftConfig):
     """Discrete SAC's hyperparameters; the defaults are the continuous paper's where this one is silent."""
 
     target_entropy_fraction: float = 0.98
-    """Of the entropy of a uniform policy (the paper's appendix A)."""
+    """Of the entropy of a uniform policy (the paper's appendix A); where actions are masked, of one over those that are
+    allowed on each observation."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,7 +48,7 @@ class SACDiscrete(PolicyAndParts):
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         weights = generator(seed, "critics")
         self.critics = DiscreteCritics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        target_entropy = config.target_entropy_fraction * log(policy.head.size)
+        target_entropy = config.target_entropy_fraction * log(policy.head.size)  # where all actions are allowed
         self._learning = SoftLearning(policy, self.critics, config, target_entropy=target_entropy, until=until)
         self.target, self.parts = self._learning.target, self._learning.parts
 
@@ -83,7 +84,14 @@ class SACDiscrete(PolicyAndParts):
             "policy/entropy": Mean(entropy.detach().mean(), len(entropy)),
             "policy/temperature": Mean(temperature),
         }
-        return Loss((actor_loss + self._learning.temperature.loss(entropy)).sum(), len(entropy), measured)
+        temperature_loss = self._learning.temperature.loss(entropy, self._target_entropy(batch))
+        return Loss((actor_loss + temperature_loss).sum(), len(entropy), measured)
+
+    def _target_entropy(self, batch: Batch) -> Tensor | None:
+        """Of each sample [B] where actions are masked: what a policy over the allowed ones can reach."""
+        if "action_mask" not in batch:
+            return None
+        return self._config.target_entropy_fraction * batch["action_mask"].sum(-1).log()
 
 
 @torch.no_grad()

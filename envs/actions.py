@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.masks import are_allowed, mask_parts
 from envs.spaces import Leaf
 from envs.vectors.vector import Arrays, named
 
@@ -49,8 +50,8 @@ def check_actions(
         raise ValueError(f"the actions are {sorted(action)}: the action space takes {keys}")
     checked = {key: leaf.check(action[key], num_envs, key) for key, leaf in zip(keys, action_leaves, strict=True)}
     if mask is not None:
-        allowed = mask[np.arange(num_envs), checked["action"]]
+        allowed = are_allowed(mask_parts(action_leaves[0].space), mask, checked["action"])
         if not allowed.all():
             row = int(np.argmin(allowed))
-            raise ValueError(f"action[{row}] = {checked['action'][row]}: the action mask forbids it")
+            raise ValueError(f"action[{row}] = {checked['action'][row].tolist()}: the action mask forbids it")
     return checked

@@ -62,7 +62,9 @@ class Leaf:
             if np.count_nonzero((index < 0) | (index >= self.counts)):
                 raise SpaceError(f"{self._called}is {array.tolist()}, outside its space {self.space}")
             return np.asarray(index, self.dtype)
-        array = array.astype(self.dtype, copy=False)
+        given, array = array, array.astype(self.dtype, copy=False)
+        if self.dtype.kind in "iu" and given is not array and np.count_nonzero(given != array):
+            raise SpaceError(f"{self._called}holds {given[given != array][0]}, outside its space {self.space}")
         if self.dtype.kind == "f" and np.count_nonzero(np.isfinite(array)) < array.size:
             where = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
             raise SpaceError(f"{self._called}holds {array[where]} at {list(where)}")

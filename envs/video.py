@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.config import EnvConfig
+from envs.returned import ContractError, of_reset, of_step
 from envs.single import make_env
-from envs.vectors.vector import episode_seed
+from envs.vectors.vector import EnvFault, describe_fault, episode_seed
 from training.errors import UserError
 from training.extras import extra, install_command
 
@@ -54,15 +55,20 @@ def _open_writer(path: Path, *, fps: int) -> Any:
 
 
 def _play(config: EnvConfig, env: gym.Env[Any, Any], predict: Predict, seed: int) -> Iterator[NDArray[np.uint8]]:
-    obs, info = env.reset(seed=episode_seed(seed, 0, 0))
-    yield _picture(config, env)
-    reward: Any = 0.0
-    for _ in range(1, MAX_FRAMES):
-        action = predict(obs, action_mask=info.get("action_mask"), reward=float(reward))
-        obs, reward, terminated, truncated, info = env.step(action)
+    action, step = None, 0
+    try:
+        obs, info = of_reset(env.reset(seed=episode_seed(seed, 0, 0)))
         yield _picture(config, env)
-        if terminated or truncated:
-            return
+        reward = 0.0
+        while step + 1 < MAX_FRAMES:
+            step += 1
+            action = predict(obs, action_mask=info.get("action_mask"), reward=reward)
+            obs, reward, terminated, truncated, info = of_step(env.step(action))
+            yield _picture(config, env)
+            if terminated or truncated:
+                return
+    except ContractError as error:
+        raise EnvFault(describe_fault(config.id, 0, 0, step, action, str(error))) from error
 
 
 def _picture(config: EnvConfig, env: gym.Env[Any, Any]) -> NDArray[np.uint8]:

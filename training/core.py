@@ -23,7 +23,7 @@ Batch: TypeAlias = "dict[str, Tensor]"
 |---|---|---|---|
 | `obs`, `obs/<name>` | [T+1, N, ...] | [B, ...] | what the policy saw; row T is what it would act on next |
 | `action`, `action/<name>` | [T, N, ...] | [B, ...] | what it did |
-| `action_mask` | [T+1, N, A] | [B, A] | True where a discrete action is allowed |
+| `action_mask` | [T+1, N, A] | [B, A] | True where an action is allowed, see `envs.masks` |
 | `next_obs`, `next_obs/<name>`, `next_action_mask` | | [B, ...] | of replay: what was seen after the step, or steps |
 | `reward` | [T, N] | [B] | float32; of replay with n-step returns their discounted sum |
 | `discount` | | [B] | of replay: gamma to the number of steps, 0 where the episode terminated |
@@ -32,6 +32,7 @@ Batch: TypeAlias = "dict[str, Tensor]"
 | `valid` | [T, N] | | False: a reset transition, never learned from; without the key there is none |
 | `is_first` | [T+1, N] | [B] | the observation is the first of its episode |
 | `final_obs`, `final_obs/<name>` | [K, ...] | | the last observation of each of the K episodes that ended |
+| `final_action_mask` | [K, A] | | what was allowed on each of those |
 | `final_index` | [K, 2] | | the (t, n) at which each of those ended |
 | `log_prob` | [T, N] | [B] | of the action, by the policy that acted, where that may be older than the newest |
 | `return_to_go`, `episode_step` | | [B, context] | of windows of a dataset: the return from each step on, its number |

@@ -250,6 +250,7 @@ class _Storage:
         self._valid: np.ndarray[Any, Any] | None = None
         self._actions: Arrays = {}
         self._final_obs: dict[str, list[Any]] = {key: [] for key in step.obs}
+        self._final_mask: list[NDArray[np.bool_]] = []
         self._final_index: list[tuple[int, int]] = []
         self._final_state: list[Arrays] = []
         self._horizon = horizon
@@ -277,6 +278,8 @@ class _Storage:
             self._final_index += [(t, int(n)) for n in ended_rows]
             for key, rows in step.final_obs.items():
                 self._final_obs[key].append(rows)
+            if step.final_action_mask is not None:
+                self._final_mask.append(step.final_action_mask)
             if policy_state:
                 self._final_state.append({name: value[ended_rows] for name, value in policy_state.items()})
         if step.valid is not None:
@@ -293,6 +296,9 @@ class _Storage:
         for key, rows in self._final_obs.items():
             none = self._seen[key][0, :0]
             batch[key.replace("obs", "final_obs", 1)] = torch.from_numpy(np.concatenate([none, *rows]))
+        if "action_mask" in self._seen:
+            none = self._seen["action_mask"][0, :0]
+            batch["final_action_mask"] = torch.from_numpy(np.concatenate([none, *self._final_mask]))
         for name, after in state_after.items():
             batch[f"state/{name}"] = torch.from_numpy(state_before.get(name, np.zeros_like(after)))
             finals = [state[name] for state in self._final_state]

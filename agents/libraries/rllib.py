@@ -10,22 +10,26 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import Space, spaces
 
 from agents.acting.evaluation import Evaluation
-from agents.policies.policy import Acting, Mode, NetworkPolicy
+from agents.policies.policy import Acting, Mode, NetworkPolicy, is_float_box
 from agents.recipes.acting import ActingConfig, finish
 from envs.config import EnvConfig
+from envs.making import make_vec
+from envs.returned import ContractError, of_reset, of_step
 from envs.single import make_env
-from envs.vectors.vector import Arrays
+from envs.spaces import from_zero, leaves
+from envs.vectors.vector import Arrays, EnvFault
 from training.cluster.ray_session import connected
 from training.core import Batch, Counters
 from training.errors import UserError, require
@@ -85,16 +89,35 @@ class RLlibRunConfig(ActingConfig):
 
 def train(config: RLlibRunConfig, run: Run) -> None:
     """One run of an algorithm of RLlib."""
+    observation_space, action_space = spaces_of(config)
     compute = Compute(choose_device(run, "cpu"), choose_threads(run, config.threads, multiplications=0), compile=False)
     with ExitStack() as stack:
         stack.enter_context(connected(config.ray_address, cpus=max(1, config.workers)))
         algorithm = make_algorithm(config)
         stack.callback(algorithm.stop)
-        env = stack.enter_context(closing(make_env(config.env)))
-        agent = RLlibAgent(algorithm, RLlibPolicy(env.observation_space, env.action_space, config.agent, _rng()))
+        agent = RLlibAgent(algorithm, RLlibPolicy(observation_space, action_space, config.agent, _rng()))
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
         now, checkpoint = fit_run(config, run, compute, agent, Iterations(algorithm), evaluate)
         finish(run, agent, evaluate, now, checkpoint)
+
+
+def spaces_of(config: RLlibRunConfig) -> tuple[Space[Any], Space[Any]]:
+    """The environment's observation and action space.
+
+    Raises UserError where RLlib would not act in it as it should, and EnvFault where its reset breaks the contract.
+    """
+    with closing(make_vec(replace(config.env, backend="in-process"), 1, seed=config.seed)) as vec:
+        masked = vec.reset().action_mask is not None
+        require(not masked, "agent.algorithm", config.agent.algorithm, "none of RLlib's where actions are masked")
+        require_actions(vec.action_space)
+        return vec.observation_space, vec.action_space
+
+
+def require_actions(space: Space[Any]) -> None:
+    """Raises UserError for actions that RLlib's default models do not take, or that are not one array."""
+    discrete = isinstance(space, spaces.Discrete) or (isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1)
+    takes = "actions that are a Box of floats, Discrete, or MultiDiscrete of one dimension: RLlib takes no other here"
+    require(discrete or is_float_box(space), "env", space, takes)
 
 
 def make_algorithm(config: RLlibRunConfig) -> Any:
@@ -159,12 +182,14 @@ class RLlibPolicy(NetworkPolicy):
         config: RLlibPolicyConfig,
         rng: torch.Generator,
     ) -> None:
-        super().__init__(observation_space, action_space, config)
+        # RLlib rescales a Box only if all of it has bounds.
+        bounded = is_float_box(action_space) and action_space.is_bounded("both")
+        super().__init__(observation_space, action_space, config, rescale_action=bounded)
         box = isinstance(observation_space, spaces.Box)
         require(box, "env", observation_space, "observations that are one Box: RLlib's default models take no other")
-
+        require_actions(action_space)
         with drawing_from(rng.initial_seed()):
-            spec = settings(config).get_rl_module_spec(spaces={MODULE: (observation_space, action_space)})
+            spec = settings(config).get_rl_module_spec(spaces={MODULE: (observation_space, from_zero(action_space))})
             try:
                 self.module = spec.build()
             except (NotImplementedError, TypeError, ValueError) as error:
@@ -173,6 +198,8 @@ class RLlibPolicy(NetworkPolicy):
     def acting(self, mode: Mode, rows: int) -> Acting:
         @torch.no_grad()
         def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
+            takes = "none of RLlib's where actions are masked"
+            require("action_mask" not in step, "agent.algorithm", self.config.algorithm, takes)
             outputs = self.module.forward_inference({"obs": torch.from_numpy(np.ascontiguousarray(step["obs"]))})
             if "actions" in outputs:
                 return {"action": outputs["actions"].numpy()}, state
@@ -248,7 +275,35 @@ class _EnvMaker:
         self._config = config
 
     def __call__(self, _: Any) -> Any:
-        return make_env(self._config)
+        return _CountedFromZero(make_env(self._config), self._config.id)
+
+
+class _CountedFromZero(gym.Wrapper[Any, Any, Any, Any]):
+    """An environment whose discrete actions count from 0, as RLlib's do, whatever their space's `start`.
+
+    Raises EnvFault where the environment breaks Gymnasium's contract.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], env_id: str) -> None:
+        super().__init__(env)
+        (self._leaf,) = leaves(env.action_space)
+        self._id = env_id
+        self.action_space = from_zero(env.action_space)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        obs, info = self._checked(of_reset, self.env.reset(seed=seed, options=options))
+        return obs, dict(info)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        own = action if self._leaf.counts is None else self._leaf.decode(np.asarray(action))
+        obs, reward, terminated, truncated, info = self._checked(of_step, self.env.step(own))
+        return obs, reward, terminated, truncated, dict(info)
+
+    def _checked(self, check: Callable[[Any], Any], returned: Any) -> Any:
+        try:
+            return check(returned)
+        except ContractError as error:
+            raise EnvFault(f"{self._id}: {error}") from error
 
 
 def to_plain(value: Any, place: str = "rllib") -> Any:

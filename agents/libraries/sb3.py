@@ -117,10 +117,15 @@ def train(config: SB3RunConfig, run: Run) -> None:
         stream = stack.enter_context(closing(Learning(model, vec, config.iteration_env_steps, config.until)))
         evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
         agent = SB3Agent(model, config.agent)
-        ignored = vec.current().action_mask is not None and not agent.policy.takes_masks
-        require(not ignored, "agent.algorithm", config.agent.algorithm, "MaskablePPO where actions are masked")
+        if vec.current().action_mask is not None:
+            require_masks_taken(agent.policy.takes_masks, config.agent)
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         finish(run, agent, evaluate, now, checkpoint)
+
+
+def require_masks_taken(takes_masks: bool, config: SB3PolicyConfig) -> None:
+    """Raises UserError for an algorithm that would not heed what is allowed."""
+    require(takes_masks, "agent.algorithm", config.algorithm, "MaskablePPO where actions are masked")
 
 
 def make_model(
@@ -191,7 +196,8 @@ class SB3Policy(NetworkPolicy):
         def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
             obs = observations_for_sb3(step, self.observation_space)
             more: dict[str, Any] = {}
-            if self.takes_masks and "action_mask" in step:
+            if "action_mask" in step:
+                require_masks_taken(self.takes_masks, self.config)
                 more["action_masks"] = step["action_mask"]
             if self._takes_state:
                 more["state"] = tuple(state[name].swapaxes(0, 1) for name in ("h", "c")) if state else None

@@ -10,6 +10,7 @@ from gymnasium import Space, spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
+from agents.policies.policy import is_float_box
 from envs.spaces import from_zero
 from envs.vectors.vector import Arrays, VectorEnv, named
 from training.errors import UserError
@@ -29,6 +30,8 @@ class SB3VecEnv(VecEnv):
         self._names = _names(observation_space)
         if isinstance(action_space, spaces.Dict | spaces.Tuple):
             raise UserError(f"env: its actions are a {type(action_space).__name__}; Stable-Baselines3 takes none such")
+        if isinstance(action_space, spaces.Box) and not is_float_box(action_space):
+            raise UserError(f"env: its actions are {action_space}; Stable-Baselines3 gives a Box floats alone")
         self._action_dtype = action_space.dtype
         self._begun = False
         self._masks: NDArray[np.bool_] | None = None

@@ -254,7 +254,7 @@ class Heads(nn.Module):
     """The heads of every leaf of an action space, acting as one: log-probabilities and entropies are added up.
 
     `leaves` maps "action" or "action/<name>" to the leaf's space. `params` turns a network's outputs into those of each
-    leaf; `action_mask` [..., A] forbids actions where it is False and needs a single Discrete space.
+    leaf; `action_mask` [..., A] forbids actions where it is False and needs a single Discrete or MultiDiscrete space.
     """
 
     def __init__(self, leaves: dict[str, Space[object]], *, squash: bool = False, initial_log_std: float = 0.0) -> None:

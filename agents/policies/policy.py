@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from envs.actions import ToBounds
+from envs.masks import mask_array
 from envs.space_json import space_to_json
 from envs.spaces import flatten, from_zero, leaves, unflatten
 from envs.vectors.vector import Arrays, named
@@ -155,6 +156,8 @@ class NetworkPolicy(nn.Module, ABC):
     def predict(self, obs: Any, *, greedy: bool = True, action_mask: Any = None) -> Any:
         """The environment's action for one of its observations, as `env.reset()` and `env.step()` give and take them.
 
+        `action_mask` is what the environment reports with it (see `envs.masks`).
+
         Predictions that are not greedy are drawn with torch's global generator. Raises a UserError for a policy with
         a memory, whose action depends on more than one observation: see `predictor`.
         """
@@ -179,7 +182,7 @@ class NetworkPolicy(nn.Module, ABC):
             step = {named("obs", name): value[None] for name, value in flatten(seen, obs).items()}
             step |= {"is_first": np.array([is_first]), "reward": np.array([reward])}
             if action_mask is not None:
-                step["action_mask"] = np.asarray(action_mask, bool)[None]
+                step["action_mask"] = mask_array(self.action_space, action_mask)[None]
             action, state = act(step, state, {} if greedy else self.noise((1,), torch.default_generator))
             is_first = False
             actions = self.env_action(action)

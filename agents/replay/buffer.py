@@ -81,9 +81,7 @@ class ReplayBuffer:
         self._written += used.sum(0)
         open_rows = self._open_rows
         for key in seen:
-            # Nobody reports what is allowed after the end of an episode.
-            final = True if key == "action_mask" else arrays[key.replace("obs", "final_obs", 1)]
-            self._columns[key][final_rows] = final
+            self._columns[key][final_rows] = arrays[f"final_{key}"]
             self._columns[key][open_rows] = arrays[key][horizon]
         self._columns["acted"][final_rows] = False
         self._columns["acted"][open_rows] = False

@@ -47,9 +47,14 @@ class Temperature(nn.Module):
         """The temperature [], without its gradient."""
         return self.log.detach().exp()
 
-    def loss(self, entropy: Tensor) -> Tensor:
-        """For estimates of the policy's entropy [B]: [B] (Haarnoja et al. 2018, arXiv:1812.05905, equation 18)."""
-        return self.log.exp() * (entropy.detach() - self._target_entropy)
+    def loss(self, entropy: Tensor, target_entropy: Tensor | None = None) -> Tensor:
+        """For estimates of the policy's entropy [B]: [B] (Haarnoja et al. 2018, arXiv:1812.05905, equation 18).
+
+        `target_entropy` [B] takes the place of the constant one where samples differ in it.
+        """
+        return self.log.exp() * (
+            entropy.detach() - (self._target_entropy if target_entropy is None else target_entropy)
+        )
 
 
 class SoftLearning(Generic[C]):

@@ -8,9 +8,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.masks import mask_parts
 from envs.spaces import Leaf, leaves, unflatten_rows
 from envs.vectors.vector import Arrays, named
 
@@ -28,8 +28,8 @@ class Layout:
 
     @property
     def masked_actions(self) -> int:
-        """How many actions a mask would have; 0 where the action space takes none."""
-        return int(self.action_space.n) if isinstance(self.action_space, spaces.Discrete) else 0
+        """How many entries a mask has; 0 where the action space takes none."""
+        return sum(mask_parts(self.action_space))
 
 
 class Buffers:
@@ -47,6 +47,7 @@ class Buffers:
         self.final_obs = _leaf_arrays(self.obs_leaves, "obs", take)
         self.action = _leaf_arrays(self.action_leaves, "action", take)
         self.action_mask = take((layout.masked_actions,), np.dtype(np.bool_))
+        self.final_action_mask = take((layout.masked_actions,), np.dtype(np.bool_))
         self.has_mask = take((), np.dtype(np.bool_))
         self.reward = take((), np.dtype(np.float64))
         self.terminated = take((), np.dtype(np.bool_))

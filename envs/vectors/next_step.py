@@ -16,6 +16,7 @@ masked. The action asked for at t is ignored.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -25,6 +26,8 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from envs.actions import check_actions
+from envs.masks import allows_something, mask_array, mask_parts
+from envs.returned import ContractError, of_reset, of_vector_step
 from envs.spaces import SpaceError, flatten, leaves, unflatten
 from envs.vectors.vector import Arrays, EnvFault, Step, VectorEnv, episode_seed, named
 from training.errors import UserError
@@ -53,6 +56,7 @@ class NextStepVectorEnv(VectorEnv):
         self._episode_steps = np.zeros(self.num_envs, np.int64)
         self._obs: Arrays = {}
         self._mask: NDArray[np.bool_] | None = None
+        self._last_mask: NDArray[np.bool_] | None = None
         self._steps = 0
 
     @property
@@ -73,12 +77,16 @@ class NextStepVectorEnv(VectorEnv):
         self._steps += 1
         try:
             taken = unflatten(self.action_space, self._action_leaves, rows)
-            obs, rewards, terminated, truncated, info = self._env.step(taken)
+            returned = self._env.step(taken)
         except Exception as error:
             raise self._fault(f"it raised {type(error).__name__}: {error}") from error
         valid = ~self._ended
-        terminated, truncated = np.asarray(terminated, np.bool_) & valid, np.asarray(truncated, np.bool_) & valid
-        reward = np.where(valid, np.asarray(rewards, np.float64), 0.0)
+        try:
+            obs, rewards, terminated, truncated, info = of_vector_step(returned, self.num_envs)
+        except ContractError as error:
+            raise self._fault(str(error)) from error
+        terminated, truncated = terminated & valid, truncated & valid
+        reward = np.where(valid, rewards, 0.0)
         if not np.isfinite(reward).all():
             raise self._fault(
                 f"the reward of env {self._first_env + int(np.argmin(np.isfinite(reward)))} is not finite"
@@ -110,29 +118,57 @@ class NextStepVectorEnv(VectorEnv):
     def _start(self, starts: int) -> Step:
         self._starts = starts
         try:
-            obs, info = self._env.reset(seed=episode_seed(self._seed, self._first_env, starts))
+            returned = self._env.reset(seed=episode_seed(self._seed, self._first_env, starts))
         except Exception as error:
             raise self._fault(f"its reset raised {type(error).__name__}: {error}") from error
+        try:
+            obs, info = of_reset(returned)
+        except ContractError as error:
+            raise self._fault(str(error)) from error
         self._ended = np.zeros(self.num_envs, np.bool_)
         self._episode_steps = np.zeros(self.num_envs, np.int64)
         self._take(obs, info)
         return self.current()
 
-    def _take(self, obs: Any, info: dict[str, Any]) -> None:
+    def _take(self, obs: Any, info: Mapping[str, Any]) -> None:
         try:
             arrays = flatten(self._obs_leaves, obs, rows=(self.num_envs,))
         except (SpaceError, ValueError, TypeError) as error:
             raise self._fault(f"its observations broke their space: {error}") from error
         self._obs = {named("obs", name): array for name, array in arrays.items()}
-        mask = info.get("action_mask") if isinstance(self.action_space, spaces.Discrete) else None
-        # The next action of an ended episode is ignored, and its last observation may have no legal one.
-        self._mask = None if mask is None else np.asarray(mask, np.bool_) | self._ended[:, None]
+        self._take_masks(info)
+
+    def _take_masks(self, info: Mapping[str, Any]) -> None:
+        """As envs/masks.py says, of all environments; where one has ended its next action is ignored."""
+        parts, masks = mask_parts(self.action_space), info.get("action_mask")
+        if masks is not None and not parts:
+            raise UserError(
+                f"{_name(self._env)}: it reports info['action_mask'], which is for Discrete and MultiDiscrete actions; "
+                f"its are {self.action_space}"
+            )
+        if masks is None and self._last_mask is None:
+            return
+        reported = np.full(self.num_envs, masks is not None) & info.get("_action_mask", True)
+        self._last_mask = np.ones((self.num_envs, sum(parts)), np.bool_)
+        for row, mask in enumerate(_rows(masks, self.num_envs)):
+            env = self._first_env + row
+            try:
+                given = mask_array(self.action_space, mask) if reported[row] else None
+            except SpaceError as error:
+                raise self._fault(f"env {env}: {error}") from error
+            if given is not None and allows_something(parts, given):
+                self._last_mask[row] = given
+            elif not self._ended[row]:
+                raise self._fault(f"env {env}: its info['action_mask'] must allow at least one action: {mask}")
+        self._mask = self._last_mask | self._ended[:, None]
 
     def _step(
         self, reward: NDArray[Any], terminated: NDArray[Any], truncated: NDArray[Any], valid: NDArray[Any]
     ) -> Step:
-        final_obs = {key: array[terminated | truncated] for key, array in self._obs.items()}
-        return Step(dict(self._obs), reward, terminated, truncated, final_obs, self._mask, valid)
+        ended = terminated | truncated
+        final_obs = {key: array[ended] for key, array in self._obs.items()}
+        final_mask = None if self._last_mask is None else self._last_mask[ended]
+        return Step(dict(self._obs), reward, terminated, truncated, final_obs, self._mask, valid, final_mask)
 
     def _clip(self, space: gym.Space[Any], action: NDArray[Any]) -> NDArray[Any]:
         return np.clip(action, space.low, space.high) if isinstance(space, spaces.Box) else action
@@ -140,6 +176,14 @@ class NextStepVectorEnv(VectorEnv):
     def _fault(self, what: str) -> EnvFault:
         self.close()
         return EnvFault(" ".join(f"{_name(self._env)}, vector step {self._steps}: {what}".split()))
+
+
+def _rows(masks: Any, num_envs: int) -> Iterator[Any]:
+    """What each environment reported, of an array [N, A] or [N] of objects, or of a tuple of arrays [N, n]."""
+    if isinstance(masks, tuple):
+        yield from zip(*(_rows(part, num_envs) for part in masks), strict=True)
+    else:
+        yield from [None] * num_envs if masks is None else masks
 
 
 def _name(env: gym.vector.VectorEnv[Any, Any, Any]) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import gymnasium as gym
 import numpy as np
 
 from envs.config import EnvConfig
+from envs.masks import allows_something, mask_array, mask_parts
+from envs.returned import ContractError, of_reset, of_step
 from envs.single import make_env
 from envs.spaces import SpaceError
 from envs.vectors.buffers import Buffers
 from envs.vectors.vector import Arrays, EnvFault, describe_fault, episode_seed
+from training.errors import UserError
 
 Returned = TypeVar("Returned")
 
@@ -44,7 +46,8 @@ class EpisodeHistory(NamedTuple):
 class SubEnv:
     """One environment that writes the results of its steps into its row of the buffers.
 
-    Raises EnvFault where the environment breaks; it names the action that the buffers hold.
+    Raises EnvFault where the environment breaks; it names the action that the buffers hold. Raises UserError where it
+    reports masks that its actions cannot have.
     """
 
     def __init__(self, config: EnvConfig, buffers: Buffers, row: int, *, seed: int, first_env: int) -> None:
@@ -53,6 +56,7 @@ class SubEnv:
         self.env: gym.Env[Any, Any] | None = None
         self.fresh_instance = config.needs_fresh_instance
         self.used = False
+        self.mask_parts = mask_parts(buffers.layout.action_space)
         self.masked: bool | None = None
 
     def begin(self, episode: int) -> None:
@@ -60,7 +64,7 @@ class SubEnv:
         buffers, row = self.buffers, self.row
         buffers.episode[row], buffers.episode_steps[row] = episode, IN_RESET
         seed = episode_seed(self.seed, self.env_index, episode)
-        obs, info = self._call(lambda: self._instance().reset(seed=seed))
+        obs, info = self._call(lambda: self._instance().reset(seed=seed), of_reset)
         self.used = True
         self._write_obs(buffers.obs, obs)
         self._write_mask(info)
@@ -69,11 +73,11 @@ class SubEnv:
     def step(self, action: Any) -> None:
         """One transition; where it ends the episode, the next one begins."""
         buffers, row = self.buffers, self.row
-        obs, reward, terminated, truncated, info = self._call(lambda: self._step(action))
-        self._write_reward(reward)
-        buffers.terminated[row], buffers.truncated[row] = terminated, truncated
+        obs, reward, terminated, truncated, info = self._call(lambda: self._step(action), of_step)
+        buffers.reward[row], buffers.terminated[row], buffers.truncated[row] = reward, terminated, truncated
         if terminated or truncated:
             self._write_obs(buffers.final_obs, obs)
+            self._write_final_mask(info)
             self.begin(int(buffers.episode[row]) + 1)
         else:
             self._write_obs(buffers.obs, obs)
@@ -124,13 +128,12 @@ class SubEnv:
         if env is not None:
             env.close()  # type: ignore[no-untyped-call]
 
-    def _step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def _step(self, action: Any) -> Any:
         assert self.env is not None, "step before reset"
-        obs, reward, terminated, truncated, info = self.env.step(action)
-        return obs, reward, bool(terminated), bool(truncated), info
+        return self.env.step(action)
 
-    def _call(self, act: Callable[[], Returned]) -> Returned:
-        """Runs the environment's own code; whatever it raises becomes an EnvFault."""
+    def _call(self, act: Callable[[], Any], checked: Callable[[Any], Returned]) -> Returned:
+        """Runs the environment's own code; what it raises becomes an EnvFault, and so does what breaks its contract."""
         buffers, row = self.buffers, self.row
         buffers.busy[row] = True
         try:
@@ -139,7 +142,10 @@ class SubEnv:
             raise self._fault(f"it raised {type(error).__name__}: {error}") from error
         buffers.busy[row] = False
         buffers.calls[row] += 1
-        return returned
+        try:
+            return checked(returned)
+        except ContractError as error:
+            raise self._fault(str(error)) from error
 
     def _write_obs(self, into: Arrays, obs: Any) -> None:
         try:
@@ -148,31 +154,43 @@ class SubEnv:
         except (SpaceError, ValueError, TypeError) as error:
             raise self._fault(f"its observation broke its space: {error}") from error
 
-    def _write_reward(self, reward: Any) -> None:
-        try:
-            self.buffers.reward[self.row] = reward
-        except (ValueError, TypeError) as error:
-            raise self._fault(f"its reward is not a number: {reward!r}") from error
-        if not math.isfinite(self.buffers.reward[self.row]):
-            raise self._fault(f"its reward is {reward!r}")
-
-    def _write_mask(self, info: dict[str, Any]) -> None:
+    def _write_mask(self, info: Mapping[str, Any]) -> None:
         """An environment that reports a mask at its first reset must do so on every observation that is acted on."""
-        count = self.buffers.layout.masked_actions
-        mask = info.get("action_mask") if count else None
+        mask = self._reported_mask(info)
         if self.masked is None:
             self.masked = mask is not None
             self.buffers.has_mask[self.row] = self.masked
-            self.buffers.action_mask[self.row] = True
+            self.buffers.action_mask[self.row] = self.buffers.final_action_mask[self.row] = True
         if self.masked != (mask is not None):
             raise self._fault("it reports info['action_mask'] on some observations and not on others")
         if mask is not None:
-            mask = np.asarray(mask)
-            if mask.shape != (count,) or not mask.any():
-                raise self._fault(
-                    f"its info['action_mask'] must allow at least one of {count} actions: {mask.tolist()}"
-                )
+            if not allows_something(self.mask_parts, mask):
+                counts = " and of ".join(map(str, self.mask_parts))
+                what = f"must allow at least one of {counts} actions: {mask.astype(int).tolist()}"
+                raise self._fault(f"its info['action_mask'] {what}")
             self.buffers.action_mask[self.row] = mask
+
+    def _write_final_mask(self, info: Mapping[str, Any]) -> None:
+        """Of an episode's last observation, on which nothing need be allowed; then all counts as allowed."""
+        mask = self._reported_mask(info)
+        if mask is not None and not self.masked:
+            raise self._fault("it reports info['action_mask'] on some observations and not on others")
+        known = mask is not None and allows_something(self.mask_parts, mask)
+        self.buffers.final_action_mask[self.row] = mask if known else True
+
+    def _reported_mask(self, info: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+        mask = info.get("action_mask")
+        if mask is None:
+            return None
+        if not self.mask_parts:
+            raise UserError(
+                f"env.id = {self.config.id!r}: it reports info['action_mask'], which is for Discrete and MultiDiscrete "
+                f"actions; its are {self.buffers.layout.action_space}"
+            )
+        try:
+            return mask_array(self.buffers.layout.action_space, mask)
+        except SpaceError as error:
+            raise self._fault(str(error)) from error
 
     def _fault(self, what: str) -> EnvFault:
         buffers, row = self.buffers, self.row

@@ -126,9 +126,11 @@ class SubEnvVectorEnv(VectorEnv):
     def _step(self, reward: NDArray[Any], terminated: NDArray[Any], truncated: NDArray[Any]) -> Step:
         (ended,), mask = (terminated | truncated).nonzero(), self._mask()
         final_obs = {key: array.take(ended, axis=0) for key, array in self._buffers.final_obs.items()}
-        return Step(
-            dict(self._buffers.obs), reward, terminated, truncated, final_obs, None if mask is None else mask.copy()
-        )
+        step = Step(dict(self._buffers.obs), reward, terminated, truncated, final_obs)
+        if mask is None:
+            return step
+        final_mask = self._buffers.final_action_mask.take(ended, axis=0)
+        return step._replace(action_mask=mask.copy(), final_action_mask=final_mask)
 
     def _warn_once_about_bounds(self) -> None:
         """A Box is often only a rough description (LunarLander leaves its own), so leaving it is no fault."""

@@ -32,10 +32,13 @@ class Step(NamedTuple):
     final_obs: Arrays
     """[K, ...] the last observation of each of the K episodes that ended in this step, in the order of the envs."""
     action_mask: NDArray[np.bool_] | None = None
-    """[N, A] True where a discrete action is allowed on `obs`; None where the environment reports no mask."""
+    """[N, A] True where an action is allowed on `obs` (see envs/masks.py); None where the environment reports no
+    mask."""
     valid: NDArray[np.bool_] | None = None
     """[N] False where this step was no transition and must not be learned from or counted, see
     envs/vectors/next_step.py; None: all are."""
+    final_action_mask: NDArray[np.bool_] | None = None
+    """[K, A] the same of `final_obs`."""
 
 
 class VectorEnv(Stateful, Protocol):

@@ -27,6 +27,7 @@ from envs.config import EnvConfig
 from envs.vectors.buffers import Buffers, Layout, shared_buffers
 from envs.vectors.sub_env import EpisodeHistory, SubEnvs, row_fault
 from envs.vectors.vector import EnvFault
+from training.errors import UserError
 
 START_TIMEOUT_S = 300.0
 """A worker imports the platform and the environment's package first, on a machine that may be busy."""
@@ -38,7 +39,8 @@ class Failure(NamedTuple):
     """What a worker answers when a command failed."""
 
     message: str
-    is_env_fault: bool
+    kind: type[Exception]
+    """What it is raised as in the process that sent the command."""
     traceback: str
 
 
@@ -101,7 +103,7 @@ class Workers:
         answers = [self._answer(index, timeout_s) for index in range(len(self._pipes))]
         for answer in answers:
             if isinstance(answer, Failure):
-                error = (EnvFault if answer.is_env_fault else RuntimeError)(answer.message)
+                error = answer.kind(answer.message)
                 error.add_note(f"In the worker process:\n{answer.traceback}")
                 raise error
         return answers
@@ -168,7 +170,8 @@ def _work(
     except (EOFError, BrokenPipeError):
         pass  # the parent is gone
     except Exception as error:
-        pipe.send(Failure(str(error), isinstance(error, EnvFault), traceback.format_exc()))
+        kind = next((kind for kind in (EnvFault, UserError) if isinstance(error, kind)), RuntimeError)
+        pipe.send(Failure(str(error), kind, traceback.format_exc()))
     finally:
         sub_envs.close()
 

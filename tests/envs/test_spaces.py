@@ -102,6 +102,11 @@ def test_two_parts_of_one_name_are_refused() -> None:
         (spaces.MultiBinary(2), np.array([0, 2], np.int8), "outside"),
         (spaces.Dict({"a": spaces.Discrete(2)}), {"b": 1}, "no part 'a'"),
         (spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)]), (1,), "no part '1'"),
+        (
+            spaces.Box(0, 255, (2,), np.uint8),
+            np.array([3, 300], np.uint16),
+            r"holds 300, outside its space Box\(0, 255",
+        ),
     ],
 )
 def test_a_value_outside_its_space_is_refused(space: gym.Space[Any], value: Any, message: str) -> None:

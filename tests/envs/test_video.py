@@ -11,6 +11,7 @@ import pytest
 
 from envs.config import EnvConfig
 from envs.making import make_vec
+from envs.vectors.vector import EnvFault
 from envs.video import record_video
 from training.errors import UserError
 
@@ -47,6 +48,14 @@ def test_a_video_shows_the_policy_the_action_mask(tmp_path: Path) -> None:
 
     record_video(EnvConfig("tests.support.toy_envs:Masked-v0"), first_allowed, tmp_path, seed=0)
     assert [int(mask.sum()) for mask in masks] == [3] * 6
+
+
+def test_an_environment_in_the_old_manner_is_named_in_a_video_too(tmp_path: Path) -> None:
+    config = EnvConfig("tests.support.toy_envs:Faulty-v0", kwargs={"how": "info", "render_mode": "rgb_array"})
+    with pytest.raises(EnvFault) as fault:
+        record_video(config, lambda obs, *, action_mask, reward: 1, tmp_path, seed=0)
+    told = "env 0 (tests.support.toy_envs:Faulty-v0), episode 0, at step 1, action 1: its info is None: it takes a dict"
+    assert str(fault.value) == told
 
 
 @pytest.mark.parametrize("name", ["Pictureless-v0", "Counting-v0"])

@@ -12,6 +12,7 @@ import torch
 
 from agents.acting.evaluation import play
 from agents.dqn import DQNConfig
+from agents.policies.q_network import QNetworkConfig
 from agents.policies.saved import policy_of
 from agents.recipes.off_policy import OffPolicyConfig
 from agents.replay.replay import ReplayConfig
@@ -51,6 +52,24 @@ def test_a_truncated_episode_is_worth_what_it_would_have_become(name: str) -> No
     assert float(metrics["value/mean"].value) == pytest.approx(10, rel=0.05)
 
 
+@pytest.mark.parametrize("name", DISCRETE)
+def test_a_truncated_episode_is_worth_what_may_be_done_after_it(name: str) -> None:
+    """-1 for ever with the only action that is allowed, cut after 2 steps: worth -2 at gamma 0.5.
+
+    It is about -1.3 to who asks what all actions are worth there.
+    """
+    case = AGENTS[name]
+    if isinstance(case.policy, QNetworkConfig) and case.policy.distribution == "categorical":
+        case = replace(case, policy=replace(case.policy, value_range=(-4.0, 2.0)))
+    env = EnvConfig("tests.support.learning_envs:Forbidden-v0")
+    training = Training(case, env, env_steps=1_500, **case.endless)
+    values = []
+    while not training.until.reached(training.now):
+        values.append(float(training.update()["value/mean"].value))
+    # Of one update alone it is noisy where weights are.
+    assert np.mean(values[-20:]) == pytest.approx(-2, abs=0.1)
+
+
 @pytest.mark.parametrize("time_limit", [None, 2])
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.full if AGENTS[name].replay.n_step > 1 else ()) for name in DISCRETE]
@@ -71,9 +90,10 @@ def test_its_values_approach_the_exact_ones(name: str, time_limit: int | None) -
     assert values.argmax(-1).tolist() == exact.argmax(-1).tolist()
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", [*AGENTS, "dqn masked"])
 def test_a_loaded_state_continues_to_the_bit(name: str) -> None:
-    env = classic(AGENTS[name])
+    name, _, masked = name.partition(" ")
+    env = EnvConfig("tests.support.toy_envs:Masked-v0") if masked else classic(AGENTS[name])
     first, second = (Training(AGENTS[name], env, env_steps=2_000) for _ in range(2))
     for _ in range(3):
         first.update()

@@ -23,6 +23,8 @@ CASES = [
     EnvConfig("Acrobot-v1", time_limit=40),
     EnvConfig(TOY + "Nested-v0"),
     EnvConfig(TOY + "Masked-v0"),
+    EnvConfig(TOY + "MaskedPair-v0"),
+    EnvConfig(TOY + "MaskedPair-v0", kwargs={"nested": True}),
     EnvConfig(TOY + "RandomWalk-v0", frame_stack=3),
 ]
 
@@ -176,6 +178,39 @@ def test_an_action_mask_belongs_to_the_observation_it_comes_with() -> None:
         assert np.argmin(step.action_mask, axis=1).tolist() == step.obs["obs"].tolist()
         step = vec.step(sample_actions(vec, rng, step.action_mask))
     assert make_vec(EnvConfig("CartPole-v1"), 2, seed=0).reset().action_mask is None
+
+
+@pytest.mark.parametrize("backend", ["in-process", "subprocess"])
+def test_the_last_observation_of_an_episode_has_its_mask(backend: Any) -> None:
+    vec, rng = make_vec(EnvConfig(TOY + "Masked-v0", backend=backend), 3, seed=0), np.random.default_rng(0)
+    step = vec.reset()
+    for step_number in range(1, 13):
+        step = vec.step(sample_actions(vec, rng, step.action_mask))
+        assert step.final_action_mask is not None
+        assert len(step.final_action_mask) == (0 if step_number % 6 else 3)
+        assert np.argmin(step.final_action_mask, axis=1).tolist() == step.final_obs["obs"].tolist()
+    vec.close()
+    assert make_vec(EnvConfig("CartPole-v1"), 2, seed=0).reset().final_action_mask is None
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_mask_of_several_numbers_is_one_array_and_holds_for_each_of_them(nested: bool) -> None:
+    vec, rng = (
+        make_vec(EnvConfig(TOY + "MaskedPair-v0", kwargs={"nested": nested}), 3, seed=0),
+        np.random.default_rng(0),
+    )
+    step = vec.reset()
+    for _ in range(20):
+        mask, forbidden = step.action_mask, step.obs["obs"].copy()
+        assert mask is not None
+        assert mask.shape == (3, 7)
+        assert np.argmin(mask[:, :3], axis=1).tolist() == forbidden[:, 0].tolist()
+        assert np.argmin(mask[:, 3:], axis=1).tolist() == forbidden[:, 1].tolist()
+        step = vec.step(sample_actions(vec, rng, mask))
+    wrong = sample_actions(vec, rng, step.action_mask)
+    wrong["action"][1, 1] = step.obs["obs"][1, 1]
+    with pytest.raises(ValueError, match=r"action\[1\] = \[\d, \d\]: the action mask forbids it"):
+        vec.step(wrong)
 
 
 def test_actions_that_do_not_fit_are_the_agents_mistake() -> None:

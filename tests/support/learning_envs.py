@@ -126,6 +126,24 @@ class EndlessEnv(gym.Env[Any, Any]):
         return np.ones(1, np.float32), 1.0, False, False, {}
 
 
+class ForbiddenEnv(gym.Env[Any, Any]):
+    """Reward -1 for ever, and one of the two actions is never allowed; only a time limit of 2 steps cuts it."""
+
+    observation_space = spaces.Box(-1, 1, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return self._returned()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        obs, info = self._returned()
+        return obs, -1.0, False, False, info
+
+    def _returned(self) -> tuple[Any, dict[str, Any]]:
+        return np.ones(1, np.float32), {"action_mask": np.array([1, 0], np.int8)}
+
+
 class PictureEnv(gym.Env[Any, Any]):
     """Reward 1 for the side on which the picture is bright; it also observes a number and takes a useless action."""
 
@@ -157,6 +175,7 @@ gym.register("Identity-v0", IdentityEnv)
 gym.register("CountingEpisodes-v0", CountingEnv)
 gym.register("Recall-v0", RecallEnv)
 gym.register("Endless-v0", EndlessEnv, max_episode_steps=100)
+gym.register("Forbidden-v0", ForbiddenEnv, max_episode_steps=2)
 
 
 GOAL_PARTS = ("observation", "achieved_goal", "desired_goal")

@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -86,14 +86,22 @@ class Nested(Env):
 
 
 class Masked(Env):
-    """Allows all actions but one, which moves on; forbidden ones raise."""
+    """Allows all actions but one, which moves on; forbidden ones raise.
+
+    `at_end`: what it reports with the last observation of an episode.
+    """
 
     observation_space = spaces.Discrete(4, start=10)
     action_space = spaces.Discrete(4, start=1)
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
 
-    def __init__(self, forgets: bool = False, render_mode: str | None = None) -> None:
-        self.forgets, self.render_mode = forgets, render_mode
+    def __init__(
+        self,
+        forgets: bool = False,
+        render_mode: str | None = None,
+        at_end: Literal["mask", "no mask", "zeros"] = "mask",
+    ) -> None:
+        self.forgets, self.render_mode, self.at_end = forgets, render_mode, at_end
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
@@ -105,7 +113,10 @@ class Masked(Env):
             raise ValueError("a forbidden action")
         self.steps += 1
         self.forbidden = (self.forbidden + 1) % 4
-        return self.forbidden + 10, 1.0, False, self.steps == 6, {} if self.forgets else self._info()
+        info = {} if self.forgets else self._info()
+        if self.steps == 6 and self.at_end != "mask":
+            info = {} if self.at_end == "no mask" else {"action_mask": np.zeros(4, np.int8)}
+        return self.forbidden + 10, 1.0, False, self.steps == 6, info
 
     def render(self) -> Any:
         return np.full((33, 65, 3), 60 * self.forbidden, np.uint8)
@@ -114,25 +125,115 @@ class Masked(Env):
         return {"action_mask": (np.arange(4) != self.forbidden).astype(np.int8)}
 
 
+class MaskedPair(Env):
+    """Two numbers, each of which has one value that is not allowed; forbidden ones raise.
+
+    Observes them; `nested` masks are tuples as Gymnasium's spaces take them, otherwise one array.
+    """
+
+    observation_space = spaces.MultiDiscrete([3, 4])
+    action_space = spaces.MultiDiscrete([3, 4], start=[5, -1])
+
+    def __init__(self, nested: bool = False) -> None:
+        self.nested = nested
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.steps = 0
+        return self._next()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action), action
+        if (action - [5, -1] == self.forbidden).any():
+            raise ValueError("a forbidden action")
+        self.steps += 1
+        obs, info = self._next()
+        return obs, 1.0, False, self.steps == 6, info
+
+    def _next(self) -> tuple[Any, dict[str, Any]]:
+        self.forbidden = self.np_random.integers([3, 4])
+        masks = tuple((np.arange(n) != no).astype(np.int8) for n, no in zip((3, 4), self.forbidden, strict=True))
+        return self.forbidden, {"action_mask": masks if self.nested else np.concatenate(masks)}
+
+
+class Started(Env):
+    """Shows which of three answers it wants, and takes them by the names of its space; asserts that it gets its own."""
+
+    observation_space = spaces.Box(0, 1, (3,), np.float32)
+    kinds: ClassVar[dict[str, Any]] = {
+        "discrete": spaces.Discrete(3, start=5),
+        "multi_discrete": spaces.MultiDiscrete([3, 2], start=[5, -1]),
+        "dict": spaces.Dict({"a": spaces.Discrete(3, start=5), "b": spaces.Discrete(2)}),
+        "half_bounded": spaces.Box(np.array([-np.inf, -3]), np.array([np.inf, 3]), dtype=np.float64),
+    }
+
+    def __init__(self, actions: str = "discrete", breaks: str = "") -> None:
+        self.action_space, self.breaks = self.kinds[actions], breaks
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.steps = 0
+        return self._obs() if self.breaks == "reset" else (self._obs(), {})
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        if not self.action_space.contains(action):
+            raise ValueError(f"{action!r} is none of {self.action_space}")
+        reward = float(np.ravel(action)[0] == self.wanted + 5) if not isinstance(action, dict) else 0.0
+        self.steps += 1
+        return self._obs(), reward, False, self.steps == 10, {}
+
+    def _obs(self) -> Any:
+        self.wanted = int(self.np_random.integers(3))
+        return np.eye(3, dtype=np.float32)[self.wanted]
+
+
+class MaskedElsewhere(Env):
+    """Reports a mask for actions that take none."""
+
+    observation_space = spaces.Discrete(2)
+
+    def __init__(self, both: bool = False) -> None:
+        box = spaces.Box(-1, 1, (2,), np.float32)
+        self.action_space = spaces.Dict({"a": spaces.Discrete(2), "b": box}) if both else box
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        return 0, {"action_mask": np.ones(2, np.int8)}
+
+
 class Faulty(Env):
     """Breaks in the chosen way when it is given the action 1."""
 
     observation_space = spaces.Dict({"a": spaces.Box(-1, 1, (2,), np.float32), "b": spaces.Discrete(3)})
     action_space = spaces.Discrete(2)
 
-    def __init__(self, how: str = "") -> None:
-        self.how = how
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def __init__(self, how: str = "", value: Any = None, render_mode: str | None = None) -> None:
+        self.how, self.value, self.render_mode = how, value, render_mode
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
         if self.how == "reset":
             raise RuntimeError("no way\nto begin")
+        if self.how == "returns":
+            return self.value
+        if self.how == "first":
+            return {**self._obs(), **self.value}, {}
         return self._obs(), {}
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def render(self) -> Any:
+        return np.zeros((4, 4, 3), np.uint8)
+
+    def step(self, action: Any) -> Any:
         if not action:
             return self._obs(), 0.0, False, False, {}
         obs, reward = self._obs(), 0.0
+        values = {"obs": obs, "reward": reward, "terminated": False, "truncated": False, "info": {}}
+        if self.how == "four":
+            return obs, reward, False, {}
+        if self.how in values:
+            return tuple((values | {self.how: self.value}).values())
         if self.how == "raises":
             raise KeyError("lost")
         if self.how == "hangs":
@@ -151,8 +252,6 @@ class Faulty(Env):
         obs.update(broken.get(self.how, {}))
         if self.how == "missing":
             del obs["b"]
-        if self.how == "reward":
-            reward = float("nan")
         return obs, reward, False, False, {}
 
     def _obs(self) -> dict[str, Any]:
@@ -274,7 +373,7 @@ def native_counting(num_envs: int, length: int = 5, max_episode_steps: int | Non
 
 
 TOYS = (RandomWalk, Nested, Masked, Faulty, BreaksOnce, SlowInOnePlace, Unseeded, Pictureless, LoadedModules, Sentences)
-for toy in (*TOYS, Pictures):
+for toy in (*TOYS, MaskedPair, MaskedElsewhere, Started, Pictures):
     gym.register(f"{toy.__name__}-v0", f"tests.support.toy_envs:{toy.__name__}")
 gym.register(
     "Counting-v0", "tests.support.toy_envs:Counting", vector_entry_point="tests.support.toy_envs:native_counting"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from gymnasium import spaces
 
+from envs.masks import mask_parts
 from envs.spaces import leaves
 from envs.vectors.vector import Arrays, Step, VectorEnv, named
 from training.state import State
@@ -14,7 +15,9 @@ TOY = "tests.support.toy_envs:"
 
 def sample_actions(vec: VectorEnv, rng: np.random.Generator, mask: np.ndarray | None = None) -> Arrays:
     if mask is not None:
-        return {"action": np.array([rng.choice(np.flatnonzero(row)) for row in mask])}
+        ends = np.cumsum(mask_parts(vec.action_space))
+        drawn = [[rng.choice(np.flatnonzero(part)) for part in np.split(row, ends[:-1])] for row in mask]
+        return {"action": np.array(drawn).reshape(vec.num_envs, *(vec.action_space.shape or ()))}
     actions = {}
     for leaf in leaves(vec.action_space):
         shape = (vec.num_envs, *leaf.shape)
@@ -29,7 +32,8 @@ def sample_actions(vec: VectorEnv, rng: np.random.Generator, mask: np.ndarray | 
 def kept(step: Step) -> list[np.ndarray]:
     """Copies of all that a step holds, in a fixed order."""
     arrays = [*step.obs.values(), step.reward, step.terminated, step.truncated, *step.final_obs.values()]
-    return [array.copy() for array in arrays] + ([] if step.action_mask is None else [step.action_mask])
+    masks = [mask for mask in (step.action_mask, step.final_action_mask) if mask is not None]
+    return [array.copy() for array in arrays] + masks
 
 
 def play(vec: VectorEnv, env_steps: int, rng: np.random.Generator, step: Step | None = None) -> list[list[np.ndarray]]:

@@ -50,6 +50,22 @@ def test_every_row_of_a_rollout_is_where_it_belongs(groups: int) -> None:
         assert torch.equal(flat["obs"][:, 0], flat["reward"])
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_the_last_observations_of_a_rollout_have_their_masks(groups: int) -> None:
+    """The environment observes which action is not allowed."""
+    collector = make_collector(EnvConfig("tests.support.toy_envs:Masked-v0"), 4, groups)
+    policy = ActorCritic(collector.observation_space, collector.action_space, ActorCriticConfig(), generator(1))
+    rollouts = Rollouts(collector, policy, horizon=5)
+    ends = []
+    for _ in range(4):
+        batch, _, _ = rollouts.next(Counters())
+        assert batch["final_action_mask"].shape == (len(batch["final_index"]), 4)
+        assert torch.equal(batch["final_action_mask"].int().argmin(-1), batch["final_obs"])
+        assert torch.equal(batch["action_mask"].int().argmin(-1), batch["obs"])
+        ends.append(len(batch["final_obs"]))
+    assert ends == [0, 4, 4, 4]
+
+
 @pytest.mark.parametrize("backend", ["in-process", "batched"])
 def test_a_loaded_episode_is_counted_on_where_it_was_saved(backend: Any) -> None:
     env = EnvConfig("CartPole-v1", backend=backend, time_limit=7)

@@ -37,6 +37,7 @@ from training.seeding import generator
 pytestmark = pytest.mark.xdist_group("ray")
 
 WALK = EnvConfig("tests.support.toy_envs:RandomWalk-v0")
+MASKED = EnvConfig("tests.support.toy_envs:MaskedPair-v0")
 SHORT = "--env-steps 2048 --log-every.count 512 --checkpoint.every.count 1000 --tracker none --threads 1"
 SHORT += " --evaluation.every.count 1500 --evaluation.episodes 2 --evaluation.num-envs 2 --evaluation.final-episodes 2"
 
@@ -100,9 +101,12 @@ def collectors() -> Iterator[Callable[..., RayCollector]]:
         collector.close()
 
 
-def test_two_workers_give_the_data_of_four_groups_in_this_process(collectors: Callable[..., RayCollector]) -> None:
-    ours = LocalCollector(lambda index: make_group(WALK, 1, seed=1, index=index), 4)
-    theirs = collectors(WALK)
+@pytest.mark.parametrize("env", [WALK, pytest.param(MASKED, marks=pytest.mark.full)], ids=lambda env: env.id)
+def test_two_workers_give_the_data_of_four_groups_in_this_process(
+    env: EnvConfig, collectors: Callable[..., RayCollector]
+) -> None:
+    ours = LocalCollector(lambda index: make_group(env, 1, seed=1, index=index), 4)
+    theirs = collectors(env)
     policy = make_policy(ours)
     assert (theirs.observation_space, theirs.action_space) == (ours.observation_space, ours.action_space)
     for version, mode in enumerate(("random", "explore", "greedy")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents.acting.evaluation import play
 from agents.libraries.rllib import (
     Iterations,
     RLlibAgent,
@@ -23,16 +25,20 @@ from agents.libraries.rllib import (
     from_plain,
     make_algorithm,
     settings,
+    spaces_of,
     to_plain,
 )
 from agents.policies.saved import load_policy
 from envs.config import EnvConfig
+from envs.making import make_vec
+from envs.vectors.vector import EnvFault
 from experiments.__main__ import main
 from experiments.libraries.rllib_ppo_cartpole import Config
 from training.cluster.ray_session import connected
 from training.core import Counters
 from training.errors import UserError
 from training.run.serialization import load_state, write_state
+from training.seeding import generator
 
 pytestmark = pytest.mark.xdist_group("ray")
 SMALL: dict[str, Any] = {"train_batch_size_per_learner": 128, "minibatch_size": 64, "num_epochs": 2, "lr": 1e-3}
@@ -159,6 +165,63 @@ def test_bounded_actions_reach_the_bounds_of_the_environment() -> None:
     policy = RLlibPolicy(env.observation_space, env.action_space, PENDULUM.agent, torch.Generator())
     actions = policy.env_action({"action": np.array([[-1.0], [0.5], [3.0]], np.float32)})["action"]
     np.testing.assert_allclose(actions, [[-2.0], [1.0], [2.0]])
+
+
+def test_a_box_that_is_partly_without_bounds_is_not_rescaled_as_in_rllib() -> None:
+    space = gym.spaces.Box(np.array([-np.inf, -3]), np.array([np.inf, 3]), dtype=np.float64)
+    policy = RLlibPolicy(gym.spaces.Box(0, 1, (3,)), space, CARTPOLE.agent, torch.Generator())
+    actions = policy.env_action({"action": np.array([[7.0, 0.5], [0.0, 4.0]], np.float32)})["action"]
+    np.testing.assert_allclose(actions, [[7.0, 0.5], [0.0, 3.0]])
+
+
+@pytest.mark.parametrize("actions", ["discrete", "multi_discrete"])
+def test_the_environment_gets_actions_of_its_own_numbers(actions: str, local_ray: None) -> None:
+    """It raises for any other."""
+    env = EnvConfig("tests.support.toy_envs:Started-v0", kwargs={"actions": actions})
+    config = replace(CARTPOLE, env=env)
+    algorithm = make_algorithm(config)
+    agent = RLlibAgent(algorithm, RLlibPolicy(*spaces_of(config), config.agent, torch.Generator()))
+    _, _, metrics = Iterations(algorithm).next(Counters())
+    assert metrics["rollout/return_mean"].value > 1, "of ten steps with three answers each"
+    agent.state_dict()
+    with closing(make_vec(env, 2, seed=1)) as vec:
+        modes: tuple[Any, ...] = ("greedy", "explore")
+        for mode in modes:
+            play(vec, agent.policy, 2, mode=mode, rng=generator(0))
+    algorithm.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "message"),
+    [
+        ("Masked", {}, "agent.algorithm = 'PPO': it takes none of RLlib's where actions are masked"),
+        ("MaskedPair", {}, "agent.algorithm = 'PPO': it takes none of RLlib's where actions are masked"),
+        ("Started", {"actions": "dict"}, "env = Dict('a': Discrete(3, start=5), 'b': Discrete(2)): it takes actions"),
+        ("Pictures", {"actions": "bits"}, "env = MultiBinary(4): it takes actions that are a Box of floats, Discrete"),
+    ],
+)
+def test_where_it_would_not_act_as_it_should_it_is_refused_before_the_run(
+    name: str, kwargs: dict[str, Any], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--env.kwargs", json.dumps(kwargs)] if kwargs else []
+    asked = ["train", "rllib_ppo_cartpole", "--env.id", f"tests.support.toy_envs:{name}-v0", *options]
+    assert main([*asked, "--tracker", "none", "--run-dir", str(tmp_path / "run")]) == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(error) == 1
+    assert error[0].startswith(f"error: {message}")
+    assert not list((tmp_path / "run").rglob("checkpoints/*"))
+
+
+def test_a_loaded_policy_refuses_masks() -> None:
+    policy = RLlibPolicy(gym.spaces.Box(0, 1, (3,)), gym.spaces.Discrete(2), CARTPOLE.agent, torch.Generator())
+    with pytest.raises(UserError, match="none of RLlib's where actions are masked"):
+        policy.predict(np.zeros(3, np.float32), action_mask=np.array([1, 0]))
+
+
+def test_an_environment_in_the_old_manner_is_named() -> None:
+    env = EnvConfig("tests.support.toy_envs:Started-v0", kwargs={"breaks": "reset"})
+    with pytest.raises(EnvFault, match=r"Started-v0\), episode 0, at its reset: its reset returned an array of shape"):
+        spaces_of(replace(CARTPOLE, env=env))
 
 
 def test_a_run_is_evaluated_saved_loaded_and_resumed(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.acting.evaluation import EvaluationConfig
+from agents.acting.evaluation import EvaluationConfig, play
 from agents.libraries.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunConfig, make_model, train
 from agents.libraries.sb3_vec_env import SB3VecEnv
 from agents.policies.saved import load_policy, policy_of
@@ -76,6 +76,7 @@ MODELS: dict[str, tuple[str, SB3PolicyConfig]] = {
     ),
     "TRPO": ("CartPole-v1", _sb3("TRPO", {"n_steps": 32, "batch_size": 32})),
     "MaskablePPO": ("tests.support.toy_envs:Masked-v0", _sb3("MaskablePPO", ON_POLICY)),
+    "MaskablePPO-pair": ("tests.support.toy_envs:MaskedPair-v0", _sb3("MaskablePPO", ON_POLICY)),
     "dict": ("envs.tasks:Reach-v0", _sb3("PPO", ON_POLICY, "MultiInputPolicy")),
     "n-step": ("Pendulum-v1", _sb3("SAC", {**OFF_POLICY, "n_steps": 3})),
     "images": ("tests.support.toy_envs:Pictures-v0?bits", _sb3("PPO", ON_POLICY, "CnnPolicy")),
@@ -175,7 +176,9 @@ def test_it_learns_what_one_direct_call_of_learn_does_and_resumes_to_the_bit(nam
     assert second.stream.inexact == []
 
 
-@pytest.mark.parametrize("name", ["PPO", "SAC", "RecurrentPPO", "MaskablePPO", "dict", "TQC", "images", "start"])
+@pytest.mark.parametrize(
+    "name", ["PPO", "SAC", "RecurrentPPO", "MaskablePPO", "MaskablePPO-pair", "dict", "TQC", "images", "start"]
+)
 def test_the_saved_policy_acts_as_the_model_does(name: str) -> None:
     training = Training(name)
     training.learn(100)
@@ -237,13 +240,19 @@ def test_what_it_refuses_when_it_begins_is_one_line(config: SB3PolicyConfig, mes
         Learning(make_model(config, envs, seed=1), vec, 50, Budget(ENV_STEPS))
 
 
-def test_masks_that_it_would_not_heed_are_refused(tmp_path: Path) -> None:
-    config = SB3RunConfig(env=EnvConfig("tests.support.toy_envs:Masked-v0"), agent=_sb3("DQN", OFF_POLICY))
-    with (
-        pytest.raises(UserError, match=r"agent\.algorithm = 'DQN': it takes MaskablePPO where actions are masked"),
-        Run.create("sb3", config, folder=tmp_path / "run", tracker="none") as run,
-    ):
+@pytest.mark.parametrize(("env", "name"), [("Masked-v0", "DQN"), ("MaskedPair-v0", "PPO")])
+def test_masks_that_it_would_not_heed_are_refused(env: str, name: str, tmp_path: Path) -> None:
+    agent = _sb3(name, OFF_POLICY if name == "DQN" else ON_POLICY)
+    config, refused = (
+        SB3RunConfig(env=EnvConfig(f"tests.support.toy_envs:{env}"), agent=agent),
+        pytest.raises(UserError, match=rf"agent\.algorithm = '{name}': it takes MaskablePPO where actions are masked"),
+    )
+    with refused, Run.create("sb3", config, folder=tmp_path / "run", tracker="none") as run:
         train(config, run)
+    with closing(make_vec(config.env, 2, seed=0)) as vec:
+        policy = SB3Policy(vec.observation_space, vec.action_space, agent, torch.Generator())
+        with refused:
+            play(vec, policy, 1, mode="greedy", rng=generator(0))
 
 
 def test_the_config_stays_as_it_is() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from agents.libraries.sb3_vec_env import SB3VecEnv
 from envs.config import EnvConfig
@@ -31,3 +32,8 @@ def test_observations_inside_one_another_are_refused() -> None:
     vec = make_vec(EnvConfig("tests.support.toy_envs:Nested-v0"), 1, seed=0)
     with pytest.raises(UserError, match="env: Stable-Baselines3 takes observations that are an array or a flat Dict"):
         SB3VecEnv(vec, vec.observation_space, vec.action_space)
+
+
+def test_whole_numbers_in_a_box_are_refused() -> None:
+    with pytest.raises(UserError, match=r"its actions are Box\(0, 9, .* Stable-Baselines3 gives a Box floats"):
+        SB3VecEnv(None, spaces.Discrete(2), spaces.Box(0, 9, (2,), np.int64))

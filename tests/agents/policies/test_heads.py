@@ -162,6 +162,22 @@ def test_a_mask_forbids_actions_in_every_mode() -> None:
     )
 
 
+def test_a_mask_forbids_values_of_each_number_in_every_mode() -> None:
+    heads = Heads({"action": spaces.MultiDiscrete([2, 3])})
+    mask = torch.tensor([[False, True, True, False, True]]).expand(1000, 5)
+    outputs = torch.tensor([[9.0, 0.0, 0.5, 9.0, 1.0]]).expand(1000, 5)
+    params = heads.params(outputs, mask)
+    noise, arrays = heads.noise((1000,), rng()), {key: value.numpy() for key, value in params.items()}
+    for actions in (heads.sample(arrays, noise), heads.uniform(arrays, noise), heads.mode(arrays)):
+        assert {tuple(row) for row in actions["action"].tolist()} <= {(1, 0), (1, 2)}
+    for drawn in (heads.sample(arrays, noise), heads.uniform(arrays, noise)):
+        assert 300 < int((drawn["action"][:, 1] == 2).sum()) < 700
+    free = distributions.Categorical(logits=torch.tensor([0.5, 1.0]))
+    log_prob, entropy = heads.evaluate(params, {"action": torch.tensor([[1, 2]]).expand(1000, 2)})
+    torch.testing.assert_close(log_prob, free.log_prob(torch.tensor(1)).expand(1000))
+    torch.testing.assert_close(entropy, free.entropy().expand(1000))
+
+
 def test_the_heads_of_a_dict_space_add_up() -> None:
     heads = Heads({"action/a": spaces.Discrete(3), "action/b": spaces.Box(-1, 1, (2,))}, initial_log_std=-1.0)
     outputs = torch.randn(4, heads.size, generator=rng())

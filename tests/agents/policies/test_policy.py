@@ -33,6 +33,16 @@ def test_actions_belong_to_the_environments_space(name: str, mode: Any) -> None:
         flatten(leaves(space), predicted)
 
 
+def test_a_mask_of_several_numbers_is_obeyed_by_predict_as_the_environment_reports_it() -> None:
+    policy = make_policy(spaces.MultiDiscrete([2, 3], start=[5, -1]))
+    masks = np.array([0, 1], np.int8), np.array([1, 0, 1], np.int8)
+    for mask in (masks, np.concatenate(masks)):
+        seen = {tuple(policy.predict(np.ones(3, np.float32), greedy=False, action_mask=mask)) for _ in range(40)}
+        assert seen == {(6, -1), (6, 1)}
+    with pytest.raises(ValueError, match=r"has 4 entries; MultiDiscrete\(.*\) takes 2 \+ 3"):
+        policy.predict(np.ones(3, np.float32), action_mask=np.ones(4))
+
+
 def test_a_mask_is_obeyed_by_predict_and_in_low_precision() -> None:
     policy = make_policy(spaces.Discrete(3))
     mask = np.array([False, False, True])

@@ -18,13 +18,16 @@ from training.errors import UserError
 from training.run.checkpoint import Checkpoint
 
 
-def test_masks_are_kept_and_what_follows_an_end_is_not_forbidden() -> None:
-    config = ReplayConfig(capacity=400, warmup_env_steps=10, horizon=5, minibatch_size=64)
+@pytest.mark.parametrize("more", [{}, {"n_step": 3, "priority_exponent": 0.5}])
+def test_each_observation_keeps_its_mask_also_the_last_one_of_an_episode(more: dict[str, Any]) -> None:
+    config = ReplayConfig(capacity=400, warmup_env_steps=10, horizon=5, minibatch_size=64, **more)
     stream = Stream(EnvConfig("tests.support.toy_envs:Masked-v0"), config)
     for _ in range(5):
         batch = stream.next()
         assert batch["action_mask"].gather(1, batch["action"].unsqueeze(1)).all()
-        assert batch["next_action_mask"].any(1).all()
+        # It observes which action is not allowed.
+        assert torch.equal(batch["action_mask"].int().argmin(1), batch["obs"])
+        assert torch.equal(batch["next_action_mask"].int().argmin(1), batch["next_obs"])
 
 
 def test_each_minibatch_is_drawn_from_the_whole_buffer() -> None:

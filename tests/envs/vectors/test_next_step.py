@@ -18,6 +18,7 @@ from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.next_step import NextStepVectorEnv
 from envs.vectors.vector import EnvFault
+from tests.support.vectors import sample_actions
 from training.core import Counters
 from training.errors import UserError
 from training.seeding import generator
@@ -94,7 +95,9 @@ def test_nested_spaces_and_masks_pass_through() -> None:
         assert step.action_mask is not None
         running = step.action_mask.sum(axis=1) == 3
         assert (np.argmin(step.action_mask, axis=1) == step.obs["obs"])[running].all()
-        step = vec.step({"action": np.array([rng.choice(np.flatnonzero(row)) for row in step.action_mask])})
+        step = vec.step(sample_actions(vec, rng, step.action_mask))
+        assert step.final_action_mask is not None
+        assert np.argmin(step.final_action_mask, axis=1).tolist() == step.final_obs["obs"].tolist()
     nested = NextStepVectorEnv(sync("Nested-v0", 2), seed=0)
     step = nested.reset()
     action = {
@@ -107,6 +110,35 @@ def test_nested_spaces_and_masks_pass_through() -> None:
     step = nested.step(action)
     for key, value in action.items():
         np.testing.assert_array_equal(step.obs[key.replace("action", "obs")], value)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_masks_of_several_numbers_pass_through(nested: bool) -> None:
+    vec, rng = NextStepVectorEnv(sync("MaskedPair-v0", 3, nested=nested), seed=0), np.random.default_rng(0)
+    step, ended = vec.reset(), 0
+    for _ in range(20):
+        mask, final_mask = step.action_mask, step.final_action_mask
+        assert mask is not None
+        assert final_mask is not None
+        for rows, obs in (
+            (mask[mask.sum(axis=1) == 5], step.obs["obs"][mask.sum(axis=1) == 5]),
+            (final_mask, step.final_obs["obs"]),
+        ):
+            assert np.argmin(rows[:, :3], axis=1).tolist() == obs[:, 0].tolist()
+            assert np.argmin(rows[:, 3:], axis=1).tolist() == obs[:, 1].tolist()
+        step = vec.step(sample_actions(vec, rng, mask))
+        ended += len(final_mask)
+    assert ended == 6
+
+
+@pytest.mark.parametrize("at_end", ["no mask", "zeros"])
+def test_an_end_without_a_mask_allows_everything(at_end: str) -> None:
+    vec, rng = NextStepVectorEnv(sync("Masked-v0", 2, at_end=at_end), seed=0), np.random.default_rng(0)
+    step = vec.reset()
+    for _ in range(6):
+        step = vec.step(sample_actions(vec, rng, step.action_mask))
+    assert step.final_action_mask is not None
+    assert step.final_action_mask.tolist() == [[True] * 4] * 2
 
 
 def test_loading_starts_other_episodes_and_says_so() -> None:

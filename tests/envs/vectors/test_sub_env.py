@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+from typing import Any
+
 import numpy as np
 import pytest
 
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.vector import Arrays, EnvFault
-from tests.support.vectors import TOY, assert_same, assert_same_state, play
+from tests.support.vectors import TOY, assert_same, assert_same_state, play, sample_actions
+from training.errors import UserError
 
 FAULTY = "tests.support.toy_envs:Faulty-v0"
 
@@ -26,7 +31,11 @@ def act(*actions: int) -> Arrays:
         ("dtype", "its observation broke its space: 'b' has dtype float64; its space is Discrete(3)"),
         ("range", "its observation broke its space: 'b' is 3, outside its space Discrete(3)"),
         ("missing", "its observation broke its space: it has no part 'b': dict"),
-        ("reward", "its reward is nan"),
+        (
+            "four",
+            "its step returned 4 values (dict, float, bool, dict): it takes (observation, reward, terminated, "
+            "truncated, info)",
+        ),
     ],
 )
 def test_a_broken_environment_is_named_with_its_step_and_action(how: str, what: str) -> None:
@@ -40,6 +49,98 @@ def test_a_broken_environment_is_named_with_its_step_and_action(how: str, what: 
     with pytest.raises(RuntimeError, match="is closed"):
         vec.step(act(0, 0, 0))
     vec.close()
+
+
+ARRAY, YES = np.zeros(2, np.float32), np.ones(1, bool)[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "what"),
+    [
+        ("reward", math.nan, "its reward is nan"),
+        ("reward", -math.inf, "its reward is -inf"),
+        ("reward", "1.0", "its reward is not a number: '1.0' (str)"),
+        ("reward", np.array("1.0"), "its reward is not a number: array('1.0', dtype='<U3')"),
+        ("reward", None, "its reward is not a number: None"),
+        ("reward", 1j, "its reward is not a number: 1j (complex)"),
+        ("reward", ARRAY, "its reward is not a number: an array of shape (2,)"),
+        ("reward", [1.0, 2.0], "its reward is not a number: 2 values (float, float)"),
+        ("terminated", None, "its terminated is None: it takes True or False"),
+        ("terminated", "False", "its terminated is 'False' (str): it takes True or False"),
+        ("truncated", 2, "its truncated is 2 (int): it takes True or False"),
+        ("truncated", math.nan, "its truncated is nan (float): it takes True or False"),
+        ("truncated", ARRAY, "its truncated is an array of shape (2,): it takes True or False"),
+        ("info", None, "its info is None: it takes a dict"),
+        ("info", [], "its info is 0 values (): it takes a dict"),
+        ("obs", None, "its observation broke its space: it has no part 'a': NoneType"),
+    ],
+)
+def test_what_breaks_the_contract_of_a_step_is_shown(part: str, value: Any, what: str) -> None:
+    told = fault_of({"how": part, "value": value}, steps=1)
+    assert told == f"env 0 ({FAULTY}), episode 0, at step 1, action 1: {what}"
+
+
+@pytest.mark.parametrize(
+    ("how", "value", "what"),
+    [
+        (
+            "returns",
+            ARRAY,
+            "its reset returned an array of shape (2,): it takes (observation, info), and info is a dict",
+        ),
+        (
+            "returns",
+            (ARRAY, None),
+            "its reset returned 2 values (ndarray, NoneType): it takes (observation, info), and info is a dict",
+        ),
+        ("returns", None, "its reset returned None: it takes (observation, info), and info is a dict"),
+        ("first", {"b": 0.5}, "its observation broke its space: 'b' has dtype float64; its space is Discrete(3)"),
+        (
+            "first",
+            {"a": np.zeros(3)},
+            "its observation broke its space: 'a' has shape (3,); its space is Box(-1.0, 1.0, (2,), float32)",
+        ),
+        ("first", {"a": np.array([0, np.nan])}, "its observation broke its space: 'a' holds nan at [1]"),
+    ],
+)
+def test_what_breaks_the_contract_of_a_reset_is_shown(how: str, value: Any, what: str) -> None:
+    told = fault_of({"how": how, "value": value}, steps=0)
+    assert told == f"env 0 ({FAULTY}), episode 0, at its reset: {what}"
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "number"),
+    [
+        ("reward", 2, 2.0),
+        ("reward", True, 1.0),
+        ("reward", np.float32(0.5), 0.5),
+        ("reward", YES, 1.0),
+        ("reward", np.array([0.5]), 0.5),
+        ("reward", np.array(0.5), 0.5),
+        ("reward", Fraction(1, 2), 0.5),
+        ("terminated", YES, 1.0),
+        ("terminated", np.array([True]), 1.0),
+        ("truncated", 1, 1.0),
+        ("truncated", np.float32(0), 0.0),
+    ],
+)
+def test_numbers_and_truths_of_other_kinds_are_taken(part: str, value: Any, number: float) -> None:
+    vec = make_vec(EnvConfig(FAULTY, kwargs={"how": part, "value": value}), 1, seed=0)
+    vec.reset()
+    assert getattr(vec.step(act(1)), part).tolist() == [number]
+
+
+def fault_of(kwargs: dict[str, Any], *, steps: int) -> str:
+    vec = make_vec(EnvConfig(FAULTY, kwargs=kwargs), 1, seed=0)
+
+    def play_on() -> None:
+        vec.reset()
+        for _ in range(steps):
+            vec.step(act(1))
+
+    with pytest.raises(EnvFault) as fault:
+        play_on()
+    return str(fault.value)
 
 
 def test_a_fault_in_a_reset_names_no_action_and_is_one_line() -> None:
@@ -56,6 +157,27 @@ def test_a_mask_that_is_sometimes_missing_is_a_fault() -> None:
     assert mask is not None
     with pytest.raises(EnvFault, match="on some observations and not on others"):
         vec.step(act(int(np.argmax(mask[0]))))
+
+
+@pytest.mark.parametrize("at_end", ["no mask", "zeros"])
+def test_where_nothing_is_said_of_the_last_observation_all_counts_as_allowed(at_end: str) -> None:
+    config = EnvConfig(TOY + "Masked-v0", kwargs={"at_end": at_end})
+    vec, rng = make_vec(config, 2, seed=0), np.random.default_rng(0)
+    step = vec.reset()
+    for _ in range(6):
+        step = vec.step(sample_actions(vec, rng, step.action_mask))
+    assert step.action_mask is not None
+    assert step.action_mask.sum(axis=1).tolist() == [3, 3], "of the next episode's first observation"
+    assert step.final_action_mask is not None
+    assert step.final_action_mask.tolist() == [[True] * 4] * 2
+
+
+@pytest.mark.parametrize("backend", ["in-process", "subprocess"])
+@pytest.mark.parametrize("name", ["Continuous", "Both"])
+def test_masks_of_actions_that_have_none_are_refused(backend: Any, name: str) -> None:
+    vec = make_vec(EnvConfig(TOY + "MaskedElsewhere-v0", backend=backend, kwargs={"both": name == "Both"}), 1, seed=0)
+    with pytest.raises(UserError, match=r"it reports info\['action_mask'\], which is for Discrete and MultiDiscrete"):
+        vec.reset()
 
 
 def test_an_environment_that_cannot_be_replayed_starts_its_episode_again_and_says_so() -> None:
