@@ -13,22 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed import DistError
 
 from commands.command_line import first_word, print_help, wants_help
 from reports.run_end import print_end
 from training import interruption, learners
 from training.cluster.ray_learners import Work, launch
 from training.cluster.ray_session import WorkersFailedError
-from training.errors import UserError
+from training.errors import UserError, require
 from training.experiments import claims_of, read_run
 from training.optimizer.non_finite import NonFinite
-from training.options import parse_options
+from training.options import changed_options, parse_options
 from training.run.files import read_json, write_json
 from training.run.folder import find_checkpoint, new_folder
 from training.run.run import Run
 from training.run.stages import require_no_stage
+from training.run.tracker import one_line
 
 TAKES = "RUN"
+BUDGETS = ("--env-steps=", "--epochs=", "--steps=")
+"""A larger one fits whatever was saved."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,21 @@ def main(argv: Sequence[str], package: str) -> int:
     if wants_help(argv):
         return print_help("resume RUN", main.__doc__, Options())
     parent = Path(first_word(argv, "resume", TAKES))
-    settings, experiment, config = read_run(parent, package)
-    options, config = parse_options(argv[1:], Options(), config)
+    settings, experiment, own_config = read_run(parent, package)
+    options, config = parse_options(argv[1:], Options(), own_config)
     begins_child, several = bool(argv[1:]), learners_of(config) > 1
     if begins_child:
         require_no_stage(parent, settings)
         _require_more(parent, config)
+        takes = f"{own_config.seed}: a child goes on with the random numbers of its parent"
+        require(config.seed == own_config.seed, "seed", config.seed, takes)
+        # What `auto` chose holds where it is still asked for: a choice never overrides an option.
+        same = {name for name in settings["chosen"] if getattr(config, name, None) == getattr(own_config, name, None)}
+        settings["chosen"] = {name: value for name, value in settings["chosen"].items() if name in same}
         own = Path(options.run_dir) if options.run_dir else None
         own = own or (new_folder(settings["experiment"], config.seed) if several else None)
-        work = partial(_begin_child, own, parent, settings, experiment.__name__, config)
+        asked = changed_options(config, own_config)
+        work = partial(_begin_child, own, parent, settings, experiment.__name__, config, asked)
     else:
         own, work = parent, partial(_go_on, parent, experiment.__name__, config)
     if several:
@@ -87,9 +97,15 @@ def _require_more(folder: Path, config: Any) -> None:
 
 
 def _begin_child(
-    folder: Path | None, parent: Path, settings: Mapping[str, Any], module_name: str, config: Any, scratch: Path | None
+    folder: Path | None,
+    parent: Path,
+    settings: Mapping[str, Any],
+    module_name: str,
+    config: Any,
+    asked: Sequence[str],
+    scratch: Path | None,
 ) -> None:
-    """A new run, with another config, that begins with what its parent came to; `scratch` as above."""
+    """A new run that begins with what its parent came to and is `asked` for another config; `scratch` as above."""
     experiment = import_module(module_name)
     with (
         interruption.catch(),
@@ -104,8 +120,26 @@ def _begin_child(
             claims=claims_of(experiment, config),
         ) as run,
         reporting_end(run),
+        _naming(asked, run, parent),
     ):
         experiment.train(config, run)
+
+
+@contextmanager
+def _naming(asked: Sequence[str], run: Run, parent: Path) -> Iterator[None]:
+    """Around the training of a child: what its parent saved need not fit the options by which it differs from it."""
+    try:
+        yield
+    except (WorkersFailedError, DistError):
+        raise
+    except Exception as error:
+        # Of the parts only a stream talks to the other learners, one of which may be lost.
+        lost = learners.count() > 1 and run.loading == "stream" and type(error) is RuntimeError
+        if run.loading is None or lost:
+            raise
+        told = str(error) if isinstance(error, UserError) else one_line(error)
+        options = ", ".join([option for option in asked if not option.startswith(BUDGETS)] or asked)
+        raise UserError(f"{options}: it does not fit what {parent} saved of its {run.loading!r} ({told})") from error
 
 
 @contextmanager

@@ -17,12 +17,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass, make_dataclass, replace
-from functools import partial
-from operator import attrgetter
+from functools import partial, reduce
+from operator import attrgetter, getitem
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from training.errors import UserError
+from training.json_values import decode_free, encode_free
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -74,14 +75,36 @@ def changed_options(config: Any, default: Any) -> list[str]:
 def as_options(values: Mapping[str, Any]) -> list[str]:
     """The options that give a config these values by dotted key."""
     return [
-        f"{_spelled(name)}={value if isinstance(value, str) else json.dumps(value, default=asdict)}"
-        for name, value in values.items()
+        f"{_spelled(name)}={value if isinstance(value, str) else _json(name, value)}" for name, value in values.items()
     ]
 
 
+def _json(name: str, value: Any) -> str:
+    """A dict may be one of free values; other fields know by their type what their JSON stands for."""
+    return json.dumps(encode_free(name, value) if isinstance(value, dict) else value, default=asdict)
+
+
 def config_to_tree(config: Any) -> dict[str, Any]:
-    """The whole config as nested dicts, which JSON can hold; `config_from_tree` gives an equal one back."""
-    return asdict(config)
+    """The whole config as nested dicts, which JSON can hold; `config_from_tree` gives an equal one back.
+
+    Raises:
+        UserError: names a value, such as a function among the arguments of an environment, that would not come back.
+    """
+    free = {
+        name: encode_free(name, attrgetter(name)(config))
+        for name, kind in field_types(config).items()
+        if _is_free(kind)
+    }
+    tree = asdict(config)
+    for name, value in free.items():
+        *outer, last = name.split(".")
+        reduce(getitem, outer, tree)[last] = value
+    return tree
+
+
+def _is_free(kind: Any) -> bool:
+    """Whether any value may be inside, so that it is not the type that says what JSON stands for."""
+    return kind is Any or any(map(_is_free, get_args(kind)))
 
 
 def config_from_tree(tree: Any, default: C, *, source: str = "config.json") -> C:
@@ -93,7 +116,7 @@ def config_from_tree(tree: Any, default: C, *, source: str = "config.json") -> C
     if not isinstance(tree, dict):
         raise UserError(f"{source} holds {tree!r}: it takes an object of keys and values")
     values = {
-        name: _read(name, kind, [partial(_strict, text=json.dumps(value))])
+        name: _read(name, kind, [_reading(name, kind, value)])
         for name, kind, value in _paired(default, tree, prefix="", source=source)
     }
     return _with_values(default, values)
@@ -101,7 +124,7 @@ def config_from_tree(tree: Any, default: C, *, source: str = "config.json") -> C
 
 def config_hash(config: Any) -> str:
     """SHA-256 of the config's canonical JSON: the same for equal configs, wherever they came from."""
-    canonical = json.dumps(_canonical(asdict(config)), sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(_canonical(config_to_tree(config)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -212,7 +235,8 @@ def _read_tokens(name: str, kind: Any, tokens: list[str]) -> Any:
     attempts: list[Reading] = [partial(_strict, text=text), lambda adapter: adapter.validate_python(plain)]
     if all(_is_number(token) for token in tokens):
         attempts.append(lambda adapter: adapter.validate_json(text))
-    return _read(name, kind, attempts)
+    found = _read(name, kind, attempts)
+    return decode_free(name, found) if _is_free(kind) else found
 
 
 def _read(name: str, kind: Any, attempts: Sequence[Reading]) -> Any:
@@ -230,6 +254,14 @@ def _read(name: str, kind: Any, attempts: Sequence[Reading]) -> Any:
             raise UserError(f"{name}: {error}") from None
     telling = [error for error in errors if error.errors()[0]["type"] != "json_invalid"]
     raise UserError(_complaint(name, kind, telling[0]))
+
+
+def _reading(name: str, kind: Any, value: Any) -> Reading:
+    """How the JSON value of a field becomes its value."""
+    if not _is_free(kind):
+        return partial(_strict, text=json.dumps(value))
+    decoded = decode_free(name, value)
+    return lambda adapter: adapter.validate_python(decoded, strict=True)
 
 
 def _strict(adapter: TypeAdapter[Any], text: str) -> Any:
@@ -293,7 +325,12 @@ def _help_registry() -> ConstructorRegistry:
             metavar="JSON",
             instance_from_str=lambda tokens: json.loads(tokens[0]),
             is_instance=lambda _: True,
-            str_from_instance=lambda value: [json.dumps(value, default=asdict)],
+            str_from_instance=lambda value: [json.dumps(value, default=_shown)],
         )
 
     return registry
+
+
+def _shown(value: Any) -> Any:
+    """In a default: what JSON has no word for."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else repr(value)

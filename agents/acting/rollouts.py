@@ -48,5 +48,5 @@ class Rollouts:
 
     def load_state_dict(self, state: State) -> None:
         self._collector.load_state_dict(state["collector"])
-        if self._reward_scale is not None:
+        if self._reward_scale is not None and state["reward_scale"] is not None:  # otherwise its statistics begin now
             self._reward_scale.load_state_dict(state["reward_scale"])

@@ -34,6 +34,7 @@ from training.cluster.ray_session import connected
 from training.core import Batch, Counters
 from training.errors import UserError, require
 from training.metrics import Last, Metrics
+from training.optimizer.moments import continued
 from training.options import nearest
 from training.recipe import fit_run
 from training.run.compute import Compute, choose_device, choose_threads
@@ -235,7 +236,12 @@ class RLlibAgent:
         return {"policy": self.policy.save(), "rllib": to_plain(self._algorithm.get_state())}
 
     def load_state_dict(self, state: State) -> None:
-        self._algorithm.set_state(from_plain(state["rllib"]))
+        """Its `set_state` restores no argument but those of the optimizers, such as the learning rate: they stay."""
+        saved, own = from_plain(state["rllib"]), self._algorithm.get_state(components=["learner_group"])
+        optimizers, made = (each["learner_group"]["learner"]["optimizer"] for each in (saved, own))
+        for name, optimizer in optimizers.items():
+            optimizer["state"] = continued(made[name]["state"], optimizer["state"], name)
+        self._algorithm.set_state(saved)
 
 
 class Iterations:

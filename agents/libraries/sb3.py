@@ -10,11 +10,12 @@ from __future__ import annotations
 import inspect
 import random
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import chain, repeat
 from threading import Semaphore, Thread
 from typing import Any, Literal
 
@@ -32,7 +33,18 @@ from torch import nn
 
 from agents.acting.collector import Episode, episode_metrics
 from agents.acting.evaluation import Evaluation
-from agents.libraries.sb3_state import arrays_of, as_before, fill, filled, is_own, noises_of, plain, replay_of
+from agents.libraries.sb3_state import (
+    arrays_of,
+    as_before,
+    changed,
+    copied,
+    fill,
+    filled,
+    noises_of,
+    own_values,
+    plain,
+    replay_of,
+)
 from agents.libraries.sb3_vec_env import SB3VecEnv, observations_for_sb3
 from agents.policies.policy import Acting, Mode, NetworkPolicy
 from agents.recipes.acting import ActingConfig, finish
@@ -42,6 +54,7 @@ from training.core import Batch, Budget, Counters
 from training.errors import UserError, require
 from training.extras import install_command
 from training.metrics import Last, Metrics
+from training.optimizer.moments import continued
 from training.recipe import fit_run
 from training.run.compute import Compute, choose_device, choose_threads, multiplications_of
 from training.run.run import Run
@@ -234,7 +247,7 @@ class SB3Agent:
     """The half of a model that learned something: its policy, optimizers and variables; its update is in `Learning`."""
 
     def __init__(self, model: BaseAlgorithm, config: SB3PolicyConfig) -> None:
-        self._model = model
+        self._model, self._made = model, copied(own_values(model))
         envs = model.get_env()
         assert envs is not None
         self.policy = SB3Policy(*_original(envs).env_spaces, config, torch.Generator(), network=model.policy)
@@ -251,18 +264,28 @@ class SB3Agent:
 
     def state_dict(self) -> State:
         parameters = {name: part for name, part in self._model.get_parameters().items() if name != "policy"}
-        own = {name: value for name, value in vars(self._model).items() if is_own(name, value)}
+        own = changed(own_values(self._model), self._made)
         return {"policy": self.policy.save(), "parameters": parameters, "own": own}
 
     def load_state_dict(self, state: State) -> None:
+        model: Any = self._model
         weights = {name.removeprefix("network."): value for name, value in state["policy"]["weights"].items()}
-        parameters: dict[str, Any] = {**state["parameters"], "policy": weights}
-        self._model.set_parameters(parameters, exact_match=True)
-        for name, value in state["own"].items():
-            if isinstance(value, torch.Tensor):
-                getattr(self._model, name).data.copy_(value)  # an optimizer holds this very tensor
+        parameters: dict[str, Any] = {"policy": weights}
+        for name, own in model.get_parameters().items():
+            if name != "policy":  # an optimizer; one of a variable that was fixed before begins anew
+                saved = state["parameters"].get(name, own)
+                parameters[name] = continued(own, saved, name)
+        model.set_parameters(parameters, exact_match=True)
+        for name, made in self._made.items():
+            value = state["own"].get(name, made)
+            if isinstance(made, torch.Tensor):
+                getattr(model, name).data.copy_(value)  # an optimizer holds this very tensor
             else:
-                setattr(self._model, name, value)
+                setattr(model, name, value)
+        # What a schedule gives is not saved but asked for, of this run's budget.
+        model._update_current_progress_remaining(model.num_timesteps, model._total_timesteps)
+        if model.num_timesteps and hasattr(model, "exploration_schedule"):
+            model.exploration_rate = model.exploration_schedule(model._current_progress_remaining)
 
 
 class Learning:
@@ -288,6 +311,7 @@ class Learning:
         self._thread.start()
         with _refusals(type(model).__name__):  # of what it checks only now, such as masks
             self._wait()
+        self._noises = [copied(arrays_of(part)) for part in noises_of(model)]
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
         before = self._model.num_timesteps
@@ -308,7 +332,9 @@ class Learning:
             "episodes": self._envs.counts(),
             "memory": plain(getattr(model, "_last_lstm_states", None)),
             "replay": filled(buffer) if (buffer := replay_of(model)) is not None else {},
-            "noise": [arrays_of(part) for part in noises_of(model)],
+            "noise": [
+                changed(arrays_of(part), made) for part, made in zip(noises_of(model), self._noises, strict=True)
+            ],
             "ended": self._ended,
             "random": {
                 "torch": torch.get_rng_state(),
@@ -336,8 +362,11 @@ class Learning:
             # An episode that could not be continued ends there, for what follows is another.
             ends = buffer.dones if buffer.optimize_memory_usage else buffer.timeouts
             ends[buffer.pos - 1, first & (state["episodes"]["length"] > 0)] = True
-        for part, arrays in zip(noises_of(model), state["noise"], strict=True):
-            vars(part).update({name: _on(model.device, value) for name, value in arrays.items()})
+        # Noise that was not there, or is of another kind, is as the config made it; gSDE's comes first.
+        saved: Iterator[Mapping[str, Any]] = chain(state["noise"], repeat({}))
+        for part, made, arrays in zip(noises_of(model), self._noises, saved, strict=False):
+            values = {name: arrays.get(name, value) for name, value in made.items()}
+            vars(part).update({name: _on(model.device, value) for name, value in copied(values).items()})
         drawn = state["random"]
         torch.set_rng_state(drawn["torch"])
         if drawn["cuda"] is not None:

@@ -1,7 +1,13 @@
-"""What the state of a model of Stable-Baselines3 is made of, as named arrays that a checkpoint holds."""
+"""What the state of a model of Stable-Baselines3 is made of, as named arrays that a checkpoint holds.
+
+No list says what was learned and what was asked for: saved is what is other than when the model was made, and
+loading leaves all the rest as the config made it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -9,17 +15,40 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from envs.vectors.vector import Arrays
+from training.errors import UserError
 from training.state import State
 
 
-def is_own(name: str, value: Any) -> bool:
-    """Whether an attribute of a model is what it has come to: a count, or a variable such as SAC's log_ent_coef.
+def own_values(model: BaseAlgorithm) -> dict[str, Any]:
+    """Its numbers and variables: counts, SAC's log_ent_coef, and its arguments.
 
     The budget is the run's, the time of day nobody's.
     """
-    if name in ("_total_timesteps", "start_time"):
-        return False
-    return isinstance(value, torch.Tensor) or (isinstance(value, int | float) and not isinstance(value, bool))
+    return {
+        name: value
+        for name, value in vars(model).items()
+        if name not in ("_total_timesteps", "start_time")
+        and (isinstance(value, torch.Tensor) or (isinstance(value, int | float) and not isinstance(value, bool)))
+    }
+
+
+def copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as they are now, whatever becomes of them."""
+    return {
+        name: value.detach().clone() if isinstance(value, torch.Tensor) else deepcopy(value)
+        for name, value in values.items()
+    }
+
+
+def changed(values: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are others than when they were made."""
+    return {name: value for name, value in values.items() if name not in made or not _same(value, made[name])}
+
+
+def _same(value: Any, other: Any) -> bool:
+    if isinstance(value, torch.Tensor):
+        return isinstance(other, torch.Tensor) and torch.equal(value, other)
+    return bool(np.array_equal(value, other))
 
 
 def noises_of(model: BaseAlgorithm) -> list[Any]:
@@ -64,10 +93,29 @@ def filled(buffer: Any) -> State:
 
 
 def fill(buffer: Any, saved: State) -> None:
-    """The inverse of `filled`."""
-    for name, value in _columns(buffer).items():
-        value[: len(saved["arrays"][name])] = saved["arrays"][name]
-    buffer.pos, buffer.full = saved["pos"], saved["full"]
+    """The inverse of `filled`; a buffer of another size goes on with the newest of it, in their order.
+
+    Raises UserError where the buffer keeps other things.
+    """
+    columns, arrays = _columns(buffer), saved["arrays"]
+    if columns.keys() != arrays.keys():
+        told = ", ".join(sorted(columns.keys() ^ arrays.keys()))
+        raise UserError(f"the replay buffer keeps other things than the saved one: only one of them has {told}")
+    rows = len(next(iter(arrays.values())))
+    same_ring = rows == buffer.buffer_size if saved["full"] else rows <= buffer.buffer_size
+    if same_ring:
+        for name, value in columns.items():
+            value[:rows] = arrays[name]
+        buffer.pos, buffer.full = saved["pos"], saved["full"]
+        return
+    # Where next observations are not kept twice, that of the newest transition is in the row after it.
+    after = int(buffer.optimize_memory_usage)
+    held = rows - after if saved["full"] else saved["pos"]
+    kept = min(held, buffer.buffer_size - after)
+    newest = (saved["pos"] - kept + np.arange(kept + after)) % rows
+    for name, value in columns.items():
+        value[: kept + after] = arrays[name][newest]
+    buffer.pos, buffer.full = kept % buffer.buffer_size, kept == buffer.buffer_size
 
 
 def _columns(buffer: Any) -> Arrays:

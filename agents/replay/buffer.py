@@ -177,7 +177,7 @@ class ReplayBuffer:
     def later_rows(self, rows: Rows, fraction: NDArray[np.float32]) -> Rows:
         """A row [B] behind each of `rows` in its episode: the next one at fraction 0, the last known one near 1."""
         env = rows % self.num_envs
-        place = self._place(rows)
+        place = self._place(rows, self.places)
         end = self._columns["episode_end"][rows]
         end = np.where(end < 0, self._written[env], end)  # the episode goes on: up to the row that is still open
         later = place + 1 + (fraction * (end - place)).astype(np.int64)
@@ -196,10 +196,10 @@ class ReplayBuffer:
     def _next(self, rows: Rows) -> Rows:
         return (rows + self.num_envs) % self.rows
 
-    def _place(self, rows: Rows) -> Rows:
-        """When the environment of each row wrote it, counted in its rows."""
+    def _place(self, rows: Rows, places: int) -> Rows:
+        """When the environment of each row, in a ring of so many places, wrote it, in its own rows; below 0: never."""
         written = self._written[rows % self.num_envs]
-        place: Rows = written - (written - rows // self.num_envs) % self.places
+        place: Rows = written - (written - rows // self.num_envs) % places
         return place
 
     @property
@@ -222,19 +222,36 @@ class ReplayBuffer:
             "max_priority": self._max_priority,
         }
 
-    def load_state_dict(self, state: State) -> None:
+    def load_state_dict(self, state: State, *, priority_power: float = 1.0) -> None:
+        """Goes on with the newest rows of each environment, also those of a ring of another capacity.
+
+        Priorities are raised to a power; transitions that had none get the highest there was.
+        """
         self._written = np.array(state["written"])
         self._episode_start = np.array(state["episode_start"])
+        self._max_priority = state["max_priority"] ** priority_power
         self._columns = {}
-        for begin, segment in zip(self._segment_begins(), state["segments"], strict=False):
-            arrays = segment.arrays if isinstance(segment, Segment) else segment
+        saved = [part.arrays if isinstance(part, Segment) else part for part in state["segments"]]
+        # A ring that has not come round yet has as many rows as any longer one.
+        saved_places = sum(len(arrays["acted"]) for arrays in saved) // self.num_envs
+        priorities = np.zeros(self.rows)
+        begin = 0
+        for arrays in saved:
             if not self._columns:
                 self._allocate({key: value[None] for key, value in arrays.items()})
+            rows = np.arange(begin, begin + len(arrays["acted"]))
+            place, env = self._place(rows, saved_places), rows % self.num_envs
+            kept = place > np.maximum(self._written[env] - self.places, -1)
+            to = self._row(place, env)[kept]
             for key, value in arrays.items():
-                self._columns[key][begin : begin + len(value)] = value
+                self._columns[key][to] = value[kept]
+            if state["priorities"] is None:
+                priorities[to] = np.where(arrays["acted"][kept], self._max_priority, 0.0)
+            else:
+                priorities[to] = state["priorities"][rows[kept]] ** priority_power
+            begin += len(rows)
         if self._priorities is not None:
-            self._priorities.load(state["priorities"])
-        self._max_priority = state["max_priority"]
+            self._priorities.load(priorities)
 
     @property
     def _filled(self) -> int:
@@ -255,9 +272,9 @@ class ReplayBuffer:
         first, last = begin // self.num_envs, end // self.num_envs
         at = self._written % self.places
         # The episodes that go on will still write their ends into their rows.
-        places = self._place(np.arange(begin, end))
+        places = self._place(np.arange(begin, end), self.places)
         unfinished = places.reshape(-1, self.num_envs) >= self._episode_start
         if ((first <= at) & (at < last)).any() or unfinished.any() or end > self._filled:
             return arrays
         rounds = int((self._written // self.places + (at >= last)).sum())
-        return Segment(f"{begin}-{rounds}", arrays)
+        return Segment(f"{self.rows}-{begin}-{rounds}", arrays)

@@ -178,12 +178,16 @@ class Replay:
         return {
             "collector": self._collector.state_dict(),
             "buffer": self._buffer.state_dict(),
+            "priority_exponent": self._config.priority_exponent,
             "rng": self._rng.get_state(),
         }
 
     def load_state_dict(self, state: State) -> None:
         self._collector.load_state_dict(state["collector"])
-        self._buffer.load_state_dict(state["buffer"])
+        # Its priorities are errors to the power that was asked for then.
+        asked = self._config.priority_exponent
+        saved = state.get("priority_exponent", asked)
+        self._buffer.load_state_dict(state["buffer"], priority_power=asked / saved if asked and saved else 1.0)
         self._rng.set_state(state["rng"])
 
 

@@ -98,3 +98,82 @@ def test_a_run_is_extended_by_steps(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["resume", "run", "--steps", "8"]) == 0
     (child,) = Path("runs/breast_cancer_mlp").iterdir()
     assert json.loads((child / "result.json").read_text())["counters"]["updates"] == 8
+
+
+FEW = ["--evaluation.episodes", "2", "--evaluation.final-episodes", "2", "--evaluation.num-envs", "2"]
+FEW += ["--tracker", "none", "--threads", "1"]
+PARENTS = {
+    "ppo": ["train", "ppo_cartpole", "--env-steps", "256", *FEW],
+    "dqn": ["train", "dqn_cartpole", "--env-steps", "700", "--replay.capacity", "600", *FEW],
+    "sb3": [
+        *("train", "sac_half_cheetah_sb3", "--env.id", "CartPole-v1", "--agent.algorithm", "PPO", *FEW),
+        *("--agent.arguments", '{"n_steps": 64}', "--env-steps", "64", "--iteration-env-steps", "64"),
+    ],
+}
+PARENTS["dqn"] += ["--replay.warmup-env-steps", "500"]
+MORE = {"ppo": ["--env-steps", "512"], "dqn": ["--env-steps", "800"], "sb3": ["--env-steps", "192"]}
+MORE["data"] = ["--epochs", "2"]
+
+
+@pytest.fixture(scope="module")
+def parents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parents")
+    for name, asked in PARENTS.items():
+        assert main([*asked, "--run-dir", str(folder / name)]) == 0
+    assert train_on_data(folder / "data", "--epochs", "1") == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("parent", "options", "told"),
+    [
+        ("ppo", ["--num-envs", "16"], "--num-envs=16: it does not fit what"),
+        ("ppo", ["--policy.network.hidden", "32", "32"], "--policy.network.hidden=[32, 32]: it does not fit what"),
+        ("ppo", ["--env.id", "MountainCar-v0"], "--env.id=MountainCar-v0: it does not fit what"),
+        ("ppo", ["--env.backend", "in-process"], "--env.backend=in-process: it does not fit what"),
+        ("ppo", ["--policy.normalize-observation", "True"], "--policy.normalize-observation=true: it does not fit"),
+        ("ppo", ["--seed", "2"], "seed = 2: it takes 1: a child goes on with the random numbers of its parent"),
+        ("ppo", ["--agent.optimizer.kind", "adamw"], "--agent.optimizer.kind=adamw: it does not fit what"),
+        ("data", ["--model.network.hidden", "32"], "--model.network.hidden=[32]: it does not fit what"),
+        ("sb3", ["--agent.algorithm", "A2C"], "--agent.algorithm=A2C: it does not fit what"),
+    ],
+)
+def test_a_child_that_does_not_fit_its_parent_is_one_line_and_no_folder(
+    parent: str, options: list[str], told: str, parents: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    child = tmp_path / "child"
+    assert main(["resume", str(parents / parent), *options, *MORE[parent], "--run-dir", str(child)]) == 2
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert told in error
+    assert not child.exists()
+
+
+def test_a_refused_child_leaves_its_folder_to_the_next_try(parents: Path, tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    child.mkdir()
+    asked = ["resume", str(parents / "ppo"), *MORE["ppo"], "--run-dir", str(child)]
+    assert main([*asked, "--policy.network.hidden", "32"]) == 2
+    assert list(child.iterdir()) == [], "the empty folder was there before"
+    assert main([*asked, "--agent.horizon", "16", "--agent.minibatch-size", "64"]) == 0
+    assert len((child / "metrics.jsonl").read_text().splitlines()) >= 1
+
+
+@pytest.mark.parametrize(
+    ("parent", "options"),
+    [
+        ("ppo", ["--scale-reward", "True"]),
+        ("ppo", ["--threads", "2"]),
+        ("dqn", ["--replay.priority-exponent", "0.6"]),
+        ("dqn", ["--replay.capacity", "520"]),
+        ("sb3", ["--agent.arguments", '{"n_steps": 128}']),
+    ],
+)
+def test_a_child_is_trained_as_it_was_asked_to(
+    parent: str, options: list[str], parents: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    child = tmp_path / "child"
+    assert main(["resume", str(parents / parent), *options, *MORE[parent], "--run-dir", str(child)]) == 0
+    told, settings = capsys.readouterr().err, json.loads((child / "config.json").read_text())
+    assert f"computing on cpu, {settings['config']['threads']} thread" in told or parent == "sb3"
+    assert settings["chosen"]["threads"] == settings["config"]["threads"]
+    assert result_of(child)["status"] == "completed"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from enum import Enum, IntEnum
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -174,6 +176,19 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
+scalars = (
+    st.sampled_from([np.int64(3), np.float32(0.1), np.float64(0.1), np.bool_(True), np.float32("inf"), np.uint8(7)])  # noqa: FBT003
+    | st.sampled_from([float("inf"), -float("inf"), -0.0, 2**70])
+)
+free_values = st.recursive(
+    json_values | scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text() | st.integers() | st.sampled_from(["$tuple", "$int"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
 rules = st.builds(Rule, pattern=st.text(), learning_rate=st.none() | st.floats(min_value=0))
 optimizers = st.builds(
     Optimizer,
@@ -198,14 +213,55 @@ configs = st.builds(
     warm_start=st.none() | rules,
     agent=agents,
 )
+free_configs = st.builds(
+    Config, options=st.dictionaries(st.text() | st.just("$tuple"), free_values, max_size=3), agent=agents
+)
 
 
-@settings(max_examples=100)
-@given(configs)
+@settings(max_examples=150)
+@given(configs | free_configs)
 def test_json_gives_the_config_back(config: Config) -> None:
+    """With the types that it had: 1 is neither True nor 1.0 for an environment, nor a list a tuple."""
     again = config_from_tree(json.loads(json.dumps(config_to_tree(config))), Config())
     assert again == config_from_tree(config_to_tree(config), Config()) == config
+    assert repr(again.options) == repr(config.options)
     assert config_hash(again) == config_hash(config)
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Size(IntEnum):
+    SMALL = 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"reward": float}, r"options\.reward = <class 'float'>: it takes bool, int, .* config\.json can give back"),
+        ({"reward": (1, abs)}, r"options\.reward\.1 = <built-in function abs>: it takes"),
+        ({"table": {"a": [{1}]}}, r"options\.table\.a\.0 = \{1\}: it takes"),
+        ({"colour": Colour.RED}, r"options\.colour = <Colour\.RED: 'red'>: it takes"),
+        ({"size": Size.SMALL}, r"options\.size = <Size\.SMALL: 1>: it takes"),
+        ({"rule": Rule()}, r"options\.rule = Rule\(.*: it takes"),
+        ({"shape": np.zeros(2)}, r"options\.shape = array\(.*: it takes"),
+        ({"table": {(0, 1): 2}}, r"options\.table has the key \(0, 1\) of type tuple: keys are str or int"),
+        ({0: 1}, r"options has the key 0: it takes the names of arguments"),
+    ],
+)
+def test_a_value_that_json_would_not_give_back_is_refused(options: dict[Any, Any], message: str) -> None:
+    for read_it in (config_to_tree, config_hash, lambda config: changed_options(config, Config())):
+        with pytest.raises(UserError, match=message):
+            read_it(Config(options=options))
+
+
+@pytest.mark.parametrize("damaged", [{"$tuple": 3}, {"$int": 3}, {"$scalar": "float32"}, {"$dict": [1]}])
+def test_damaged_json_of_such_values_is_one_line(damaged: Any) -> None:
+    with pytest.raises(UserError, match=r"options = .*: an object with a dollar sign takes what config\.json has"):
+        config_from_tree({"options": {"a": damaged}}, Config())
+    with pytest.raises(UserError, match="options = "):
+        read(f"--options={json.dumps({'a': damaged})}")
 
 
 @settings(max_examples=100)
@@ -230,7 +286,7 @@ def test_the_command_line_can_say_every_config(config: Config) -> None:
 
 
 @settings(max_examples=50)
-@given(configs)
+@given(configs | free_configs)
 def test_the_changed_options_make_the_config_of_the_default(config: Config) -> None:
     assert read(*changed_options(config, Config())) == config
     assert changed_options(config, config) == []

@@ -45,6 +45,18 @@ def load_moments(saved: State, optimizers: Sequence[Optimizer]) -> None:
         optimizer.load_state_dict({"state": dict(enumerate(tensors)), "param_groups": groups})
 
 
+def continued(own: State, saved: State, name: str) -> State:
+    """The saved state of an optimizer of torch with the options of this one, such as the learning rate.
+
+    Raises UserError where the saved one is of another kind.
+    """
+    options, others = ({key for group in state["param_groups"] for key in group} for state in (own, saved))
+    if options != others:
+        told = ", ".join(sorted(options ^ others))
+        raise UserError(f"{name} is of another kind of optimizer than the saved one: only one of them has {told}")
+    return {**saved, "param_groups": own["param_groups"]}
+
+
 def check_names(place: str, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """Raises UserError for the first name that only one of them has."""
     for key in (*own, *saved):

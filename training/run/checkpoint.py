@@ -56,7 +56,8 @@ class DamagedError(UserError):
 class Checkpoint:
     """Saves and restores the named parts of one run. One process at a time may use the folder.
 
-    `position` holds the counters of what was last restored or saved (None before), `best_score` the highest score.
+    `position` holds the counters of what was last restored or saved (None before), `best_score` the highest score,
+    `loading` the part that is given its state just now, which may not fit it.
     """
 
     def __init__(self, folder: Path, parts: Mapping[str, Stateful], *, every: Every, keep_last: int = 3) -> None:
@@ -66,6 +67,7 @@ class Checkpoint:
         self.every = every
         self.position: Counters | None = None
         self.best_score: Score | None = None
+        self.loading: str | None = None
         self._folder = folder
         self._parts = dict(parts)
         self._keep_last = keep_last
@@ -136,7 +138,10 @@ class Checkpoint:
             aside = self._set_aside(damaged_folder)
             print(f"{reason}; set aside as {aside.name}, continuing from {folder.name}", file=sys.stderr)
         for name, part in self._parts.items():
-            part.load_state_dict(_load(folder, name))
+            state = _load(folder, name)
+            self.loading = name
+            part.load_state_dict(state)
+            self.loading = None
         self._saved_inexact = manifest["inexact"]
         self.best_score = _score(manifest["best"])
         if self.best is None:  # it was among the damaged ones: the next score is the best that can be kept

@@ -7,14 +7,14 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from training.errors import UserError
-from training.run.checkpoint import newest, read_best
+from training.run.checkpoint import newest, newest_first, read_best
 from training.run.stages import stage_folders
 
 LOCK = "lock"
@@ -92,9 +92,12 @@ def making(folder: Path) -> Iterator[None]:
         raise UserError(f"run folder {folder} cannot be made ({error.strerror})") from None
 
 
-def remove_unused(folder: Path, *, keep_folder: bool) -> bool:
-    """Removes what a run wrote, unless there is a row, a checkpoint or a foreign file; returns whether it did."""
-    if not _is_unused(folder):
+def remove_unused(folder: Path, *, keep_folder: bool, begun_with: Sequence[Path] = ()) -> bool:
+    """Removes what a run wrote, unless there is a row, a checkpoint or a foreign file; returns whether it did.
+
+    The rows and checkpoints that it began with, as copies of `begun_with`, do not count.
+    """
+    if not _is_unused(folder, {path.name: path for path in begun_with}):
         return False
     for path in folder.iterdir():
         if path.is_dir():
@@ -131,11 +134,19 @@ def find_checkpoint(run: Path, which: Literal["best", "last"]) -> Path:
     return found
 
 
-def _is_unused(folder: Path) -> bool:
+def _is_unused(folder: Path, begun_with: Mapping[str, Path]) -> bool:
     stages = stage_folders(folder)
-    files = [path for path in folder.iterdir() if path not in stages]
-    own = all(path.name in SETTINGS or (path.name in ROWS and path.stat().st_size == 0) for path in files)
-    return own and all(map(_is_unused, stages))
+    for path in folder.iterdir():
+        source = begun_with.get(path.name)
+        if path.name in ROWS:
+            unused = path.stat().st_size <= (source.stat().st_size if source else 0)
+        elif source is not None and path.is_dir():
+            unused = not (made := newest_first(path)) or int(made[0].name) <= int(newest_first(source)[0].name)
+        else:
+            unused = path.name in SETTINGS or path in stages
+        if not unused:
+            return False
+    return all(_is_unused(stage, {}) for stage in stages)
 
 
 def _require_empty(folder: Path) -> None:

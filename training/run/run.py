@@ -100,9 +100,10 @@ class Run:
             runs: the folder of all runs.
 
         Raises:
-            UserError: the folder is not empty or cannot be made.
+            UserError: the config has a value that its JSON would not give back; the folder is not empty or cannot be
+                made.
         """
-        identity = new_identity(config.seed)
+        identity, tree = new_identity(config.seed), config_to_tree(config)
         folder = folder or runs / experiment / identity
         lock, was_there = make_folder(folder)
         settings = {
@@ -111,16 +112,16 @@ class Run:
             "seed": config.seed,
             "tracker": tracker,
             "parent": parent,
-            "config": config_to_tree(config),
+            "config": tree,
             "config_hash": config_hash(config),
-            "source_hash": source_hash(experiment, config_to_tree(config)),
+            "source_hash": source_hash(experiment, tree),
             "chosen": dict(chosen or {}),
         }
         for path in begin_with:
             (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
         write_json(folder / "environment.json", describe_environment())
         write_json(folder / "config.json", settings)  # last: it is what makes the folder a run
-        discard = partial(remove_unused, folder, keep_folder=was_there)
+        discard = partial(remove_unused, folder, keep_folder=was_there, begun_with=begin_with)
         return cls(folder, settings, lock=lock, claims=claims, discard=discard)
 
     @classmethod
@@ -202,6 +203,11 @@ class Run:
         if over:
             self.not_exact("its training was ended by the clock")
         return over
+
+    @property
+    def loading(self) -> str | None:
+        """The part that is given its saved state just now."""
+        return self._checkpoint.loading if self._checkpoint else None
 
     @property
     def last_checkpoint(self) -> Path | None:

@@ -1,23 +1,17 @@
 """States as files: a JSON tree beside a safetensors file with the tensors and arrays of the tree. No pickle.
 
-The tree is plain JSON, where an object with one key that starts with a dollar sign stands for what JSON lacks:
+The tree is that of training/json_values.py, which here also has:
 
 | object | value |
 |---|---|
 | `{"$tensor": name}`, `{"$array": name}` | the tensor or NumPy array of that name in the safetensors file |
 | `{"$segment": name}` | arrays that never change under this name: in a file of their own, see `Segment` |
-| `{"$int": "-0x1f"}` | an integer that needs more than 53 bits |
-| `{"$float": "7ff0000000000000"}` | the 8 bytes (big endian) of a float that is not finite |
-| `{"$tuple": [...]}` | a tuple |
-| `{"$dict": [[key, value], ...]}` | a dict with keys that are no strings or start with a dollar sign |
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from training.json_values import decode, encode
 from training.state import State
 
 _DTYPES = {
@@ -36,7 +31,6 @@ _DTYPES = {
 _ARRAY_DTYPES = {"bool", *(f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64))} | {
     *("float16", "float32", "float64")
 }
-_EXACT_JSON_INTEGERS = 2**53  # beyond it, readers that hold JSON numbers as floats round
 
 
 class Segment(NamedTuple):
@@ -102,46 +96,23 @@ def load_state(folder: Path, part: str) -> State:
     return state
 
 
-def _encode(value: Any, path: str, tensors: dict[str, Tensor], segments: dict[str, Segment]) -> Any:
-    # Exact types: a subclass (an enum, a NumPy scalar) would come back as something else.
-    kind = type(value)
-    if value is None or kind in (bool, str):
-        return value
-    if kind is int:
-        return value if abs(value) <= _EXACT_JSON_INTEGERS else {"$int": hex(value)}
-    if kind is float:
-        return value if math.isfinite(value) else {"$float": struct.pack(">d", value).hex()}
-    if kind is list:
-        return [_encode(item, f"{path}.{index}", tensors, segments) for index, item in enumerate(value)]
-    if kind is tuple:
-        return {"$tuple": _encode(list(value), path, tensors, segments)}
-    if kind is Segment:
-        segments[segment_file(path.partition(".")[0], value.name)] = value
-        return {"$segment": value.name}
-    if isinstance(value, dict):
-        return _encode_dict(value, path, tensors, segments)
-    if isinstance(value, Tensor) and _supported(value):
-        return {"$tensor": _put(value.detach().resolve_neg().contiguous(), path, tensors)}
-    if kind is np.ndarray and value.dtype.name in _ARRAY_DTYPES and value.dtype.isnative:
-        # torch takes over the array's memory; it wants it writable, and contiguous keeps arrays of no dimension.
-        return {"$array": _put(torch.from_numpy(np.require(value, requirements=["C", "W"])), path, tensors)}
-    dtype = f" of {value.dtype}" if isinstance(value, Tensor | np.ndarray) else ""
-    raise TypeError(
-        f"{path} is a {kind.__module__}.{kind.__qualname__}{dtype}, which a checkpoint cannot hold: it takes nested "
-        "dicts, lists and tuples of dense tensors, NumPy arrays, bool, int, float, str and None"
-    )
+def _encode(state: State, part: str, tensors: dict[str, Tensor], segments: dict[str, Segment]) -> Any:
+    def other(value: Any, path: str) -> Any:
+        if type(value) is Segment:
+            segments[segment_file(part, value.name)] = value
+            return {"$segment": value.name}
+        if isinstance(value, Tensor) and _supported(value):
+            return {"$tensor": _put(value.detach().resolve_neg().contiguous(), path, tensors)}
+        if type(value) is np.ndarray and value.dtype.name in _ARRAY_DTYPES and value.dtype.isnative:
+            # torch takes over the array's memory; it wants it writable, and contiguous keeps arrays of no dimension.
+            return {"$array": _put(torch.from_numpy(np.require(value, requirements=["C", "W"])), path, tensors)}
+        kind, dtype = type(value), f" of {value.dtype}" if isinstance(value, Tensor | np.ndarray) else ""
+        raise TypeError(
+            f"{path} is a {kind.__module__}.{kind.__qualname__}{dtype}, which a checkpoint cannot hold: it takes "
+            "nested dicts, lists and tuples of dense tensors, NumPy arrays, bool, int, float, str and None"
+        )
 
-
-def _encode_dict(
-    value: dict[Any, Any], path: str, tensors: dict[str, Tensor], segments: dict[str, Segment]
-) -> dict[str, Any]:
-    for key in value:
-        if type(key) not in (str, int):
-            raise TypeError(f"{path} has the key {key!r} of type {type(key).__name__}: keys are str or int")
-    items = {key: _encode(item, f"{path}.{key}", tensors, segments) for key, item in value.items()}
-    if all(isinstance(key, str) and not key.startswith("$") for key in items):
-        return items
-    return {"$dict": [[_encode(key, path, tensors, segments), item] for key, item in items.items()]}
+    return encode(state, part, other)
 
 
 def _supported(tensor: Tensor) -> bool:
@@ -166,28 +137,16 @@ def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-def _decode(node: Any, tensors: dict[str, Tensor], part: Path) -> Any:
-    if isinstance(node, list):
-        return [_decode(item, tensors, part) for item in node]
-    if not isinstance(node, dict):
-        return node
-    tag: str | None
-    value: Any
-    tag, value = next(iter(node.items())) if len(node) == 1 else (None, None)
-    match tag:
-        case "$tensor":
-            return tensors[value]
-        case "$array":
-            return tensors[value].numpy()
-        case "$segment":
-            file = part.with_name(segment_file(part.name, value))
-            return Segment(value, {key: tensor.numpy() for key, tensor in load_file(file).items()})
-        case "$int":
-            return int(value, 16)
-        case "$float":
-            return struct.unpack(">d", bytes.fromhex(value))[0]
-        case "$tuple":
-            return tuple(_decode(value, tensors, part))
-        case "$dict":
-            return {_decode(key, tensors, part): _decode(item, tensors, part) for key, item in value}
-    return {key: _decode(item, tensors, part) for key, item in node.items()}
+def _decode(tree: Any, tensors: dict[str, Tensor], part: Path) -> Any:
+    def other(tag: str, value: Any) -> Any:
+        match tag:
+            case "$tensor":
+                return tensors[value]
+            case "$array":
+                return tensors[value].numpy()
+            case "$segment":
+                file = part.with_name(segment_file(part.name, value))
+                return Segment(value, {key: tensor.numpy() for key, tensor in load_file(file).items()})
+        raise ValueError(f"it holds {tag}, which this version of the program does not know")
+
+    return decode(tree, other)

@@ -46,8 +46,8 @@ class Tracker:
     """Copies the run in `folder` to W&B while it trains.
 
     `auto` is online when the user is logged in (`WANDB_API_KEY`, the netrc file or wandb's settings) and offline
-    otherwise; it never asks. A tracker that fails says so in one line on stderr. Training never waits for it and never
-    fails with it.
+    otherwise, or what WANDB_MODE says, which may be that there is no copy (docs/runs.md); it never asks. A tracker that
+    fails says so in one line on stderr. Training never waits for it and never fails with it.
 
     Args:
         folder: the run folder, where the Logger writes `metrics.jsonl` and `timing.jsonl`, beside `config.json`.
@@ -72,7 +72,7 @@ class Tracker:
         """The address of the run, or the folder of the offline copy, once `finish` has succeeded."""
         self._job = Job(str(folder.resolve()), mode, experiment, run_id, parent, os.getpid(), finish_timeout_s)
         self._copier: subprocess.Popen[bytes] | None = None
-        self._off = mode == "none"
+        self._off = mode == "none" or (mode == "auto" and _disabled())
 
     def follow(self) -> None:
         """To be called after every row. The first starts the copier: a resumed run has truncated its files by then."""
@@ -129,8 +129,10 @@ def sync(folder: Path, mode: Literal["auto", "online", "offline"] = "auto") -> s
         The address of the run, or the folder of the offline copy; a line for each stage.
 
     Raises:
-        UserError: the folder is not a run with rows, or W&B failed; one line.
+        UserError: the folder is not a run with rows, W&B is turned off, or it failed; one line.
     """
+    if mode == "auto" and _disabled():
+        raise UserError("WANDB_MODE = 'disabled': a copy takes 'online' or 'offline' there")
     stages = [folder] if (folder / "metrics.jsonl").exists() else stage_folders(folder)
     if not stages or not all((stage / "metrics.jsonl").exists() for stage in stages):
         raise UserError(f"{folder} cannot be copied to W&B: there is no metrics.jsonl in it")
@@ -139,6 +141,11 @@ def sync(folder: Path, mode: Literal["auto", "online", "offline"] = "auto") -> s
         if "error" in reply:
             raise UserError(f"W&B: {reply['error']}")
     return "\n".join(reply["where"] for reply in copies)
+
+
+def _disabled() -> bool:
+    """Whether W&B is turned off, as its documentation has it."""
+    return os.environ.get("WANDB_MODE") == "disabled"
 
 
 def _sync_one(folder: Path, mode: Mode) -> dict[str, str]:

@@ -104,10 +104,11 @@ def _open(job: Job) -> wandb.Run:
         x_stats_pid=job.training_process,
         stop_fn=lambda: None,
     )
+    # An argument wins over its variable: what is not given here, such as tags, W&B takes from the environment.
     return wandb.init(
         project=os.environ.get("WANDB_PROJECT", PROJECT),
-        group=job.experiment,
-        name=job.run_id,
+        group=os.environ.get("WANDB_RUN_GROUP", job.experiment),
+        name=os.environ.get("WANDB_NAME", job.run_id),
         id=_name(job.run_id),
         resume="allow" if online else None,  # offline every segment begins at the first row, so the newest is whole
         mode="online" if online else "offline",

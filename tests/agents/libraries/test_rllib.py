@@ -141,6 +141,30 @@ def test_a_checkpoint_holds_weights_optimizer_and_counts_and_says_what_it_lacks(
     again.stop()
 
 
+def test_a_loaded_state_overrides_nothing_that_is_asked_for(local_ray: None) -> None:
+    first, agent, stream = parts(CARTPOLE)
+    stream.next(Counters())
+    state, weights = agent.state_dict(), weights_of(first)
+    first.stop()
+    asked = {**SMALL, "lr": 5e-4, "gamma": 0.5, "num_epochs": 3, "clip_param": 0.1, "minibatch_size": 32}
+    config = replace(CARTPOLE, agent=replace(CARTPOLE.agent, arguments=asked))
+    other, child, again = parts(config)
+    child.load_state_dict(state)
+    assert {name: getattr(other.config, name) for name in asked} == asked
+    saved = other.get_state(components=["learner_group"])["learner_group"]["learner"]["optimizer"]
+    assert [group["lr"] for own in saved.values() for group in own["state"]["param_groups"]] == [5e-4]
+    assert_same_weights(weights_of(other), weights)
+    again.next(Counters())
+    saved = other.get_state(components=["learner_group"])["learner_group"]["learner"]["optimizer"]
+    assert [group["lr"] for own in saved.values() for group in own["state"]["param_groups"]] == [5e-4]
+    other.stop()
+    smaller = replace(CARTPOLE, agent=replace(CARTPOLE.agent, model={"fcnet_hiddens": [8]}))
+    third, unfit, _ = parts(smaller)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        unfit.load_state_dict(state)
+    third.stop()
+
+
 def test_a_policy_acts_as_rllib_does(local_ray: None) -> None:
     algorithm, agent, stream = parts(CARTPOLE)
     stream.next(Counters())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +101,10 @@ def make_envs(name: str, num_envs: int) -> tuple[VectorEnv, SB3VecEnv]:
 class Training:
     """A model, its stream and its agent, without a run folder."""
 
-    def __init__(self, name: str, env_steps: int = ENV_STEPS) -> None:
+    def __init__(self, name: str, env_steps: int = ENV_STEPS, **arguments: Any) -> None:
         _, config = MODELS[name]
+        noise_std = arguments.pop("action_noise_std", config.action_noise_std)
+        config = replace(config, arguments=config.arguments | arguments, action_noise_std=noise_std)
         vec, envs = make_envs(name, num_envs_of(name))
         self.model = make_model(config, envs, seed=5)
         self.stream = Learning(self.model, vec, 50, Budget(env_steps))
@@ -174,6 +178,96 @@ def test_it_learns_what_one_direct_call_of_learn_does_and_resumes_to_the_bit(nam
     second.learn(ENV_STEPS)
     assert_same(second.weights(), first.weights())
     assert second.stream.inexact == []
+
+
+ASKED: dict[str, dict[str, Any]] = {
+    "PPO": {
+        "n_steps": 32,
+        "batch_size": 32,
+        "n_epochs": 3,
+        "learning_rate": 0.02,
+        "clip_range": 0.4,
+        "target_kl": 0.3,
+        "gamma": 0.5,
+        "gae_lambda": 0.6,
+        "ent_coef": 0.02,
+        "vf_coef": 0.3,
+        "max_grad_norm": 0.1,
+    },
+    "A2C": {"rms_prop_eps": 1e-3, "learning_rate": 0.02, "n_steps": 9},
+    "DQN": {
+        "gradient_steps": 8,
+        "gamma": 0.5,
+        "batch_size": 24,
+        "learning_rate": 0.02,
+        "buffer_size": 300,
+        "tau": 0.5,
+        "target_update_interval": 7,
+        "exploration_final_eps": 0.5,
+        "learning_starts": 70,
+        "train_freq": 8,
+    },
+    "SAC": {"ent_coef": 0.3, "target_entropy": -3.0, "learning_rate": 0.02, "buffer_size": 40},
+    "TD3-episodes": {"policy_delay": 3, "target_policy_noise": 0.1, "target_noise_clip": 0.3, "action_noise_std": 0.7},
+    "DDPG-memory": {"buffer_size": 60, "action_noise_std": 0.7},
+    "TQC": {"top_quantiles_to_drop_per_net": 1, "ent_coef": "auto_0.5"},
+    "TRPO": {"target_kl": 0.1, "sub_sampling_factor": 2, "n_critic_updates": 3, "line_search_max_iter": 4},
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_loaded_state_overrides_nothing_that_is_asked_for(name: str, tmp_path: Path) -> None:
+    """What was learned comes from the state, all else from the config, whichever attributes of a model hold it."""
+    parent = Training(name, 120)
+    parent.learn(120)
+    write_state(tmp_path, "parent", parent.state())
+    saved = load_state(tmp_path, "parent")
+    child = Training(name, **ASKED[name])
+    asked = _asked_of(child.model)
+    child.agent.load_state_dict(saved["agent"])
+    child.stream.load_state_dict(saved["stream"])
+    assert _asked_of(child.model) == asked
+    assert_same(child.weights(), parent.weights())
+    assert child.model._n_updates == parent.model._n_updates > 0
+    child.now = parent.now
+    child.learn(ENV_STEPS)
+    for training in (parent, child):
+        training.stream.close()
+
+
+def _asked_of(model: Any) -> dict[str, Any]:
+    """All of it that an argument decides: the attributes of its name, what they are made into, and the optimizers."""
+    named = {*inspect.signature(type(model)).parameters, "ent_coef_tensor"} - {"policy", "env"}
+    own = {name: getattr(model, name, None) for name in sorted(named)}
+    options = [
+        {key: value for key, value in group.items() if key not in ("params", "lr")}
+        for state in model.get_parameters().values()
+        for group in state.get("param_groups", [])
+    ]
+    noise = [vars(part)["_sigma"] for part in getattr(model.action_noise, "noises", [model.action_noise]) if part]
+    schedules = [model.lr_schedule(0.5), model.clip_range(0.5) if hasattr(model, "clip_range") else None]
+    return {"own": repr(own), "options": options, "noise": repr(noise), "schedules": schedules}
+
+
+def test_the_rate_of_exploration_is_that_of_the_schedule_that_is_asked_for() -> None:
+    parent, child = Training("DQN", 120), Training("DQN", exploration_final_eps=0.5, exploration_fraction=1.0)
+    parent.learn(120)
+    child.agent.load_state_dict(parent.agent.state_dict())
+    assert child.model.exploration_rate == pytest.approx(0.75)
+    for training in (parent, child):
+        training.stream.close()
+
+
+def test_another_kind_of_optimizer_is_refused() -> None:
+    vec, envs = make_envs("PPO", 2)
+    models = [
+        make_model(_sb3("PPO", ON_POLICY, policy_kwargs={**SMALL, "optimizer_class": kind}), envs, seed=1)
+        for kind in ("Adam", "SGD")
+    ]
+    first, second = (SB3Agent(model, MODELS["PPO"][1]) for model in models)
+    with pytest.raises(UserError, match=r"policy\.optimizer is of another kind of optimizer .* has .*betas"):
+        second.load_state_dict(first.state_dict())
+    vec.close()
 
 
 @pytest.mark.parametrize(

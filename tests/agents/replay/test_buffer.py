@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,102 @@ def test_the_newest_rows_are_kept_whole(horizons: list[int], capacity: int, num_
     # Of every episode one row holds its last observation, and one row is open.
     ends = sum(1 for step, episode in seen[len(seen) - len(kept) :] if step + 1 == episode_length(episode))
     assert len(kept) + ends + 1 >= min(buffer.places, len(seen) + ends + 1) - 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    before=st.lists(st.integers(1, 7), min_size=1, max_size=12),
+    after=st.lists(st.integers(1, 7), max_size=12),
+    capacities=st.lists(st.integers(48, 110), min_size=2, max_size=4),
+    num_envs=st.integers(1, 3),
+    had_priorities=st.booleans(),
+)
+def test_a_ring_of_another_capacity_goes_on_with_the_newest_rows(
+    before: list[int], after: list[int], capacities: list[int], num_envs: int, had_priorities: bool
+) -> None:
+    """Each followed by its own successor, with its own priority, and with later goals from its own episode."""
+    collector = LocalCollector(lambda index: Group(make_vec(COUNTING, num_envs, seed=3), seed=1, index=index))
+    config = QNetworkConfig(NetworkConfig(hidden=(4,), activation="relu"))
+    collector.publish(QNetwork(collector.observation_space, collector.action_space, config, generator(1)), 0)
+    kept_whole, buffer = ReplayBuffer(1_000, num_envs), ReplayBuffer(capacities[0], num_envs)
+    if had_priorities:
+        buffer.prioritize()
+
+    def collect(horizons: list[int]) -> None:
+        for horizon in horizons:
+            rollout, _ = collector.collect(horizon)
+            buffer.add(rollout)
+            kept_whole.add(rollout)
+            rows = np.flatnonzero(buffer.column("acted", np.arange(buffer.rows)))
+            if had_priorities:  # each transition's is its reward and its episode
+                obs = buffer.column("obs", rows)
+                buffer.set_priorities(rows, obs[:, 0] + 10.0 * obs[:, 1] + 1)
+
+    places, least = buffer.places, buffer.places
+    for capacity in capacities[1:]:
+        collect(before)
+        other = ReplayBuffer(capacity, num_envs)
+        other.prioritize()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("agents.replay.buffer.SEGMENT_ROWS", 20)
+            saved = buffer.state_dict()
+            other.load_state_dict(saved)
+            if other.places == places:
+                assert_same(saved["segments"], other.state_dict()["segments"])
+        buffer, had_priorities, places, least = other, True, other.places, min(least, other.places)
+    collect(after)
+
+    everything = _by_env(kept_whole)
+    for env, own in _by_env(buffer).items():
+        assert own == everything[env][len(everything[env]) - len(own) :], "the newest, and no other"
+        ended = sum(1 for (step, episode), (after_it, _) in own if after_it == episode_length(episode))
+        assert len(own) + ended + 1 >= min(least, len(everything[env])) - 1
+    rows = np.flatnonzero(buffer.column("acted", np.arange(buffer.rows)))
+    obs = buffer.column("obs", rows)
+    for fraction in (0.0, 0.6, 0.999):
+        later = buffer.column("obs", buffer.later_rows(rows, np.full(len(rows), fraction, np.float32)))
+        np.testing.assert_array_equal(later[:, 1], obs[:, 1], "of the same episode")
+        assert (later[:, 0] > obs[:, 0]).all(), "and later in it"
+    if rows.size:
+        drawn, probability = buffer.draw_by_priority(5, 20, generator(2))
+        assert np.isin(drawn, rows).all()
+        assert (probability > 0).all()
+
+
+def _by_env(buffer: ReplayBuffer) -> dict[int, list[tuple[tuple[int, int], tuple[int, int]]]]:
+    """The transitions of each environment, in their order: (step, episode) and what followed."""
+    rows = np.flatnonzero(buffer.column("acted", np.arange(buffer.rows)))
+    batch = buffer.transitions_at(rows, gamma=0.9)
+    pairs = zip(rows % buffer.num_envs, batch["obs"].tolist(), batch["next_obs"].tolist(), strict=True)
+    found: dict[int, list[Any]] = {env: [] for env in range(buffer.num_envs)}
+    for env, seen, following in pairs:
+        assert following == [seen[0] + 1, seen[1]], "its own successor"
+        found[env].append((tuple(seen), tuple(following)))
+    return {env: sorted(own, key=lambda pair: (pair[0][1], pair[0][0])) for env, own in found.items()}
+
+
+def test_a_ring_that_loads_has_the_priorities_that_were_asked_for() -> None:
+    config = ReplayConfig(capacity=60, warmup_env_steps=0, horizon=5, minibatch_size=8, priority_exponent=0.5)
+    first = Stream(COUNTING, config, num_envs=2)
+    for _ in range(4):
+        batch = first.next()
+        first.replay.learned({"index": batch["index"], "priority": batch["reward"] + 1})
+    state = first.replay.state_dict()
+    exponents = {0.5: 1.0, 1.0: 2.0}
+    for exponent, power in exponents.items():
+        other = Stream(COUNTING, replace(config, priority_exponent=exponent, capacity=40), num_envs=2)
+        other.replay.load_state_dict(state)
+        values = other.replay._buffer.state_dict()["priorities"]
+        expected = np.sort(state["buffer"]["priorities"] ** power)[-len(values) :]
+        np.testing.assert_allclose(np.sort(values)[-10:], expected[-10:])
+    plain = Stream(COUNTING, replace(config, priority_exponent=0.0), num_envs=2)
+    plain.next()
+    child = Stream(COUNTING, config, num_envs=2)
+    child.replay.load_state_dict(plain.replay.state_dict())
+    buffer = child.replay._buffer
+    assert set(buffer.state_dict()["priorities"].tolist()) == {0.0, 1.0}
+    rows, _ = buffer.draw_by_priority(20, 20, generator(1))
+    assert len(set(rows.tolist())) == buffer.transitions
 
 
 def test_a_rollout_that_wraps_around_the_ring_ends_only_its_own_episodes() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from tests.support.runs import Config, Part, create, result, train
 from training.core import Budget, Counters, Every
 from training.errors import UserError
 from training.metrics import Last
+from training.options import config_from_tree
 from training.run.checkpoint import CheckpointConfig
 from training.run.folder import find_checkpoint, read_settings
 from training.run.provenance import describe_environment
@@ -82,7 +85,6 @@ def test_a_mistake_takes_away_nothing_that_was_trained_or_is_not_the_runs_own(tm
     with create(tmp_path / "opened"):
         pass
     make_a_mistake(Run.open(tmp_path / "opened"))
-    make_a_mistake(create(tmp_path / "extended", begin_with=[parent.folder / "checkpoints"]))
     foreign = create(tmp_path / "foreign")
     (foreign.folder / "notes.txt").touch()
     make_a_mistake(foreign)
@@ -90,7 +92,7 @@ def test_a_mistake_takes_away_nothing_that_was_trained_or_is_not_the_runs_own(tm
     logged.open_log(Every(1), Budget(1)).add({"loss": Last(1.0)})
     logged.log.write(Counters(updates=1))
     make_a_mistake(logged)
-    for name in ("trained", "opened", "extended", "foreign", "logged"):
+    for name in ("trained", "opened", "foreign", "logged"):
         assert result(tmp_path / name)["status"] == "failed"
         assert (tmp_path / name / "config.json").exists()
     with pytest.raises(ZeroDivisionError), create(tmp_path / "crashed"):
@@ -173,3 +175,47 @@ def test_the_names_of_the_runs_own_parts_are_reserved(tmp_path: Path) -> None:
         run.open_log(Every(1), Budget(1))
         with pytest.raises(ValueError, match="log"):
             run.checkpoint({"log": Part()}, CheckpointConfig())
+
+
+def test_a_mistake_before_a_child_was_trained_takes_its_copies_away_and_nothing_that_came_since(tmp_path: Path) -> None:
+    with create(tmp_path / "parent") as parent:
+        train(parent, 2)
+    copied = [parent.folder / name for name in ("checkpoints", "metrics.jsonl", "timing.jsonl")]
+    make_a_mistake(create(tmp_path / "refused", begin_with=copied, parent=str(parent.folder)))
+    assert not (tmp_path / "refused").exists()
+    restored = create(tmp_path / "restored", begin_with=copied)
+    train(restored, 2)
+    make_a_mistake(restored)
+    assert not (tmp_path / "restored").exists(), "it came no further than its parent"
+    trained = create(tmp_path / "trained", begin_with=copied)
+    train(trained, 3)
+    make_a_mistake(trained)
+    assert find_checkpoint(tmp_path / "trained", "last").name == "0000000003"
+    assert (parent.folder / "checkpoints").exists()
+
+
+def test_a_checkpoint_says_which_part_its_state_does_not_fit(tmp_path: Path) -> None:
+    with create(tmp_path / "run") as run:
+        train(run, 1)
+    other = Part()
+    other.load_state_dict = lambda state: state["bias"]  # type: ignore[method-assign]
+    with Run.open(tmp_path / "run") as again:
+        assert again.loading is None
+        with pytest.raises(KeyError):
+            train(again, 2, part=other)
+        assert again.loading == "agent"
+
+
+@dataclass(frozen=True)
+class Given(Config):
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+def test_a_config_that_its_json_would_not_give_back_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"kwargs\.reward = <class 'float'>: it takes"):
+        Run.create("example", Given(kwargs={"reward": float}), folder=tmp_path / "run", tracker="none")
+    assert not (tmp_path / "run").exists()
+    given = {"shape": (2, 2), "table": {0: 1.0}}
+    with Run.create("example", Given(kwargs=given), folder=tmp_path / "run", tracker="none"):
+        read = config_from_tree(read_settings(tmp_path / "run")["config"], Given())
+    assert read.kwargs == given

@@ -127,6 +127,38 @@ def test_an_offline_copy_has_config_every_row_and_summary_and_leaves_the_process
     assert copy["exit_code"] == [0]
 
 
+def test_a_copy_that_is_turned_off_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    logger, tracker = make_run(tmp_path / "run", "auto")
+    train(logger, range(1, 5))
+    tracker.finish(RESULT)
+    assert tracker.where is None
+    assert not (tmp_path / "run/wandb").exists()
+    with pytest.raises(UserError, match="WANDB_MODE = 'disabled': a copy takes 'online' or 'offline'"):
+        sync(tmp_path / "run")
+
+
+def test_the_variables_of_wandb_that_are_heeded_name_a_copy_and_not_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each as the documentation says. The explicit offline wins over WANDB_MODE."""
+    given = {"PROJECT": "mine", "RUN_GROUP": "group", "NAME": "name", "ENTITY": "us", "TAGS": "a,b", "NOTES": "note"}
+    given |= {"JOB_TYPE": "job", "DIR": str(tmp_path / "elsewhere"), "RUN_ID": "other", "MODE": "disabled"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    (tmp_path / "elsewhere").mkdir()
+    logger, tracker = make_run(tmp_path / "run", "offline")
+    train(logger, range(1, 3))
+    tracker.finish(RESULT)
+    (offline_run,) = offline_runs(tmp_path / "run")
+    run = read_back(offline_run)["run"]
+    heeded = {"project": "mine", "run_group": "group", "display_name": "name", "entity": "us", "notes": "note"}
+    heeded |= {"job_type": "job", "run_id": "seed-1"}
+    assert {name: run.get(name) for name in heeded} == heeded
+    assert run["tags"] == ["a", "b"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_the_checkpoint_of_a_finished_run_is_an_artifact_of_its_copy(tmp_path: Path) -> None:
     logger, tracker = make_run(tmp_path / "run", "offline")
     train(logger, range(1, 3))
