@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from agents.replay.sum_tree import Rows, SumTree
 from envs.vectors.vector import Arrays
 from training.core import Batch
-from training.run.serialization import Segment
-from training.state import State
+from training.state import Segment, State
 
 SEGMENT_ROWS = 65_536
 """Of the parts in which a buffer is saved: one that is full is written once, however often the run is saved."""

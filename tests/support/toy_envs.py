@@ -48,6 +48,9 @@ class RandomWalk(Env):
     observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float32)
     action_space = spaces.Box(np.array([-2.0, 0.0]), np.array([6.0, 1.0]), dtype=np.float64)
 
+    def __init__(self, end_chance: float = 0.1) -> None:
+        self.end_chance = end_chance
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         self.place = self.np_random.normal(size=3)
@@ -56,7 +59,7 @@ class RandomWalk(Env):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         assert self.action_space.contains(action), action
         self.place = self.place + self.np_random.normal(size=3) + action.sum()
-        end = self.np_random.random() < 0.1
+        end = self.np_random.random() < self.end_chance
         return self.place.astype(np.float32), float(self.place[0]), end and self.place[1] > 0, end, {}
 
 

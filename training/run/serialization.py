@@ -5,7 +5,7 @@ The tree is plain JSON, where an object with one key that starts with a dollar s
 | object | value |
 |---|---|
 | `{"$tensor": name}`, `{"$array": name}` | the tensor or NumPy array of that name in the safetensors file |
-| `{"$segment": name}` | arrays that never change under this name: in a file of their own, see `Segment` |
+| `{"$segment": name}` | arrays that never change under this name: in a file of their own, `training.state.Segment` |
 | `{"$int": "-0x1f"}` | an integer that needs more than 53 bits |
 | `{"$float": "7ff0000000000000"}` | the 8 bytes (big endian) of a float that is not finite |
 | `{"$tuple": [...]}` | a tuple |
@@ -19,14 +19,14 @@ import math
 import os
 import struct
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.state import State
+from training.state import Segment, State
 
 _DTYPES = {
     *(torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64),
@@ -37,16 +37,6 @@ _ARRAY_DTYPES = {"bool", *(f"{kind}{bits}" for kind in ("uint", "int") for bits 
     *("float16", "float32", "float64")
 }
 _EXACT_JSON_INTEGERS = 2**53  # beyond it, readers that hold JSON numbers as floats round
-
-
-class Segment(NamedTuple):
-    """A value of a state that is large and final: under one name there are always the same arrays.
-
-    It has a file of its own, of which the checkpoints of a run share one copy.
-    """
-
-    name: str
-    arrays: dict[str, np.ndarray[Any, Any]]
 
 
 def state_files(part: str) -> tuple[str, str]:
@@ -90,7 +80,8 @@ def _write_segment(file: Path, segment: Segment, earlier: Path | None) -> bool:
             return False
         except OSError:  # a file system without hard links
             pass
-    save_file({key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in segment.arrays.items()}, file)
+    arrays = {key: np.require(value, requirements=["C", "W"]) for key, value in segment.arrays.items()}
+    save_file({key: torch.from_numpy(value) for key, value in arrays.items()}, file)
     return True
 
 
