@@ -20,9 +20,8 @@ import numpy as np
 import torch
 from gymnasium import Space, spaces
 
-from agents.acting.evaluation import Evaluation
 from agents.policies.policy import Acting, Mode, NetworkPolicy
-from agents.recipes.acting import ActingConfig, finish
+from agents.recipes.acting import ActingConfig, finish, make_evaluation
 from envs.config import EnvConfig
 from envs.single import make_env
 from envs.vectors.vector import Arrays
@@ -92,7 +91,7 @@ def train(config: RLlibRunConfig, run: Run) -> None:
         stack.callback(algorithm.stop)
         env = stack.enter_context(closing(make_env(config.env)))
         agent = RLlibAgent(algorithm, RLlibPolicy(env.observation_space, env.action_space, config.agent, _rng()))
-        evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
+        evaluate = stack.enter_context(closing(make_evaluation(config, run)))
         now, checkpoint = fit_run(config, run, compute, agent, Iterations(algorithm), evaluate)
         finish(run, agent, evaluate, now, checkpoint)
 

@@ -31,11 +31,10 @@ from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
 from agents.acting.collector import Episode, episode_metrics
-from agents.acting.evaluation import Evaluation
 from agents.libraries.sb3_state import arrays_of, as_before, fill, filled, is_own, noises_of, plain, replay_of
 from agents.libraries.sb3_vec_env import SB3VecEnv, observations_for_sb3
 from agents.policies.policy import Acting, Mode, NetworkPolicy
-from agents.recipes.acting import ActingConfig, finish
+from agents.recipes.acting import ActingConfig, finish, make_evaluation
 from envs.making import make_vec
 from envs.vectors.vector import Arrays, VectorEnv
 from training.core import Batch, Budget, Counters
@@ -115,7 +114,7 @@ def train(config: SB3RunConfig, run: Run) -> None:
         threads = choose_threads(run, config.threads, multiplications=multiplications_of(model.policy, samples))
         compute = Compute(device, threads, compile=False)
         stream = stack.enter_context(closing(Learning(model, vec, config.iteration_env_steps, config.until)))
-        evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
+        evaluate = stack.enter_context(closing(make_evaluation(config, run)))
         agent = SB3Agent(model, config.agent)
         ignored = vec.current().action_mask is not None and not agent.policy.takes_masks
         require(not ignored, "agent.algorithm", config.agent.algorithm, "MaskablePPO where actions are masked")

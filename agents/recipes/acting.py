@@ -112,6 +112,13 @@ def make_collector(config: ActingConfig) -> Collector:
     return LocalCollector(make, groups) if learners.count() == 1 else SharedCollector(make, groups)
 
 
+def make_evaluation(config: ActingConfig, run: Run) -> Evaluation:
+    """Measures what the run trains, in the environments that it is trained in, and shows on the run's line how far."""
+    return Evaluation(
+        config.env, config.evaluation, seed=config.seed, trained_env_steps=config.env_steps, show=run.show
+    )
+
+
 def finish(
     run: Run,
     agent: Algorithm,

@@ -99,6 +99,8 @@ def prepare(
     return learned, compute, Budget(gradient_steps, "updates")
 
 
-def make_evaluation(config: OfflineConfig, data: Data) -> Evaluation:
+def make_evaluation(config: OfflineConfig, run: Run, data: Data) -> Evaluation:
     """Measures the policy in the environment, beside what made the data."""
-    return Evaluation(config.env, config.evaluation, seed=config.seed, behaviour_return=data.behaviour_return)
+    return Evaluation(
+        config.env, config.evaluation, seed=config.seed, behaviour_return=data.behaviour_return, show=run.show
+    )
