@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import Space, spaces
@@ -24,10 +25,12 @@ from agents.policies.policy import Acting, Mode, NetworkPolicy
 from agents.recipes.acting import ActingConfig, finish, make_evaluation
 from envs.config import EnvConfig
 from envs.single import make_env
+from envs.spaces import row_bytes
 from envs.vectors.vector import Arrays
 from training.cluster.ray_session import connected
 from training.core import Batch, Counters
 from training.errors import UserError, require
+from training.memory import require_memory
 from training.metrics import Last, Metrics
 from training.options import nearest
 from training.recipe import fit_run
@@ -87,13 +90,23 @@ def train(config: RLlibRunConfig, run: Run) -> None:
     compute = Compute(choose_device(run, "cpu"), choose_threads(run, config.threads, multiplications=0), compile=False)
     with ExitStack() as stack:
         stack.enter_context(connected(config.ray_address, cpus=max(1, config.workers)))
+        env = stack.enter_context(closing(make_env(config.env)))
+        require_replay_memory(config.agent, env)
         algorithm = make_algorithm(config)
         stack.callback(algorithm.stop)
-        env = stack.enter_context(closing(make_env(config.env)))
         agent = RLlibAgent(algorithm, RLlibPolicy(env.observation_space, env.action_space, config.agent, _rng()))
         evaluate = stack.enter_context(closing(make_evaluation(config, run)))
         now, checkpoint = fit_run(config, run, compute, agent, Iterations(algorithm), evaluate)
         finish(run, agent, evaluate, now, checkpoint)
+
+
+def require_replay_memory(config: RLlibPolicyConfig, env: gym.Env[Any, Any]) -> None:
+    """As `require_memory`, for the observations, actions and rewards of a replay buffer; RLlib keeps more beside."""
+    capacity = (getattr(settings(config), "replay_buffer_config", None) or {}).get("capacity")
+    if isinstance(capacity, int):
+        needed = capacity * (row_bytes(env.observation_space) + row_bytes(env.action_space) + 8)
+        what = f"agent: a replay_buffer_config with a capacity of {capacity:,}"
+        require_memory(needed, what, "a smaller capacity takes less")
 
 
 def make_algorithm(config: RLlibRunConfig) -> Any:
