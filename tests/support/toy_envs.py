@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import time
@@ -218,6 +219,32 @@ class Unseeded(Env):
         return np.array(Unseeded.made, np.float64)
 
 
+class DrawsElsewhere(Env):
+    """Draws from a generator that all of its process shares: where it is made, at its reset, or in its third step."""
+
+    observation_space = spaces.Box(0, 1, (1,), np.float64)
+    action_space = spaces.Discrete(2, start=1)
+
+    def __init__(self, source: str = "np.random", when: str = "reset") -> None:
+        draws = {"np.random": np.random.random, "random": random.random, "os": lambda: os.urandom(1)[0] / 255}
+        self.source, self.when = source, when
+        self._draw = draws.get(source) or (lambda: float(sys.modules["torch"].rand(())))
+        self.drawn = self._draw() if when == "making" else 0.5
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.steps = 0
+        if self.when == "reset":
+            self.drawn = self._draw()
+        return np.array([self.drawn]), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.steps += 1
+        reward = self._draw() if self.when == "step" and self.steps == 3 else 0.0
+        np.random.random()  # which changes nothing that is seen
+        return np.array([self.drawn]), reward, False, False, {}
+
+
 class Pictureless(Counting):
     """Takes a render mode and ignores it."""
 
@@ -276,7 +303,19 @@ def native_counting(num_envs: int, length: int = 5, max_episode_steps: int | Non
     return SyncVectorEnv([partial(make, index) for index in range(num_envs)])
 
 
-TOYS = (RandomWalk, Nested, Masked, Faulty, BreaksOnce, SlowInOnePlace, Unseeded, Pictureless, LoadedModules, Sentences)
+TOYS = (
+    DrawsElsewhere,
+    RandomWalk,
+    Nested,
+    Masked,
+    Faulty,
+    BreaksOnce,
+    SlowInOnePlace,
+    Unseeded,
+    Pictureless,
+    LoadedModules,
+    Sentences,
+)
 for toy in (*TOYS, Pictures):
     gym.register(f"{toy.__name__}-v0", f"tests.support.toy_envs:{toy.__name__}")
 gym.register(
