@@ -6,7 +6,7 @@ from agents.acting.collector import Collector, count_env_steps, rollout_bytes
 from agents.policies.policy import NetworkPolicy
 from agents.updates.reward_scale import RewardScale
 from training.core import Batch, Counters
-from training.memory import require_memory
+from training.machine import require_memory
 from training.metrics import Last, Metrics
 from training.state import State
 

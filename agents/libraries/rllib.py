@@ -30,7 +30,7 @@ from envs.vectors.vector import Arrays
 from training.cluster.ray_session import connected
 from training.core import Batch, Counters
 from training.errors import UserError, require
-from training.memory import require_memory
+from training.machine import require_memory
 from training.metrics import Last, Metrics
 from training.options import nearest
 from training.recipe import fit_run

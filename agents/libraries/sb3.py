@@ -50,7 +50,7 @@ from envs.vectors.vector import Arrays, VectorEnv
 from training.core import Batch, Budget, Counters
 from training.errors import UserError, require
 from training.extras import install_command
-from training.memory import GIB, memory_here, require_memory
+from training.machine import GIB, memory_here, require_memory
 from training.metrics import Last, Metrics
 from training.recipe import fit_run
 from training.run.compute import Compute, choose_device, choose_threads, multiplications_of

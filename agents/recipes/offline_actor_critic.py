@@ -13,7 +13,7 @@ from agents.replay.buffer import ReplayBuffer
 from envs.episodes.episodes import Episodes
 from training.core import Algorithm, Batch, Budget, Counters
 from training.errors import require
-from training.memory import require_memory
+from training.machine import require_memory
 from training.metrics import Metrics
 from training.optimizer.config import with_compile
 from training.recipe import fit_run

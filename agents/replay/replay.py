@@ -15,7 +15,7 @@ from agents.replay.buffer import ReplayBuffer
 from agents.replay.sum_tree import Rows
 from training.core import Batch, Budget, Counters
 from training.errors import UserError, require
-from training.memory import require_memory
+from training.machine import require_memory
 from training.metrics import Last, Metrics, merge_metrics
 from training.seeding import generator
 from training.state import State

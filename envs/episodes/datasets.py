@@ -23,7 +23,7 @@ from envs.spaces import Leaf, SpaceError, flatten, leaves, row_bytes, unflatten
 from envs.vectors.vector import Arrays, named
 from training.errors import UserError
 from training.extras import extra
-from training.memory import require_memory
+from training.machine import require_memory
 
 SLACK = 1e-4
 """How far an action may be over a bound, as a part of the range: a rounding error, which is clipped."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from training import memory
-from training.memory import Memory
+from training import machine
+from training.machine import Memory
 
 
 def machine_of(total: int, available: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on this machine has so many bytes of memory, of which so many are free."""
-    monkeypatch.setattr(memory, "memory_here", lambda: Memory(total, available))
+    monkeypatch.setattr(machine, "memory_here", lambda: Memory(total, available))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from training.data.dataset import Dataset, numbers, pixels
 from training.errors import UserError
 from training.extras import extra
-from training.memory import require_memory
+from training.machine import require_memory
 
 SklearnName = Literal["breast_cancer", "diabetes", "digits", "iris", "wine"]
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")

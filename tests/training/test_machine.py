@@ -1,4 +1,4 @@
-"""How much memory there is, in containers too, and what is said where something does not fit."""
+"""How much memory and how many cores there are, in containers too, and what is said where something does not fit."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from training import memory
+from training import machine as machine_module
 from training.errors import UserError
-from training.memory import GIB, Memory, memory_here, require_memory
+from training.machine import GIB, Memory, cores_here, memory_here, require_memory
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """24 GiB, 20 of them free, and the folder of its control groups."""
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(memory, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(machine_module, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(machine_module, "OWN_CGROUPS", tmp_path / "own")
     found = SimpleNamespace(total=24 * GIB, available=20 * GIB)
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: found)
+    monkeypatch.setattr(machine_module.psutil, "virtual_memory", lambda: found)
     return tmp_path / "cgroup"
 
 
@@ -69,3 +69,18 @@ def test_what_cannot_fit_is_an_error_and_what_does_not_fit_now_is_one_line(
         "a = 1: it takes 25.0 GiB, and this machine has 24.0 GiB, 20.0 GiB of them free; a smaller a takes less"
     )
     assert capsys.readouterr().err == ""
+
+
+def test_the_cores_are_those_that_this_process_may_use(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_module.os, "sched_getaffinity", lambda process: set(range(6)), raising=False)
+    assert cores_here() == 6
+    machine.with_name("own").write_text("3:cpuset:/\n2:cpu,cpuacct:/job\n0::/job\n")
+    write(machine / "job", cpu_max="max 100000")
+    assert cores_here() == 6
+    write(machine / "job", cpu_max="350000 100000")
+    assert cores_here() == 4
+    (machine / "cpu,cpuacct" / "job").mkdir(parents=True)
+    write(machine / "cpu,cpuacct" / "job", cpu_cfs_quota_us="-1", cpu_cfs_period_us="100000")
+    assert cores_here() == 4
+    write(machine / "cpu,cpuacct" / "job", cpu_cfs_quota_us="50000", cpu_cfs_period_us="100000")
+    assert cores_here() == 1
