@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 import psutil
 
+from training import learners
 from training.errors import UserError
 
 GIB = 2**30
@@ -53,7 +55,11 @@ def require_memory(needed: int, what: str, smaller: str) -> None:
         UserError: it cannot fit into this machine at all.
     """
     has = memory_here()
+    # Each learner holds all of it, and several may share this machine.
+    learners_here = learners.gathered(platform.node()).count(platform.node())
     takes = f"{what} takes {_gib(needed)}"
+    if learners_here > 1:
+        takes, needed = f"{takes} in each of {learners_here} learners", learners_here * needed
     if needed > has.total:
         raise UserError(
             f"{takes}, and this machine has {_gib(has.total)}, {_gib(has.available)} of them free; {smaller}"

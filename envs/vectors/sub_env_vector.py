@@ -100,6 +100,10 @@ class SubEnvVectorEnv(VectorEnv):
         self.inexact = []
         if state["episode"][0] < 0:
             return
+        if (steps := int(state["episode_steps"].max())) >= LONG_EPISODE_STEPS:
+            warnings.warn(
+                f"{self.env_id}: an episode of {steps:,} steps is played again, to go on with it", stacklevel=2
+            )
         self._history.load_state_dict(state)
         episodes = EpisodeHistory(state["episode"], state["episode_steps"], self._history.actions(), state["obs"])
         self._run(lambda: self.inexact.extend(self._backend.restore(episodes)))

@@ -245,6 +245,18 @@ class DrawsElsewhere(Env):
         return np.array([self.drawn]), reward, False, False, {}
 
 
+class Pausing(Counting):
+    """Takes its time for each step, and does not end."""
+
+    def __init__(self, pause_s: float) -> None:
+        super().__init__(length=10**9)
+        self.pause_s = pause_s
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        time.sleep(self.pause_s)
+        return super().step(action)
+
+
 class Pictureless(Counting):
     """Takes a render mode and ignores it."""
 
@@ -316,7 +328,7 @@ TOYS = (
     LoadedModules,
     Sentences,
 )
-for toy in (*TOYS, Pictures):
+for toy in (*TOYS, Pictures, Pausing):
     gym.register(f"{toy.__name__}-v0", f"tests.support.toy_envs:{toy.__name__}")
 gym.register(
     "Counting-v0", "tests.support.toy_envs:Counting", vector_entry_point="tests.support.toy_envs:native_counting"

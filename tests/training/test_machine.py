@@ -71,6 +71,13 @@ def test_what_cannot_fit_is_an_error_and_what_does_not_fit_now_is_one_line(
     assert capsys.readouterr().err == ""
 
 
+def test_learners_on_this_machine_each_take_it(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_module.learners, "gathered", lambda own: [own, "another", own])
+    require_memory(10 * GIB, "a = 1: it", "a smaller a takes less")
+    with pytest.raises(UserError, match=r"a = 1: it takes 13\.0 GiB in each of 2 learners, and this machine has 24\.0"):
+        require_memory(13 * GIB, "a = 1: it", "a smaller a takes less")
+
+
 def test_the_cores_are_those_that_this_process_may_use(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_module.os, "sched_getaffinity", lambda process: set(range(6)), raising=False)
     assert cores_here() == 6

@@ -55,3 +55,5 @@ def test_who_saves_an_episode_without_an_end_is_told_once_what_it_costs(monkeypa
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         vec.state_dict()
+    with pytest.warns(UserWarning, match="an episode of 3 steps is played again, to go on with it"):
+        vec.load_state_dict(vec.state_dict())
