@@ -14,6 +14,7 @@ from reports.run_end import print_measured
 from training.errors import UserError, require
 from training.experiments import read_run
 from training.options import parse_options
+from training.run.console import Console
 
 TAKES = "RUN"
 
@@ -24,7 +25,8 @@ class Options:
 
     checkpoint: Literal["last", "best"] = "last"
     episodes: int | None = None
-    """By default those of the evaluation that ends a run."""
+    """By default those of the evaluation that ends a run, bounded as that is by evaluation.max_env_steps; a number that
+    is asked for here is played whole, unless the run's config itself bounds it."""
     seed: int | None = None
     """Of the episodes and the actions; by default the run's own."""
     stochastic: bool = False
@@ -52,8 +54,12 @@ def main(argv: Sequence[str], package: str) -> int:
 
     policy = load_policy(folder, options.checkpoint)
     seed = options.seed if options.seed is not None else config.seed
-    with closing(Evaluation(config.env, how, seed=seed)) as evaluation:
-        print_measured(evaluation.final(policy))
+    trained = getattr(config, "env_steps", None) if options.episodes is None else None
+    with Console(folder.name) as console:
+        evaluation = Evaluation(config.env, how, seed=seed, trained_env_steps=trained, show=console.show)
+        with closing(evaluation):
+            measured = evaluation.final(policy)
+    print_measured(measured)
     if options.video:
         predict = policy.predictor(greedy=how.greedy)
         print(f"video: {record_video(config.env, predict, folder / 'videos', seed=seed)}")

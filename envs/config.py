@@ -75,6 +75,13 @@ class EnvConfig:
         return self.backend in ("vector-entry-point", "envpool")
 
     @property
+    def longest_episode_steps(self) -> int | None:
+        """The time limit in env steps, this config's or that of the registration; None where neither has one."""
+        if self.time_limit is not None or self.backend == "envpool":
+            return self.time_limit
+        return self.spec.max_episode_steps
+
+    @property
     def needs_fresh_instance(self) -> bool:
         if self.fresh_instance is None:
             return self.spec.id in NEEDS_FRESH_INSTANCE

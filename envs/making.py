@@ -25,6 +25,7 @@ from envs.vectors.vector import VectorEnv
 from envs.vectors.workers import Workers
 from training.errors import require
 
+Spaces = tuple[gym.Space[Any], gym.Space[Any]]
 BATCHED = {
     "Acrobot-v1": ACROBOT,
     "BernoulliBandit-v0": BERNOULLI_BANDIT,
@@ -36,12 +37,14 @@ BATCHED = {
 }
 
 
-def make_vec(config: EnvConfig, num_envs: int, *, seed: int, first_env: int = 0) -> VectorEnv:
+def make_vec(
+    config: EnvConfig, num_envs: int, *, seed: int, first_env: int = 0, spaces: Spaces | None = None
+) -> VectorEnv:
     """N copies of an environment, of which copy i has the index first_env + i in the run.
 
     The data depend on seed, index, episode and actions only: not on the backend, nor on how the environments of a run
     are split over vectors and processes; the backends vector-entry-point and envpool are the exceptions to both
-    (envs/vectors/next_step.py).
+    (envs/vectors/next_step.py). Who gives its `spaces` spares it the making of one more.
     Raises UserError where the environment cannot be made.
     """
     require(num_envs >= 1, "num_envs", num_envs, "at least 1")
@@ -52,7 +55,7 @@ def make_vec(config: EnvConfig, num_envs: int, *, seed: int, first_env: int = 0)
     if batched is not None:
         dynamics, time_limit = batched
         return BatchedVectorEnv(dynamics, num_envs, time_limit=time_limit, seed=seed, first_env=first_env)
-    layout = _layout(config, num_envs)
+    layout = Layout(*(spaces or spaces_of(config)), num_envs)
     if config.backend == "subprocess":
         workers = Workers(config, layout, seed=seed, first_env=first_env)
         return SubEnvVectorEnv(config.id, workers.buffers, workers)
@@ -101,10 +104,11 @@ def _selected(dynamics: Dynamics, config: EnvConfig) -> Dynamics:
     return replace(dynamics, observation_space=space, observe=lambda state: observe(state).take(indices, axis=1))
 
 
-def _layout(config: EnvConfig, num_envs: int) -> Layout:
+def spaces_of(config: EnvConfig) -> Spaces:
+    """The observation and the action space of the environment, which is made for that."""
     env = make_env(config)
     try:
-        return Layout(env.observation_space, env.action_space, num_envs)
+        return env.observation_space, env.action_space
     finally:
         env.close()  # type: ignore[no-untyped-call]
 

@@ -96,6 +96,11 @@ class Leaf:
         return f"{self.name!r} " if self.name else ""
 
 
+def row_bytes(space: gym.Space[Any]) -> int:
+    """Of one value of the space as arrays."""
+    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves(space))
+
+
 def from_zero(space: gym.Space[Any]) -> gym.Space[Any]:
     """A leaf as it is in arrays, where discrete values count from 0."""
     if isinstance(space, spaces.Discrete):

@@ -9,13 +9,15 @@ from training.run.run import Run
 
 
 def print_end(run: Run) -> None:
-    """What was measured, then where the copies are, then the verdicts, then where the run is."""
+    """What was measured, where the copies are, why it is not exact, the verdicts, and where the run is."""
     result = run.result
     print_measured(result["metrics"], result["best"])
     print()
     for copy in run.copies:
         online = copy.startswith("http")
         print("wandb:", copy if online else f"offline copy in {copy}, send it with: make sync RUN={run.folder}")
+    for why in result["inexact"]:
+        print(f"not exact: {why}")
     for claim, why in result["not_judged"].items():
         print(f"claim: {claim}: {why}")
     for verdict in result["claims"]:

@@ -259,11 +259,15 @@ def scores_by_seed(claim: Claim, results: Mapping[int, Mapping[str, Any]]) -> di
     """The claim's metric from the `result.json` of every seed.
 
     Raises:
-        UserError: a seed has no such metric.
+        UserError: a seed has no such metric, or its evaluation was cut short.
     """
     scores = {}
     for seed, result in results.items():
         measured = result["metrics" if claim.at == "final" else "best"]
+        if claim.metric.startswith("evaluation/") and (left_out := measured.get("evaluation/episodes_left_out")):
+            played = measured["evaluation/episodes"]
+            told = f"{played:.0f} of {played + left_out:.0f} episodes were played, as evaluation.max_env_steps allows"
+            raise UserError(f"seed {seed}: {told}; a claim takes all")
         if claim.metric not in measured:
             known = ", ".join(sorted(measured)) or "nothing"
             raise UserError(f"seed {seed} has no {claim.at} metric {claim.metric}: it measured {known}")

@@ -13,7 +13,10 @@ from training.run.logger import Logger
 
 
 class Evaluate(Protocol):
-    """Measures what has been learned, without moving any part of the training."""
+    """Measures what has been learned, without moving any part of the training.
+
+    One that takes long raises `interruption.Interrupted` when a signal asked the run to end.
+    """
 
     every: Every
     score: str  # the metric by which the best checkpoint is chosen; higher is better
@@ -44,6 +47,13 @@ def fit(
     if it had never stopped. Raises `interruption.Interrupted` after saving when a signal asked the run to end.
     """
     now = checkpoint.restore() if checkpoint else Counters()
+    if (
+        evaluate is not None
+        and checkpoint
+        and checkpoint.unmeasured
+        and _measure(algorithm, evaluate, log, checkpoint, now)
+    ):
+        checkpoint.save(now)
     while not until.reached(now) and not stop(now):
         batch, after, collected = stream.next(now)
         learned, feedback = algorithm.update(batch, now)
@@ -54,12 +64,7 @@ def fit(
         log.add(learned)
         is_best = False
         if evaluate is not None and evaluate.every.due(before, now):
-            measured = evaluate(algorithm)
-            log.add(measured)
-            log.write(now)
-            is_best = checkpoint is not None and checkpoint.score(
-                learners.agreed(float(measured[evaluate.score].value)), now
-            )
+            is_best = _measure(algorithm, evaluate, log, checkpoint, now)
         elif log.every.due(before, now):
             log.write(now)
         asked_to_end = learners.largest(interruption.requested() or 0)
@@ -71,3 +76,21 @@ def fit(
     if checkpoint:
         checkpoint.save(now)
     return now
+
+
+def _measure(
+    algorithm: Algorithm, evaluate: Evaluate, log: Logger, checkpoint: Checkpoint | None, now: Counters
+) -> bool:
+    """Evaluates and writes a row; whether it is the best score so far.
+
+    Where a signal ends the evaluation, what was trained is saved; the evaluation is made when the run goes on.
+    """
+    try:
+        measured = evaluate(algorithm)
+    except interruption.Interrupted:
+        if checkpoint:
+            checkpoint.save(now, unmeasured=True)
+        raise
+    log.add(measured)
+    log.write(now)
+    return checkpoint is not None and checkpoint.score(learners.agreed(float(measured[evaluate.score].value)), now)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
 
 if TYPE_CHECKING:  # workers that step environments import this file and need no torch
     import torch
@@ -11,6 +13,16 @@ if TYPE_CHECKING:  # workers that step environments import this file and need no
 
 State: TypeAlias = dict[str, Any]
 """What a part must save: nested dicts and lists of tensors, NumPy arrays, numbers, strings, booleans and None."""
+
+
+class Segment(NamedTuple):
+    """A value of a state that is large and final: under one name there are always the same arrays.
+
+    It has a file of its own, of which the checkpoints of a run share one copy.
+    """
+
+    name: str
+    arrays: dict[str, np.ndarray[Any, Any]]
 
 
 class Stateful(Protocol):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from agents.policies.policy import Mode, Policy
 from envs.config import EnvConfig
 from envs.making import make_vec
+from envs.spaces import row_bytes
 from envs.vectors.vector import Arrays, Step, VectorEnv
 from training import learners
 from training.core import Batch
@@ -51,6 +52,13 @@ class Collector(Stateful, Protocol):
 def count_env_steps(rollout: Batch) -> int:
     """Of a [T, N] rollout: rows that only begin an episode are none."""
     return int(rollout["valid"].sum()) if "valid" in rollout else rollout["reward"].numel()
+
+
+def rollout_bytes(observation_space: gym.Space[Any], action_space: gym.Space[Any], horizon: int, num_envs: int) -> int:
+    """Of memory that the arrays of a rollout take, without masks, final observations and what policies add."""
+    seen = (horizon + 1) * (row_bytes(observation_space) + 1)  # whether it is the first of its episode
+    done = horizon * (row_bytes(action_space) + 4 + 1 + 1)  # reward, terminated, truncated
+    return num_envs * (seen + done)
 
 
 class Episode(NamedTuple):

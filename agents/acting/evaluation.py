@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,10 +16,18 @@ from agents.policies.saved import policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.vector import Arrays, Step, VectorEnv
+from training import interruption, learners
 from training.core import Algorithm, Every
 from training.errors import require
 from training.metrics import Last, Metrics
 from training.seeding import derived_seed, generator
+
+AUTO_TIMES = 10
+"""`auto` lets an evaluation take so many times the env steps that the run trains for. No experiment here, whole as it
+is, needs more; a short try does not play for hours at its end."""
+SHOWN_EVERY_S = 0.25
+AGREE_EVERY_STEPS = 64
+"""Several learners ask each other so often whether one was told to end: asking takes longer than a step."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +45,14 @@ class EvaluationConfig:
     """Take the most likely action; otherwise draw one, as in training."""
     max_episode_steps: int = 100_000
     """An episode without an end counts as it stands after so many env steps."""
+    max_env_steps: int | Literal["auto"] = "auto"
+    """Of one evaluation, over all environments: where they are spent, the episodes count that every environment has
+    finished. auto: 10 times the env steps that the run trains for; no bound where it learns from data."""
 
     def __post_init__(self) -> None:
         require(self.max_episode_steps >= 1, "max_episode_steps", self.max_episode_steps, "at least 1")
+        allowed = self.max_env_steps
+        require(allowed == "auto" or allowed >= 1, "max_env_steps", allowed, "at least 1, or 'auto'")
         require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
         for name in ("episodes", "final_episodes"):
             count = getattr(self, name)
@@ -46,21 +63,41 @@ class EvaluationConfig:
 class Evaluation:
     """Plays the same episodes each time, with a copy of the agent's policy as `load_policy` would give it.
 
-    So a score depends on the agent's state and the seed and on nothing before, and training cannot notice.
-    `behaviour_return`, the mean return of the data that a policy learns from, is what it is compared with.
+    So a score depends on the agent's state and the seed and on nothing before, and training cannot notice. The episodes
+    of evaluations during training, which choose the best checkpoint, are others than those that measure it at the end.
+
+    Args:
+        env: what is played.
+        config: how often and how long.
+        seed: of the episodes and the actions.
+        trained_env_steps: how many the run trains for; None: it learns from data.
+        behaviour_return: the mean return of the data that a policy learns from, with which it is compared.
+        show: is told now and then how far an evaluation is, and nothing at its end.
     """
 
     score = "evaluation/return_mean"
 
     def __init__(
-        self, env: EnvConfig, config: EvaluationConfig, *, seed: int, behaviour_return: float | None = None
+        self,
+        env: EnvConfig,
+        config: EvaluationConfig,
+        *,
+        seed: int,
+        trained_env_steps: int | None = None,
+        behaviour_return: float | None = None,
+        show: Callable[[str], None] | None = None,
     ) -> None:
         self.every = config.every
         self._env, self._config, self._seed, self._behaviour_return = env, config, seed, behaviour_return
+        self._show = show
+        auto = None if trained_env_steps is None else AUTO_TIMES * trained_env_steps
+        self._max_env_steps = auto if config.max_env_steps == "auto" else config.max_env_steps
         self._vec: VectorEnv | None = None
+        self._made: tuple[str, int] | None = None
+        self._told = False
 
     def __call__(self, algorithm: Algorithm) -> Metrics:
-        measured = self.measure(policy_of(algorithm.state_dict()), self._config.episodes)
+        measured = self._measure(policy_of(algorithm.state_dict()), self._config.episodes, "selection")
         return {key: Last(value) for key, value in measured.items()}
 
     def final(self, policy: Policy) -> dict[str, float]:
@@ -68,33 +105,68 @@ class Evaluation:
         return self.measure(policy, self._config.final_episodes)
 
     def measure(self, policy: Policy, episodes: int) -> dict[str, float]:
-        """Mean, standard deviation, minimum and mean length over `episodes` episodes."""
-        if self._vec is None:
-            seed = derived_seed(self._seed, "evaluation")
-            self._vec = make_vec(self._env, self._config.num_envs, seed=seed)
+        """Mean, standard deviation, minimum and mean length over `episodes` episodes.
+
+        `evaluation/episodes` is how many of them were played, `evaluation/episodes_left_out` is there where those are
+        not all. Raises `interruption.Interrupted` when a signal asked the run to end.
+        """
+        return self._measure(policy, episodes, "evaluation")
+
+    def _measure(self, policy: Policy, episodes: int, purpose: str) -> dict[str, float]:
+        num_envs = self._fitting_envs(episodes)
         mode: Mode = "greedy" if self._config.greedy else "explore"
-        rng = generator(self._seed, "evaluation actions")
         returns, lengths = play(
-            self._vec,
+            self._environments(purpose, num_envs),
             policy,
-            episodes // self._config.num_envs,
+            episodes // num_envs,
             mode=mode,
-            rng=rng,
+            rng=generator(self._seed, "evaluation actions"),
             max_episode_steps=self._config.max_episode_steps,
+            max_env_steps=self._max_env_steps,
+            show=self._show,
         )
         measured = {
             "evaluation/return_mean": float(returns.mean()),
             "evaluation/return_std": float(returns.std()),
             "evaluation/return_min": float(returns.min()),
             "evaluation/length_mean": float(lengths.mean()),
+            "evaluation/episodes": float(len(returns)),
         }
+        if len(returns) < episodes:
+            measured["evaluation/episodes_left_out"] = float(episodes - len(returns))
+            self._tell_once(len(returns), episodes)
         if self._behaviour_return is not None:
             measured["evaluation/return_over_behaviour"] = measured["evaluation/return_mean"] - self._behaviour_return
         return measured
 
+    def _fitting_envs(self, episodes: int) -> int:
+        """How many environments play: no more than can finish an episode of the longest kind, if that is known."""
+        most = self._config.num_envs
+        longest = self._env.longest_episode_steps
+        if self._max_env_steps is None or longest is None:
+            return most
+        most = max(1, min(most, self._max_env_steps // min(longest, self._config.max_episode_steps)))
+        return next(count for count in range(most, 0, -1) if episodes % count == 0)
+
+    def _environments(self, purpose: str, num_envs: int) -> VectorEnv:
+        """Those of one purpose at a time: environments may be large."""
+        if self._vec is None or self._made != (purpose, num_envs):
+            self.close()
+            self._vec = make_vec(self._env, num_envs, seed=derived_seed(self._seed, purpose))
+            self._made = purpose, num_envs
+        return self._vec
+
+    def _tell_once(self, played: int, episodes: int) -> None:
+        if not self._told and learners.leads():
+            self._told = True
+            auto = f", {AUTO_TIMES} times the run's env_steps" if self._config.max_env_steps == "auto" else ""
+            spent = f"its evaluation.max_env_steps of {self._max_env_steps:,}{auto}, were spent"
+            print(f"evaluation: {played} of {episodes} episodes count: {spent}", file=sys.stderr)
+
     def close(self) -> None:
         if self._vec is not None:
             self._vec.close()
+            self._vec = None
 
 
 def play(
@@ -105,29 +177,58 @@ def play(
     mode: Mode,
     rng: torch.Generator,
     max_episode_steps: int = EvaluationConfig.max_episode_steps,
+    max_env_steps: int | None = None,
+    show: Callable[[str], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns and lengths of the first `episodes_per_env` episodes of every environment, both [episodes]."""
+    """Returns and lengths of the first `episodes_per_env` episodes of every environment, both [episodes].
+
+    Where `max_env_steps` would be exceeded, of fewer: as many of each environment as all have finished, so that short
+    ones are not favoured; an environment that has finished none counts as it stands. `show` is told how far it is.
+
+    Raises `interruption.Interrupted` when a signal asked the run to end.
+    """
     act = policy.acting(mode, vec.num_envs)
     step = vec.reset()
     state: Arrays = {}
     total, length = np.zeros(vec.num_envs), np.zeros(vec.num_envs, np.int64)
-    left = np.full(vec.num_envs, episodes_per_env)
-    returns: list[float] = []
-    lengths: list[int] = []
-    while left.any():
+    finished = np.zeros(vec.num_envs, np.int64)
+    ended: list[tuple[int, float, int]] = []  # which of its environment's episodes, return, length
+    steps, shown_at = 0, time.monotonic()
+    while finished.min() < episodes_per_env:
+        _end_if_asked(steps)
+        if max_env_steps is not None and (steps + 1) * vec.num_envs > max(max_env_steps, vec.num_envs):
+            break
         noise = {} if mode == "greedy" else policy.noise((vec.num_envs,), rng)
         action, state = act(_seen(step, vec.episode_steps == 0), state, noise)
         step = vec.step(policy.env_action(action))
+        steps += 1
         valid = np.ones(vec.num_envs, bool) if step.valid is None else step.valid
         total += step.reward * valid
         length += valid
         done = step.terminated | step.truncated | (length >= max_episode_steps)
-        counted = done & (left > 0)
-        returns += total[counted].tolist()
-        lengths += length[counted].tolist()
-        left -= counted
+        (rows,) = (done & (finished < episodes_per_env)).nonzero()
+        ended += zip(finished[rows].tolist(), total[rows].tolist(), length[rows].tolist(), strict=True)
+        finished[rows] += 1
         total[done], length[done] = 0.0, 0
+        if show is not None and time.monotonic() - shown_at > SHOWN_EVERY_S:
+            shown_at = time.monotonic()
+            episodes = f"{len(ended)}/{episodes_per_env * vec.num_envs} episodes"
+            show(f"evaluating: {episodes}, {steps * vec.num_envs:,} env steps")
+    if show is not None:
+        show("")
+    (rows,) = (finished == 0).nonzero()
+    ended += zip(finished[rows].tolist(), total[rows].tolist(), length[rows].tolist(), strict=True)
+    counted = [(returned, lasted) for number, returned, lasted in ended if number < max(1, finished.min())]
+    returns, lengths = zip(*counted, strict=True)
     return np.array(returns), np.array(lengths)
+
+
+def _end_if_asked(steps: int) -> None:
+    """Raises `Interrupted` when a signal asked the run to end; several learners do so at the same step."""
+    if learners.count() == 1:
+        interruption.check()
+    elif steps % AGREE_EVERY_STEPS == 0 and (asked := learners.largest(interruption.requested() or 0)):
+        raise interruption.Interrupted(asked)
 
 
 def _seen(step: Step, is_first: np.ndarray) -> Arrays:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from agents.acting.collector import Collector, count_env_steps
+from agents.acting.collector import Collector, count_env_steps, rollout_bytes
 from agents.policies.policy import NetworkPolicy
 from agents.updates.reward_scale import RewardScale
 from training.core import Batch, Counters
+from training.machine import require_memory
 from training.metrics import Last, Metrics
 from training.state import State
 
@@ -24,6 +25,9 @@ class Rollouts:
         self._policy = policy
         self._horizon = horizon
         self._reward_scale = reward_scale
+        num_envs, spaces = collector.num_envs, (collector.observation_space, collector.action_space)
+        what = f"agent.horizon = {horizon} of num_envs = {num_envs}: a rollout"
+        require_memory(rollout_bytes(*spaces, horizon, num_envs), what, "a smaller one of them takes less")
 
     @property
     def inexact(self) -> list[str]:

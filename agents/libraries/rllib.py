@@ -21,18 +21,18 @@ import numpy as np
 import torch
 from gymnasium import Space, spaces
 
-from agents.acting.evaluation import Evaluation
 from agents.policies.policy import Acting, Mode, NetworkPolicy, is_float_box
-from agents.recipes.acting import ActingConfig, finish
+from agents.recipes.acting import ActingConfig, finish, make_evaluation
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.returned import ContractError, of_reset, of_step
 from envs.single import make_env
-from envs.spaces import from_zero, leaves
+from envs.spaces import from_zero, leaves, row_bytes
 from envs.vectors.vector import Arrays, EnvFault
 from training.cluster.ray_session import connected
 from training.core import Batch, Counters
 from training.errors import UserError, require
+from training.machine import require_memory
 from training.metrics import Last, Metrics
 from training.optimizer.moments import continued
 from training.options import nearest
@@ -94,10 +94,11 @@ def train(config: RLlibRunConfig, run: Run) -> None:
     compute = Compute(choose_device(run, "cpu"), choose_threads(run, config.threads, multiplications=0), compile=False)
     with ExitStack() as stack:
         stack.enter_context(connected(config.ray_address, cpus=max(1, config.workers)))
+        require_replay_memory(config.agent, observation_space, action_space)
         algorithm = make_algorithm(config)
         stack.callback(algorithm.stop)
         agent = RLlibAgent(algorithm, RLlibPolicy(observation_space, action_space, config.agent, _rng()))
-        evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
+        evaluate = stack.enter_context(closing(make_evaluation(config, run)))
         now, checkpoint = fit_run(config, run, compute, agent, Iterations(algorithm), evaluate)
         finish(run, agent, evaluate, now, checkpoint)
 
@@ -119,6 +120,15 @@ def require_actions(space: Space[Any]) -> None:
     discrete = isinstance(space, spaces.Discrete) or (isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1)
     takes = "actions that are a Box of floats, Discrete, or MultiDiscrete of one dimension: RLlib takes no other here"
     require(discrete or is_float_box(space), "env", space, takes)
+
+
+def require_replay_memory(config: RLlibPolicyConfig, observations: Space[Any], actions: Space[Any]) -> None:
+    """As `require_memory`, for the observations, actions and rewards of a replay buffer; RLlib keeps more beside."""
+    capacity = (getattr(settings(config), "replay_buffer_config", None) or {}).get("capacity")
+    if isinstance(capacity, int):
+        needed = capacity * (row_bytes(observations) + row_bytes(actions) + 8)
+        what = f"agent: a replay_buffer_config with a capacity of {capacity:,}"
+        require_memory(needed, what, "a smaller capacity takes less")
 
 
 def make_algorithm(config: RLlibRunConfig) -> Any:

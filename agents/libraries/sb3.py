@@ -32,10 +32,10 @@ from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
 from agents.acting.collector import Episode, episode_metrics
-from agents.acting.evaluation import Evaluation
 from agents.libraries.sb3_state import (
     arrays_of,
     as_before,
+    buffer_bytes,
     changed,
     copied,
     fill,
@@ -47,12 +47,13 @@ from agents.libraries.sb3_state import (
 )
 from agents.libraries.sb3_vec_env import SB3VecEnv, observations_for_sb3
 from agents.policies.policy import Acting, Mode, NetworkPolicy
-from agents.recipes.acting import ActingConfig, finish
+from agents.recipes.acting import ActingConfig, finish, make_evaluation
 from envs.making import make_vec
 from envs.vectors.vector import Arrays, VectorEnv
 from training.core import Batch, Budget, Counters
 from training.errors import UserError, require
 from training.extras import install_command
+from training.machine import GIB, memory_here, require_memory
 from training.metrics import Last, Metrics
 from training.optimizer.moments import continued
 from training.recipe import fit_run
@@ -68,6 +69,7 @@ OURS = (
 """Arguments of the constructors that have a field of their own, or are not for the user to set."""
 REFUSED = ("replay_buffer_class", "rollout_buffer_class")
 """Classes, which no config can name."""
+SMALLER = "a smaller agent.arguments.buffer_size, or n_steps where it learns on-policy, takes less"
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,12 @@ def train(config: SB3RunConfig, run: Run) -> None:
         model = make_model(
             config.agent, SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=config.seed, device=device
         )
+        require_memory(buffer_bytes(model), f"agent: the memory of {config.agent.algorithm}", SMALLER)
         samples = getattr(model, "batch_size", None) or getattr(model, "n_steps", 1) * config.num_envs
         threads = choose_threads(run, config.threads, multiplications=multiplications_of(model.policy, samples))
         compute = Compute(device, threads, compile=False)
         stream = stack.enter_context(closing(Learning(model, vec, config.iteration_env_steps, config.until)))
-        evaluate = stack.enter_context(closing(Evaluation(config.env, config.evaluation, seed=config.seed)))
+        evaluate = stack.enter_context(closing(make_evaluation(config, run)))
         agent = SB3Agent(model, config.agent)
         if vec.current().action_mask is not None:
             require_masks_taken(agent.policy.takes_masks, config.agent)
@@ -170,7 +173,10 @@ def _refusals(algorithm: str) -> Iterator[None]:
     """What is raised where arguments, spaces and environments do not fit together is one line for the user."""
     try:
         yield
-    except (AssertionError, MemoryError, NotImplementedError, TypeError, ValueError) as error:
+    except MemoryError as error:
+        has = f"this machine has {memory_here().total / GIB:.1f} GiB"
+        raise UserError(f"agent: the memory of {algorithm}: {error}; {has}; {SMALLER}") from error
+    except (AssertionError, NotImplementedError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"agent: {algorithm} of Stable-Baselines3 refuses this: {reason}") from error
 

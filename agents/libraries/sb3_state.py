@@ -84,6 +84,12 @@ def replay_of(model: BaseAlgorithm) -> Any:
     return getattr(model, "replay_buffer", None)
 
 
+def buffer_bytes(model: BaseAlgorithm) -> int:
+    """Of its replay or rollout buffer; it is allocated already, but takes no memory before it is filled."""
+    buffer = getattr(model, "replay_buffer", getattr(model, "rollout_buffer", None))
+    return 0 if buffer is None else sum(array.nbytes for array in _columns(buffer).values())
+
+
 def filled(buffer: Any) -> State:
     """The arrays of a replay buffer, as far as they are filled, and where it goes on."""
     # One row more: where next observations are not kept twice, they are in the row after.

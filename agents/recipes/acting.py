@@ -14,6 +14,7 @@ from agents.acting.collector import Collector, Group, LocalCollector, SharedColl
 from agents.acting.evaluation import Evaluation, EvaluationConfig
 from agents.policies.saved import load_policy, policy_of
 from envs.config import EnvConfig
+from envs.hidden_randomness import hidden_randomness
 from training import learners
 from training.core import Algorithm, Budget, Counters, Unit
 from training.errors import require
@@ -110,6 +111,26 @@ def make_collector(config: ActingConfig) -> Collector:
         )
     make: Callable[[int], Group] = lambda index: make_group(config.env, size, seed=config.seed, index=index)  # noqa: E731
     return LocalCollector(make, groups) if learners.count() == 1 else SharedCollector(make, groups)
+
+
+def note_hidden_randomness(env: EnvConfig, run: Run) -> None:
+    """A run whose environment draws from elsewhere than its seed is not exact, and says so before it begins.
+
+    It is asked here, in the process that leads the run, once: that has to make this environment anyway, to measure the
+    policy in it.
+    """
+    why = hidden_randomness(env, seed=run.seed)
+    if why is not None:
+        run.not_exact(why)
+        print(f"warning: this run is not exact: {why}", file=sys.stderr)
+
+
+def make_evaluation(config: ActingConfig, run: Run) -> Evaluation:
+    """Measures what the run trains, in the environments that it is trained in, and shows on the run's line how far."""
+    note_hidden_randomness(config.env, run)
+    return Evaluation(
+        config.env, config.evaluation, seed=config.seed, trained_env_steps=config.env_steps, show=run.show
+    )
 
 
 def finish(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 
-from agents.acting.evaluation import Evaluation
 from agents.acting.rollouts import Rollouts
 from agents.bandits import Bandit, BanditConfig, BanditPolicy, BanditPolicyConfig, regret
 from agents.recipes import acting
@@ -32,7 +31,7 @@ def train(config: BanditRunConfig, run: Run) -> None:
     """One run of a bandit. Of all its pulls the regret is measured at the end, if the environment tells its arms."""
     with (
         closing(acting.make_collector(config)) as collector,
-        closing(Evaluation(config.env, config.evaluation, seed=config.seed)) as evaluate,
+        closing(acting.make_evaluation(config, run)) as evaluate,
     ):
         spaces = collector.observation_space, collector.action_space
         policy = BanditPolicy(*spaces, config.policy, generator(config.seed, "weights"))

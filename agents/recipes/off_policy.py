@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from gymnasium import Space
 
-from agents.acting.evaluation import Evaluation
 from agents.policies.actor import Actor, ActorConfig
 from agents.policies.q_network import QNetwork, QNetworkConfig
 from agents.recipes import acting
@@ -59,7 +58,7 @@ def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
     compute_reward = _goal_reward(config.env) if replay.hindsight_fraction else None
     with (
         closing(acting.make_collector(config)) as collector,
-        closing(Evaluation(config.env, config.evaluation, seed=seed)) as evaluate,
+        closing(acting.make_evaluation(config, run)) as evaluate,
     ):
         policy = make_policy(config.policy, collector.observation_space, collector.action_space, seed)
         compute = choose_compute(config, run, policy, gradient_steps=gradient_steps, samples_per_step=samples)

@@ -11,6 +11,7 @@ from gymnasium import Space
 
 from agents.acting.evaluation import Evaluation, EvaluationConfig
 from agents.policies.policy import NetworkPolicy
+from agents.recipes import acting
 from agents.recipes.acting import PolicyRunConfig
 from envs.episodes.datasets import read_dataset
 from envs.episodes.episodes import Episodes
@@ -99,6 +100,9 @@ def prepare(
     return learned, compute, Budget(gradient_steps, "updates")
 
 
-def make_evaluation(config: OfflineConfig, data: Data) -> Evaluation:
+def make_evaluation(config: OfflineConfig, run: Run, data: Data) -> Evaluation:
     """Measures the policy in the environment, beside what made the data."""
-    return Evaluation(config.env, config.evaluation, seed=config.seed, behaviour_return=data.behaviour_return)
+    acting.note_hidden_randomness(config.env, run)
+    return Evaluation(
+        config.env, config.evaluation, seed=config.seed, behaviour_return=data.behaviour_return, show=run.show
+    )

@@ -13,6 +13,7 @@ from agents.replay.buffer import ReplayBuffer
 from envs.episodes.episodes import Episodes
 from training.core import Algorithm, Batch, Budget, Counters
 from training.errors import require
+from training.machine import require_memory
 from training.metrics import Metrics
 from training.optimizer.config import with_compile
 from training.recipe import fit_run
@@ -31,6 +32,10 @@ class DatasetReplay:
         takes = f"1 to {episodes.steps}, the steps of the dataset"
         require(1 <= minibatch_size <= episodes.steps, "agent.minibatch_size", minibatch_size, takes)
         self._buffer = ReplayBuffer(episodes.steps + len(episodes) + 1, num_envs=1)
+        needed = self._buffer.nbytes_for(episodes.observation_space, episodes.action_space)
+        require_memory(
+            needed, f"dataset: the replay memory of its {episodes.steps:,} steps", "a smaller one takes less"
+        )
         for e in range(len(episodes)):
             self._buffer.add(episodes.rollout(e))
         self._steps, self._minibatch_size, self._gamma = episodes.steps, minibatch_size, gamma
@@ -75,6 +80,6 @@ def train(config: OfflineActorCriticConfig, run: Run, make_agent: MakeAgent) -> 
     until = Budget(-(-config.epochs * episodes.steps // size), "updates")
     agent = make_agent(policy, with_compile(config.agent, compute.compile), until=until, seed=config.seed)
     stream = DatasetReplay(episodes, size, gamma=config.agent.gamma, seed=config.seed)
-    with closing(offline.make_evaluation(config, data)) as evaluate:
+    with closing(offline.make_evaluation(config, run, data)) as evaluate:
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)

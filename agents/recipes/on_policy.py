@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from gymnasium import Space
 
-from agents.acting.evaluation import Evaluation
 from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
@@ -67,7 +66,7 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
     gradient_steps = config.env_steps * getattr(config.agent, "epochs", 1) // samples
     with (
         closing(acting.make_collector(config)) as collector,
-        closing(Evaluation(config.env, config.evaluation, seed=config.seed)) as evaluate,
+        closing(acting.make_evaluation(config, run)) as evaluate,
     ):
         policy = make_policy(config.policy, collector.observation_space, collector.action_space, config.seed)
         compute = choose_compute(config, run, policy, gradient_steps=gradient_steps, samples_per_step=samples)

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from agents.replay.sum_tree import Rows, SumTree
+from envs.spaces import row_bytes
 from envs.vectors.vector import Arrays
 from training.core import Batch
-from training.run.serialization import Segment
-from training.state import State
+from training.state import Segment, State
 
 SEGMENT_ROWS = 65_536
 """Of the parts in which a buffer is saved: one that is full is written once, however often the run is saved."""
+
+ROW_BYTES = {"reward": 4, "terminated": 1, "acted": 1, "episode_end": 8}
+"""Of each row, beside what was observed and done."""
 
 
 class ReplayBuffer:
@@ -48,6 +52,13 @@ class ReplayBuffer:
         """Of memory, all of it allocated at the first `add`."""
         tree = 0 if self._priorities is None else self._priorities.nbytes
         return sum(column.nbytes for column in self._columns.values()) + tree
+
+    def nbytes_for(
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], *, prioritized: bool = False
+    ) -> int:
+        """What `nbytes` will be, without the masks that an environment may report."""
+        row = row_bytes(observation_space) + row_bytes(action_space) + sum(ROW_BYTES.values())
+        return self.rows * row + (SumTree.nbytes_for(self.rows) if prioritized else 0)
 
     @property
     def transitions(self) -> int:

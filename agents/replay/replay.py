@@ -15,6 +15,7 @@ from agents.replay.buffer import ReplayBuffer
 from agents.replay.sum_tree import Rows
 from training.core import Batch, Budget, Counters
 from training.errors import UserError, require
+from training.machine import require_memory
 from training.metrics import Last, Metrics, merge_metrics
 from training.seeding import generator
 from training.state import State
@@ -104,7 +105,11 @@ class Replay:
         # Each step may end an episode, whose last observation has a row of its own.
         takes = f"more than {2 * horizon * collector.num_envs}: {horizon} steps of each environment come at once"
         require(self._buffer.places > 2 * horizon, "replay.capacity", config.capacity, takes)
-        if config.priority_exponent:
+        spaces, prioritized = (collector.observation_space, collector.action_space), bool(config.priority_exponent)
+        needed = self._buffer.nbytes_for(*spaces, prioritized=prioritized)
+        what = f"replay.capacity = {config.capacity}: the replay memory"
+        require_memory(needed, what, "a smaller replay.capacity takes less")
+        if prioritized:
             self._buffer.prioritize()
 
     @property

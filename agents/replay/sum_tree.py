@@ -17,7 +17,7 @@ class SumTree:
     """
 
     def __init__(self, rows: int) -> None:
-        self._depth = max(1, (rows - 1).bit_length())
+        self._depth = _depth(rows)
         self._first_leaf = 2**self._depth
         self._sums = np.zeros(2 * self._first_leaf)
         self._rows = rows
@@ -25,6 +25,11 @@ class SumTree:
     @property
     def total(self) -> float:
         return float(self._sums[1])
+
+    @staticmethod
+    def nbytes_for(rows: int) -> int:
+        """Of memory that a tree of so many rows takes."""
+        return 16 << _depth(rows)
 
     @property
     def nbytes(self) -> int:
@@ -66,3 +71,7 @@ class SumTree:
         for level in range(self._depth - 1, -1, -1):
             nodes = np.arange(2**level, 2 ** (level + 1))
             self._sums[nodes] = self._sums[2 * nodes] + self._sums[2 * nodes + 1]
+
+
+def _depth(rows: int) -> int:
+    return max(1, (rows - 1).bit_length())

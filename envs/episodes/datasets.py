@@ -19,10 +19,11 @@ from gymnasium.envs.registration import EnvSpec
 
 from envs.episodes.dataset_folders import find_dataset, making, read_metadata, roots
 from envs.episodes.episodes import Episodes, join
-from envs.spaces import Leaf, SpaceError, flatten, leaves, unflatten
+from envs.spaces import Leaf, SpaceError, flatten, leaves, row_bytes, unflatten
 from envs.vectors.vector import Arrays, named
 from training.errors import UserError
 from training.extras import extra
+from training.machine import require_memory
 
 SLACK = 1e-4
 """How far an action may be over a bound, as a part of the range: a rounding error, which is clipped."""
@@ -55,6 +56,10 @@ def read_dataset(name: str, expected: Spaces | None = None, *, expected_of: str 
     count = metadata.get("total_episodes", 0)
     if not isinstance(count, int) or count < 1:
         raise UserError(f"dataset {name} is empty: it has no episodes")
+    if isinstance(steps := metadata.get("total_steps"), int):
+        row = row_bytes(own[0]) + row_bytes(own[1]) + 8 + 1 + 1  # reward, terminated, truncated
+        # Read episode by episode and then joined, so for a moment it is there twice.
+        require_memory(2 * steps * row, f"dataset {name} of {steps:,} steps", "a smaller dataset takes less")
     read = (_checked(name, index, raw, own) for index, raw in enumerate(_raw(name, folder, metadata, own, count)))
     return join(list(read))
 

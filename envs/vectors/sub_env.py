@@ -15,6 +15,7 @@ from envs.single import make_env
 from envs.spaces import SpaceError
 from envs.vectors.buffers import Buffers
 from envs.vectors.vector import Arrays, EnvFault, describe_fault, episode_seed
+from training import interruption
 from training.errors import UserError
 
 Returned = TypeVar("Returned")
@@ -110,6 +111,7 @@ class SubEnv:
         length = len(next(iter(actions.values())))
         taken = {key: array[length - steps :] for key, array in actions.items()}
         for t, action in enumerate(self.buffers.env_actions(taken)):
+            interruption.check()  # a long episode takes long to replay, and nothing is lost here
             for key, array in taken.items():
                 self.buffers.action[key][self.row] = array[t]
             self.step(action)

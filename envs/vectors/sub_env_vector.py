@@ -7,7 +7,6 @@ seed, so that its later episodes could only be restored by replaying its whole l
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -16,11 +15,15 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from envs.actions import check_actions
+from envs.vectors.action_history import ActionHistory
 from envs.vectors.buffers import Buffers
 from envs.vectors.sub_env import EpisodeHistory
 from envs.vectors.vector import Arrays, Step, VectorEnv, named
 from training.errors import require
 from training.state import State
+
+LONG_EPISODE_STEPS = 1_000_000
+"""From here on a user is told what it costs that an episode goes on."""
 
 
 class Backend(Protocol):
@@ -46,13 +49,13 @@ class SubEnvVectorEnv(VectorEnv):
         self.observation_space, self.action_space = layout.observation_space, layout.action_space
         self.inexact: list[str] = []
         self._buffers, self._backend = buffers, backend
-        self._actions: deque[Arrays] = deque()  # of the steps since the longest running episode began
+        self._history = ActionHistory(buffers.action)  # of the steps since the longest running episode began
         self._boxes = {
             named("obs", leaf.name): leaf.space
             for leaf in buffers.obs_leaves
             if isinstance(leaf.space, spaces.Box) and _can_leave(leaf.space, leaf.dtype)
         }
-        self._closed = self._warned = False
+        self._closed = self._warned = self._warned_of_length = False
 
     @property
     def episode_steps(self) -> NDArray[np.int64]:
@@ -60,7 +63,7 @@ class SubEnvVectorEnv(VectorEnv):
 
     def reset(self) -> Step:
         self._run(self._backend.reset)
-        self._actions.clear()
+        self._history.clear()
         return self.current()
 
     def current(self) -> Step:
@@ -72,39 +75,38 @@ class SubEnvVectorEnv(VectorEnv):
         checked = check_actions(self._buffers.action_leaves, action, self.num_envs, self._mask())
         for key, array in checked.items():
             self._buffers.action[key][:] = array
-        self._actions.append(checked)
+        self._history.append(checked)
         self._run(self._backend.begin_step)
 
     def receive(self) -> Step:
         self._run(self._backend.end_step)
-        while len(self._actions) > self._buffers.episode_steps.max():
-            self._actions.popleft()
+        self._history.keep(int(self._buffers.episode_steps.max()))
         self._warn_once_about_bounds()
         return self._step(self._buffers.reward.copy(), self._buffers.terminated.copy(), self._buffers.truncated.copy())
 
     def state_dict(self) -> State:
-        actions = {
-            key: np.array([step[key] for step in self._actions], array.dtype).reshape(-1, *array.shape)
-            for key, array in self._buffers.action.items()
-        }
+        self._warn_once_about_length()
         return {
             "episode": self._buffers.episode.copy(),
             "episode_steps": self._buffers.episode_steps.copy(),
-            "actions": actions,
+            **self._history.state_dict(),
             "obs": {key: array.copy() for key, array in self._buffers.obs.items()},
         }
 
     def load_state_dict(self, state: State) -> None:
         saved = len(state["episode"])
         require(saved == self.num_envs, "num_envs", self.num_envs, f"{saved}, as in the saved state")
-        self._actions.clear()
+        self._history.clear()
         self.inexact = []
         if state["episode"][0] < 0:
             return
-        history = EpisodeHistory(state["episode"], state["episode_steps"], state["actions"], state["obs"])
-        self._run(lambda: self.inexact.extend(self._backend.restore(history)))
-        length = len(next(iter(history.actions.values())))
-        self._actions.extend({key: array[t] for key, array in history.actions.items()} for t in range(length))
+        if (steps := int(state["episode_steps"].max())) >= LONG_EPISODE_STEPS:
+            warnings.warn(
+                f"{self.env_id}: an episode of {steps:,} steps is played again, to go on with it", stacklevel=2
+            )
+        self._history.load_state_dict(state)
+        episodes = EpisodeHistory(state["episode"], state["episode_steps"], self._history.actions(), state["obs"])
+        self._run(lambda: self.inexact.extend(self._backend.restore(episodes)))
 
     def close(self) -> None:
         if not self._closed:
@@ -131,6 +133,17 @@ class SubEnvVectorEnv(VectorEnv):
             return step
         final_mask = self._buffers.final_action_mask.take(ended, axis=0)
         return step._replace(action_mask=mask.copy(), final_action_mask=final_mask)
+
+    def _warn_once_about_length(self) -> None:
+        steps = int(self._buffers.episode_steps.max())
+        if steps < LONG_EPISODE_STEPS or self._warned_of_length:
+            return
+        self._warned_of_length = True
+        text = (
+            f"{self.env_id}: an episode has had {steps:,} steps and no end. To resume it, all its actions are kept, "
+            f"{self._history.nbytes / 2**20:.0f} MiB so far, and played again; env.time_limit would cut it"
+        )
+        warnings.warn(text, stacklevel=3)
 
     def _warn_once_about_bounds(self) -> None:
         """A Box is often only a rough description (LunarLander leaves its own), so leaving it is no fault."""

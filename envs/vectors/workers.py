@@ -27,10 +27,13 @@ from envs.config import EnvConfig
 from envs.vectors.buffers import Buffers, Layout, shared_buffers
 from envs.vectors.sub_env import EpisodeHistory, SubEnvs, row_fault
 from envs.vectors.vector import EnvFault
+from training import interruption
 from training.errors import UserError
 
 START_TIMEOUT_S = 300.0
 """A worker imports the platform and the environment's package first, on a machine that may be busy."""
+CHECK_S = 0.2
+"""How often it is asked whether a signal wants the run to end, where it can."""
 CLOSE_TIMEOUT_S = 2.0
 """How long workers may take to close their environments before they are killed."""
 
@@ -73,7 +76,8 @@ class Workers:
             raise
 
     def reset(self) -> None:
-        self._ask("reset")
+        self._send("reset")
+        self._answers(self._config.step_timeout_s)
 
     def begin_step(self) -> None:
         self._send("step")
@@ -82,15 +86,13 @@ class Workers:
         self._answers(self._config.step_timeout_s)
 
     def restore(self, history: EpisodeHistory) -> list[str]:
-        answers = self._ask("restore", *(history.of(rows) for rows in self._rows))
+        self._send("restore", *(history.of(rows) for rows in self._rows))
+        # It may take long, and nothing is lost where it is ended.
+        answers = self._answers(self._config.step_timeout_s, may_end=True)
         return [reason for reasons in answers for reason in reasons]
 
     def close(self) -> None:
         self._stop()
-
-    def _ask(self, command: str, *histories: EpisodeHistory) -> list[Any]:
-        self._send(command, *histories)
-        return self._answers(self._config.step_timeout_s)
 
     def _send(self, command: str, *histories: EpisodeHistory) -> None:
         for index, pipe in enumerate(self._pipes):
@@ -99,8 +101,9 @@ class Workers:
             except OSError:
                 raise self._death(index) from None
 
-    def _answers(self, timeout_s: float) -> list[Any]:
-        answers = [self._answer(index, timeout_s) for index in range(len(self._pipes))]
+    def _answers(self, timeout_s: float, *, may_end: bool = False) -> list[Any]:
+        """What each worker answers; where it may end, a signal that asks for it raises Interrupted meanwhile."""
+        answers = [self._answer(index, timeout_s, may_end=may_end) for index in range(len(self._pipes))]
         for answer in answers:
             if isinstance(answer, Failure):
                 error = answer.kind(answer.message)
@@ -108,11 +111,11 @@ class Workers:
                 raise error
         return answers
 
-    def _answer(self, index: int, timeout_s: float) -> Any:
+    def _answer(self, index: int, timeout_s: float, *, may_end: bool) -> Any:
         """A worker may take as long as it likes while its environments return: the timeout is for one call of one."""
         pipe, rows = self._pipes[index], slice(self._rows[index].start, self._rows[index].stop)
         calls = self.buffers.calls[rows].sum()
-        while not pipe.poll(timeout_s):
+        while not _arrives(pipe, timeout_s, may_end=may_end):
             before, calls = calls, self.buffers.calls[rows].sum()
             if calls == before:
                 raise self._fault(index, f"it hangs: no answer within {timeout_s:g} s")
@@ -132,6 +135,18 @@ class Workers:
         rows = self._rows[index]
         row = next((row for row in rows if self.buffers.busy[row]), rows[0])
         return row_fault(self.buffers, row, self._config.id, self._first_env + row, what)
+
+
+def _arrives(pipe: Connection, timeout_s: float, *, may_end: bool) -> bool:
+    """Whether something comes within the time."""
+    if not may_end:
+        return pipe.poll(timeout_s)
+    deadline = time.monotonic() + timeout_s
+    while not pipe.poll(max(0.0, min(CHECK_S, deadline - time.monotonic()))):
+        interruption.check()
+        if time.monotonic() > deadline:
+            return False
+    return True
 
 
 def _name(first_env: int, rows: range) -> str:

@@ -23,7 +23,7 @@ from benchmarks.comparison.pairs import holds, judged, report, run_pair
 from benchmarks.comparison.programs import Ours, Peer
 from benchmarks.comparison.settings import OffPolicySettings, PPOSettings
 from benchmarks.comparison.workloads import DQN, EAGER, SAC, TD3, WORKLOADS, Workload
-from benchmarks.costs import overhead
+from benchmarks.costs import overhead, threads
 from benchmarks.costs.profile import Timers
 from benchmarks.costs.scaling import ENVS, HORIZON, Costs, line
 from benchmarks.costs.slow_envs import Slow
@@ -433,3 +433,21 @@ def test_an_environment_that_is_slow_takes_its_time() -> None:
         ends = [env.step(0)[3] for _ in range(100)]
         assert time.perf_counter() - began >= 1.0
         assert ends == [False] * 99 + [True]
+
+
+def test_threads_are_compared_on_the_machine_as_it_is_and_beside_a_busy_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(threads, "cores", lambda: 2)
+    monkeypatch.setattr(threads, "TURN_S", 0.0)
+    before = torch.get_num_threads()
+    assert threads.main(["--largest", "20"]) == 0
+    torch.set_num_threads(before)
+    told = capsys.readouterr().out
+    as_it_is, beside = told.split("beside one busy process, 2 cores")
+    for table in (as_it_is, beside):
+        (row,) = [line for line in table.splitlines() if line.strip().startswith("64 x 64")]
+        assert float(row.split()[5]) > 0  # ms
+        assert row.split()[-1] == "1"
+    assert "256 x 256" not in told
+    assert threads.main(["--most", "3"]) == 2

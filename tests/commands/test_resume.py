@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.acting import evaluation
 from experiments.__main__ import main
 from tests.support.counting import PACKAGE, command, result_of, train_on_data, wait_until
 from training.run.run import Run
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.usefixtures("workplace")
 
 KILLED_WHILE_COPYING = f"""
 import os, shutil, signal
+from agents.acting import evaluation
 from experiments.__main__ import main
 really_copy = shutil.copy
 def copy(source, target):
@@ -177,3 +179,33 @@ def test_a_child_is_trained_as_it_was_asked_to(
     assert f"computing on cpu, {settings['config']['threads']} thread" in told or parent == "sb3"
     assert settings["chosen"]["threads"] == settings["config"]["threads"]
     assert result_of(child)["status"] == "completed"
+
+
+@pytest.mark.parametrize("during", [2, 4])
+def test_a_run_that_a_signal_ends_while_it_is_measured_goes_on_to_the_same_end(
+    during: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evaluations: two in the middle, one at the end, one of the best checkpoint; the signal comes in one of them."""
+    asked = ["train", "ppo_cartpole", "--env-steps", "2048", "--tracker", "none", "--agent.horizon", "64"]
+    asked += ["--evaluation.every.count", "1024", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
+    asked += ["--evaluation.final-episodes", "2", "--threads", "1"]
+    assert main([*asked, "--run-dir", "whole"]) == 0
+    ended = 0
+
+    def show(run: object, doing: str) -> None:
+        nonlocal ended
+        ended += not doing
+        if ended == during - 1 and doing:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluation, "SHOWN_EVERY_S", -1.0)
+        patched.setattr(Run, "show", show)
+        assert main([*asked, "--run-dir", "stopped"]) == 128 + signal.SIGTERM
+    assert result_of("stopped")["status"] == "interrupted"
+    assert result_of("stopped")["counters"]["env_steps"] == 2048
+    assert main(["resume", "stopped"]) == 0
+    rows = [Path(run, "metrics.jsonl").read_bytes() for run in ("whole", "stopped")]
+    assert rows[0] == rows[1]
+    for part in ("metrics", "best", "exact", "counters"):
+        assert result_of("stopped")[part] == result_of("whole")[part]

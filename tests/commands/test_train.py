@@ -106,3 +106,18 @@ def test_bad_data_are_one_line_and_leave_no_run(
     captured = capsys.readouterr().err.strip().splitlines()[-1]
     assert captured.startswith(told)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_whose_environment_no_seed_decides_says_that_it_is_not_exact(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["train", "ppo_cartpole", "--env.id", "tests.support.toy_envs:DrawsElsewhere-v0", "--env-steps", "256"]
+    asked += ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--tracker", "none", "--run-dir", "here"]
+    assert main(asked) == 0
+    told = capsys.readouterr()
+    why = (
+        "tests.support.toy_envs:DrawsElsewhere-v0: the same seed gives another observation at the reset: it draws from "
+        "np.random"
+    )
+    assert told.err.count(f"warning: this run is not exact: {why}\n") == 1
+    assert f"not exact: {why}\n" in told.out
+    assert result_of("here")["exact"] is False
+    assert result_of("here")["inexact"] == [why]

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space, iterate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.spaces import SpaceError, flatten, leaves, unflatten, unflatten_rows
+from envs.spaces import SpaceError, flatten, leaves, row_bytes, unflatten, unflatten_rows
 from tests.support.spaces import any_space
 from training.errors import UserError
 
@@ -117,3 +117,9 @@ def test_a_value_outside_its_space_is_refused(space: gym.Space[Any], value: Any,
 def test_a_part_whose_name_has_a_dot_is_refused() -> None:
     with pytest.raises(UserError, match=r"'a\.b' has a dot in its name"):
         leaves(spaces.Dict({"a.b": spaces.Discrete(2)}))
+
+
+def test_a_row_takes_the_bytes_of_its_arrays() -> None:
+    space = spaces.Dict({"image": spaces.Box(0, 255, (4, 4, 1), np.uint8), "which": spaces.Discrete(3)})
+    assert row_bytes(space) == 16 + 8
+    assert row_bytes(spaces.Box(-1, 1, (3,), np.float64)) == 12

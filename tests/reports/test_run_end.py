@@ -16,10 +16,13 @@ def test_measures_stand_in_columns_beside_the_best_checkpoints(capsys: pytest.Ca
     assert capsys.readouterr().out == "return       12.3457  best checkpoint 20\nlength_mean  3\n"
 
 
-def test_copies_come_before_verdicts_and_the_folder_last(capsys: pytest.CaptureFixture[str]) -> None:
+def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     result: dict[str, Any] = {
         "metrics": {"score": 1.0},
         "best": {},
+        "inexact": ["it lost a worker"],
         "claims": [],
         "not_judged": {"score >= other": "judged by `verify`, which runs other on the same seeds"},
     }
@@ -31,6 +34,7 @@ def test_copies_come_before_verdicts_and_the_folder_last(capsys: pytest.CaptureF
         "",
         "wandb: https://wandb.ai/x",
         "wandb: offline copy in wandb/offline, send it with: make sync RUN=runs/here",
+        "not exact: it lost a worker",
         "claim: score >= other: judged by `verify`, which runs other on the same seeds",
         "run: runs/here",
     ]

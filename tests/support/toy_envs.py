@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import time
@@ -48,6 +49,9 @@ class RandomWalk(Env):
     observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float32)
     action_space = spaces.Box(np.array([-2.0, 0.0]), np.array([6.0, 1.0]), dtype=np.float64)
 
+    def __init__(self, end_chance: float = 0.1) -> None:
+        self.end_chance = end_chance
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         self.place = self.np_random.normal(size=3)
@@ -56,7 +60,7 @@ class RandomWalk(Env):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         assert self.action_space.contains(action), action
         self.place = self.place + self.np_random.normal(size=3) + action.sum()
-        end = self.np_random.random() < 0.1
+        end = self.np_random.random() < self.end_chance
         return self.place.astype(np.float32), float(self.place[0]), end and self.place[1] > 0, end, {}
 
 
@@ -314,6 +318,44 @@ class Unseeded(Env):
         return np.array(Unseeded.made, np.float64)
 
 
+class DrawsElsewhere(Env):
+    """Draws from a generator that all of its process shares: where it is made, at its reset, or in its third step."""
+
+    observation_space = spaces.Box(0, 1, (1,), np.float64)
+    action_space = spaces.Discrete(2, start=1)
+
+    def __init__(self, source: str = "np.random", when: str = "reset") -> None:
+        draws = {"np.random": np.random.random, "random": random.random, "os": lambda: os.urandom(1)[0] / 255}
+        self.source, self.when = source, when
+        self._draw = draws.get(source) or (lambda: float(sys.modules["torch"].rand(())))
+        self.drawn = self._draw() if when == "making" else 0.5
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.steps = 0
+        if self.when == "reset":
+            self.drawn = self._draw()
+        return np.array([self.drawn]), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.steps += 1
+        reward = self._draw() if self.when == "step" and self.steps == 3 else 0.0
+        np.random.random()  # which changes nothing that is seen
+        return np.array([self.drawn]), reward, False, False, {}
+
+
+class Pausing(Counting):
+    """Takes its time for each step, and does not end."""
+
+    def __init__(self, pause_s: float) -> None:
+        super().__init__(length=10**9)
+        self.pause_s = pause_s
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        time.sleep(self.pause_s)
+        return super().step(action)
+
+
 class Pictureless(Counting):
     """Takes a render mode and ignores it."""
 
@@ -372,8 +414,20 @@ def native_counting(num_envs: int, length: int = 5, max_episode_steps: int | Non
     return SyncVectorEnv([partial(make, index) for index in range(num_envs)])
 
 
-TOYS = (RandomWalk, Nested, Masked, Faulty, BreaksOnce, SlowInOnePlace, Unseeded, Pictureless, LoadedModules, Sentences)
-for toy in (*TOYS, MaskedPair, MaskedElsewhere, Started, Pictures):
+TOYS = (
+    DrawsElsewhere,
+    RandomWalk,
+    Nested,
+    Masked,
+    Faulty,
+    BreaksOnce,
+    SlowInOnePlace,
+    Unseeded,
+    Pictureless,
+    LoadedModules,
+    Sentences,
+)
+for toy in (*TOYS, MaskedPair, MaskedElsewhere, Started, Pictures, Pausing):
     gym.register(f"{toy.__name__}-v0", f"tests.support.toy_envs:{toy.__name__}")
 gym.register(
     "Counting-v0", "tests.support.toy_envs:Counting", vector_entry_point="tests.support.toy_envs:native_counting"

@@ -253,3 +253,14 @@ def test_a_verdict_is_json_and_one_line() -> None:
     line = describe(verdict)
     assert line.startswith("best evaluation/return_mean >= 440 +10: holds (488, 95 % interval ")
     assert line.endswith(" chance to hold on as many others, 95 % takes 7)") or "5 seeds; " in line
+
+
+def test_what_an_evaluation_measured_that_was_cut_short_is_not_judged() -> None:
+    claim = Claim("evaluation/return_mean", ">=", target=10.0)
+    cut = {"evaluation/return_mean": 12.0, "evaluation/episodes": 4.0, "evaluation/episodes_left_out": 96.0}
+    judged = judge_seed(Claims([claim]), 1, {"metrics": cut, "best": {}})
+    assert judged.verdicts == []
+    assert "4 of 100 episodes were played, as evaluation.max_env_steps allows" in judged.unjudged[str(claim)]
+    other = Claim("training/regret", "<=", target=10.0)
+    judged = judge_seed(Claims([other]), 1, {"metrics": {**cut, "training/regret": 3.0}, "best": {}})
+    assert judged.verdicts[0]["holds"]

@@ -210,6 +210,44 @@ def test_a_signal_during_the_last_update_still_ends_the_run(tmp_path: Path) -> N
     assert parts.checkpoint.position == after(2)
 
 
+class EndsEvaluating(Marks):
+    """A signal comes during its second evaluation."""
+
+    def __call__(self, algorithm: Any) -> Metrics:
+        if algorithm.total > 3:
+            signal.raise_signal(signal.SIGTERM)
+            interruption.check()
+        return super().__call__(algorithm)
+
+
+@pytest.mark.parametrize("second", [9.0, 1.0])
+def test_a_signal_during_an_evaluation_saves_and_it_is_made_when_the_run_goes_on(tmp_path: Path, second: float) -> None:
+    whole_folder, folder = tmp_path / "whole", tmp_path / "stopped"
+    whole_folder.mkdir()
+    folder.mkdir()
+    whole = Parts(whole_folder, log=Every(30), evaluate=Every(20), marks=(7.0, second, 3.0))
+    whole.fit(60)
+
+    for _ in range(2):  # in the evaluation that a resumed run begins with, it is the same
+        stopped = Parts(folder, log=Every(30), evaluate=Every(20))
+        stopped.evaluate = EndsEvaluating(stopped.calls, Every(20), [7.0])
+        with interruption.catch(), pytest.raises(Interrupted):
+            stopped.fit(60)
+        assert stopped.checkpoint.position == after(4)
+        assert [row["updates"] for row in stopped.rows] == [2, 3]
+
+    resumed = Parts(folder, log=Every(30), evaluate=Every(20), marks=(second, 3.0))
+    assert resumed.fit(60) == after(6)
+    assert resumed.calls[:2] == [("evaluate", 10), ("next", after(4))]
+    assert (folder / "metrics.jsonl").read_bytes() == (whole_folder / "metrics.jsonl").read_bytes()
+    assert resumed.checkpoint.best_score == whole.checkpoint.best_score
+    assert (resumed.checkpoint.best or folder).name == (whole.checkpoint.best or folder).name
+
+    again = Parts(folder, log=Every(30), evaluate=Every(20))
+    assert again.fit(60) == after(6)
+    assert again.calls == []
+
+
 def test_a_finished_run_only_returns_its_counters(tmp_path: Path) -> None:
     Parts(tmp_path).fit(20)
     again = Parts(tmp_path)

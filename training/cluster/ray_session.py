@@ -18,8 +18,8 @@ CONNECT_TIMEOUT_S = 10.0
 """How long the head of a cluster may take to answer at all; Ray itself would go on asking for minutes."""
 _EXCLUDED = ["/runs", "/datasets", "/docs", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info"]
 """Of the working directory, what no worker needs, beside what git ignores."""
-_THREADS = "OPENBLAS_NUM_THREADS"
-"""Of NumPy's products: with another number their last bits may be others."""
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY")
+"""Of NumPy's products: with another number their last bits may be others. How torch's wait for each other."""
 
 
 class WorkersFailedError(RuntimeError):
@@ -72,7 +72,7 @@ def _options(address: str, cpus: int, gpus: int) -> dict[str, Any]:
 
 def runtime_env() -> dict[str, Any]:
     """What a cluster is sent: this working tree, and the threads of NumPy's products where they are set here."""
-    variables = {_THREADS: os.environ[_THREADS]} if _THREADS in os.environ else {}
+    variables = {name: os.environ[name] for name in _THREADS if name in os.environ}
     return {"working_dir": str(ROOT), "excludes": _EXCLUDED, "env_vars": variables}
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from training.data.dataset import Dataset, numbers, pixels
 from training.errors import UserError
 from training.extras import extra
+from training.machine import require_memory
 
 SklearnName = Literal["breast_cancer", "diabetes", "digits", "iris", "wine"]
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -83,6 +84,8 @@ def numpy_dataset(path: str | Path) -> Dataset:
             arrays = {name: np.load(file, mmap_mode="r") for name, file in files.items()}
         else:
             with np.load(path) as archive:
+                unpacked = sum(member.file_size for member in archive.zip.infolist())
+                require_memory(unpacked, f"{path}, unpacked,", "a folder of .npy files is mapped and takes none")
                 arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path} cannot be read as NumPy arrays without pickle ({error})") from None
@@ -209,6 +212,9 @@ def image_folder(path: str | Path) -> Dataset:
                 f"{file} is an image of {list(image.shape)}, {files[0][1]} of {list(images[0].shape)}: "
                 "they take one size and one kind of colour"
             )
+        if not images:  # once alone, once side by side
+            needed = 2 * len(files) * image.nbytes
+            require_memory(needed, f"{root} of {len(files):,} images", "smaller images, or .npy files, take less")
         images.append(image)
     target = np.array([number for number, _ in files])
     return of_arrays(np.stack(images), target, str(root), labels=[folder.name for folder in folders])

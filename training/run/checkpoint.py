@@ -57,7 +57,8 @@ class Checkpoint:
     """Saves and restores the named parts of one run. One process at a time may use the folder.
 
     `position` holds the counters of what was last restored or saved (None before), `best_score` the highest score,
-    `loading` the part that is given its state just now, which may not fit it.
+    `loading` the part that is given its state just now, which may not fit it, and `unmeasured` whether the evaluation
+    that was due at what was restored is still to be made.
     """
 
     def __init__(self, folder: Path, parts: Mapping[str, Stateful], *, every: Every, keep_last: int = 3) -> None:
@@ -68,6 +69,7 @@ class Checkpoint:
         self.position: Counters | None = None
         self.best_score: Score | None = None
         self.loading: str | None = None
+        self.unmeasured = False
         self._folder = folder
         self._parts = dict(parts)
         self._keep_last = keep_last
@@ -96,8 +98,10 @@ class Checkpoint:
         self.best_score = Score(float(value), now)
         return True
 
-    def save(self, now: Counters) -> Path:
+    def save(self, now: Counters, *, unmeasured: bool = False) -> Path:
         """Saves every part; a second save at the same counters keeps the states of the first.
+
+        `unmeasured`: the evaluation that is due here was not made, see there.
 
         Raises TypeError with the dotted path of a value that no checkpoint can hold. A save that fails leaves the
         earlier checkpoints as they were.
@@ -107,7 +111,7 @@ class Checkpoint:
         if target.exists():
             self._update_manifest(target, now)
         else:
-            self._write(target, now)
+            self._write(target, now, unmeasured=unmeasured)
         self.position = now
         folders = newest_first(self._folder)
         keep = {*folders[: self._keep_last], self.best}
@@ -146,10 +150,11 @@ class Checkpoint:
         self.best_score = _score(manifest["best"])
         if self.best is None:  # it was among the damaged ones: the next score is the best that can be kept
             self.best_score = None
+        self.unmeasured = manifest.get("unmeasured", False)
         self.position = Counters(**manifest["counters"])
         return self.position
 
-    def _write(self, target: Path, now: Counters) -> None:
+    def _write(self, target: Path, now: Counters, *, unmeasured: bool) -> None:
         if not self._folder.exists():
             self._folder.mkdir(parents=True)
             sync(self._folder.parent)
@@ -165,7 +170,7 @@ class Checkpoint:
                 if file.name not in hashes:
                     sync(file)
                     hashes[file.name] = sha256(file)
-            self._write_manifest(unfinished, now, hashes)
+            self._write_manifest(unfinished, now, hashes, unmeasured=unmeasured)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -181,13 +186,14 @@ class Checkpoint:
             return None, {}
         return folder, _read_manifest(folder)["sha256"]
 
-    def _write_manifest(self, folder: Path, now: Counters, hashes: dict[str, str]) -> None:
+    def _write_manifest(self, folder: Path, now: Counters, hashes: dict[str, str], *, unmeasured: bool) -> None:
         manifest = {
             "format": FORMAT,
             "counters": asdict(now),
             "parts": sorted(self._parts),
             "best": None if self.best_score is None else asdict(self.best_score),
             "inexact": self.inexact,
+            "unmeasured": unmeasured,
             "sha256": hashes,
         }
         write_json(folder / "manifest.json", {**manifest, "checksum": _checksum(manifest)})
@@ -198,7 +204,7 @@ class Checkpoint:
         if manifest["counters"] != asdict(now):
             raise RuntimeError(f"checkpoint {folder} was saved at {manifest['counters']}, not at {asdict(now)}")
         if _score(manifest["best"]) != self.best_score or manifest["inexact"] != self.inexact:
-            self._write_manifest(folder, now, manifest["sha256"])
+            self._write_manifest(folder, now, manifest["sha256"], unmeasured=manifest.get("unmeasured", False))
 
     def _require_same_parts(self, folder: Path, saved: list[str]) -> None:
         for name in self._parts:

@@ -19,11 +19,15 @@ from torch import nn
 
 from training import learners
 from training.errors import UserError
+from training.machine import cores_here
 from training.run.run import Run
 from training.state import State
 
 LARGE_FROM_MULTIPLICATIONS = 2**24
-"""In one forward pass of a gradient step; below, threads and GPU kernels wait longer than they compute."""
+"""In one forward pass of a gradient step; below, GPU kernels wait longer than they compute."""
+THREADS_FROM_MULTIPLICATIONS = 2**26
+"""Likewise; below, threads wait for each other longer than they compute on a machine that does other work too. Measured
+by benchmarks/costs/threads.py."""
 COMPILE_FROM_GRADIENT_STEPS = 40_000
 """The rule does not ask whether the compiler's cache knows the function already: then the same command would give other
 bits on another day."""
@@ -94,19 +98,33 @@ def choose_device(
 
 
 def choose_threads(run: Run, asked: int | Literal["auto"], *, multiplications: int) -> int:
-    """Sets torch's threads on the CPU; `auto` takes all of them for large networks and one for small ones.
+    """Sets torch's threads on the CPU; `auto` takes all cores for very large networks and one for others.
 
     Args:
         run: where it is recorded.
         asked: how many, or "auto".
         multiplications: of one forward pass of a gradient step.
     """
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    most = int(limit) if limit.isdecimal() and int(limit) else os.cpu_count() or 1
-    by_size = most if multiplications >= LARGE_FROM_MULTIPLICATIONS else 1
-    threads = run.choose("threads", lambda: by_size if asked == "auto" else asked)
+    threads = run.choose("threads", lambda: threads_for(multiplications) if asked == "auto" else asked)
     torch.set_num_threads(threads)
     return threads
+
+
+def threads_for(multiplications: int) -> int:
+    """What `auto` takes for a network of this size, whatever else the machine does: the load of a moment would decide
+    about the bits of the run.
+
+    Threads wait for each other at the end of every product. Where another process has the core of one of them, that
+    lasts some milliseconds, however small the product is. It is bearable only where those that wait sleep instead of
+    taking the core that they wait for, which experiments/__init__.py asks for.
+    """
+    return cores() if multiplications >= THREADS_FROM_MULTIPLICATIONS else 1
+
+
+def cores() -> int:
+    """How many may be computed on: OMP_NUM_THREADS, or those that this process may use."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return int(limit) if limit.isdecimal() and int(limit) else cores_here()
 
 
 def choose_compile(run: Run, asked: bool | Literal["auto"], *, possible: bool, gradient_steps: int) -> bool:

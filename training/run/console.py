@@ -46,23 +46,32 @@ class Console:
         self._is_live = self._terminal.is_terminal and not self._terminal.is_dumb_terminal
         self._live: Live | None = None
         self._progress = _Progress()
-        self._undrawn: Mapping[str, float] | None = None
+        self._latest: Mapping[str, float] = {}
+        self._is_drawn = True
+        self._doing = ""
         self._drawn_at = -math.inf
 
     def update(self, now: Counters, until: Budget, latest: Mapping[str, float]) -> None:
         """Takes the newest counters and metrics; draws them unless it drew a moment ago."""
         with contextlib.suppress(Exception):
             self._progress.add(now, until)
-            self._undrawn = dict(latest)
-            interval_s = LIVE_INTERVAL_S if self._is_live else PLAIN_INTERVAL_S
-            if time.monotonic() - self._drawn_at >= interval_s:
-                self._draw(self._undrawn)
+            self._latest, self._is_drawn, self._doing = dict(latest), False, ""
+            self._draw_when_due()
+
+    def show(self, doing: str) -> None:
+        """Says what goes on beside the progress, such as an evaluation; with nothing it takes that back."""
+        with contextlib.suppress(Exception):
+            self._doing = doing
+            if doing:
+                self._draw_when_due()
+            elif self._is_live:
+                self._is_drawn = False
 
     def close(self) -> None:
         """Draws what is not drawn yet and gives the terminal back."""
         with contextlib.suppress(Exception):
-            if self._undrawn is not None:
-                self._draw(self._undrawn)
+            if not self._is_drawn:
+                self._draw()
         live, self._live = self._live, None
         with contextlib.suppress(Exception):
             if live is not None:
@@ -76,9 +85,16 @@ class Console:
     ) -> None:
         self.close()
 
-    def _draw(self, latest: Mapping[str, float]) -> None:
-        self._undrawn, self._drawn_at = None, time.monotonic()
+    def _draw_when_due(self) -> None:
+        interval_s = LIVE_INTERVAL_S if self._is_live else PLAIN_INTERVAL_S
+        if time.monotonic() - self._drawn_at >= interval_s:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._is_drawn, self._drawn_at = True, time.monotonic()
+        latest = self._latest
         metrics = [f"{name} {_short(latest[metric])}" for name, metric in SHOWN.items() if metric in latest]
+        metrics = [self._doing, *metrics] if self._doing else metrics
         if not self._is_live:
             self._terminal.file.write("  ".join([self._title, *self._progress.texts(), *metrics]) + "\n")
             self._terminal.file.flush()
@@ -107,7 +123,9 @@ class _Progress:
             self._points.popleft()
 
     def texts(self) -> list[str]:
-        """Percent, ETA, rate, count."""
+        """Percent, ETA, rate, count; nothing before the first count."""
+        if not self._points:
+            return []
         (first_s, first), (last_s, last) = self._points[0], self._points[-1]
         rate = (last - first) / (last_s - first_s) if last > first and last_s > first_s else None
         left = max(0, self._until.count - last)
@@ -122,6 +140,10 @@ class _Progress:
 
 def _line(title: str, progress: _Progress, metrics: list[str], width: int) -> Table:
     """The line for a terminal: as many texts as leave room for a bar; the count goes first, then rate, then metrics."""
+    line = Table.grid(padding=(0, 1))
+    if not progress.texts():
+        line.add_row(Text(title, style="bold"), Text("  ".join(metrics)))
+        return line
     percent, eta, rate, count = progress.texts()
     texts = [percent, eta, *metrics, rate, count]
     room = width - cell_len(title) - 3
@@ -129,7 +151,6 @@ def _line(title: str, progress: _Progress, metrics: list[str], width: int) -> Ta
         texts.pop()
     shown = [text for text in (percent, count, rate, eta, *metrics) if text in texts]
     bar = ProgressBar(completed=progress.fraction, total=1.0, width=max(1, min(room - _cells(shown), BAR_CELLS[1])))
-    line = Table.grid(padding=(0, 1))
     for _ in range(3):
         line.add_column(no_wrap=True)
     line.add_row(Text(title, style="bold"), bar, Text("  ".join(shown)))

@@ -88,6 +88,11 @@ class Logger:
         if self._console:
             self._console.update(now, self._until, self.latest)
 
+    def show(self, doing: str) -> None:
+        """Tells who watches what goes on beside the progress, such as an evaluation; nothing of it is written."""
+        if self._console:
+            self._console.show(doing)
+
     def close(self) -> None:
         """Ends the console's line and closes the files."""
         if self._console:

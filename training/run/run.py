@@ -187,6 +187,11 @@ class Run:
             raise RuntimeError("run.log is used before run.open_log")
         return self._log
 
+    def show(self, doing: str) -> None:
+        """Tells who watches what goes on beside the progress, such as an evaluation."""
+        if self._log is not None:
+            self._log.show(doing)
+
     @property
     def result(self) -> dict[str, Any]:
         """The contents of `result.json`; empty when no segment of the run has ended yet."""

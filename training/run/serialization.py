@@ -5,7 +5,7 @@ The tree is that of training/json_values.py, which here also has:
 | object | value |
 |---|---|
 | `{"$tensor": name}`, `{"$array": name}` | the tensor or NumPy array of that name in the safetensors file |
-| `{"$segment": name}` | arrays that never change under this name: in a file of their own, see `Segment` |
+| `{"$segment": name}` | arrays that never change under this name: in a file of their own, `training.state.Segment` |
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training.json_values import decode, encode
-from training.state import State
+from training.state import Segment, State
 
 _DTYPES = {
     *(torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64),
@@ -31,16 +31,6 @@ _DTYPES = {
 _ARRAY_DTYPES = {"bool", *(f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64))} | {
     *("float16", "float32", "float64")
 }
-
-
-class Segment(NamedTuple):
-    """A value of a state that is large and final: under one name there are always the same arrays.
-
-    It has a file of its own, of which the checkpoints of a run share one copy.
-    """
-
-    name: str
-    arrays: dict[str, np.ndarray[Any, Any]]
 
 
 def state_files(part: str) -> tuple[str, str]:
@@ -84,7 +74,8 @@ def _write_segment(file: Path, segment: Segment, earlier: Path | None) -> bool:
             return False
         except OSError:  # a file system without hard links
             pass
-    save_file({key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in segment.arrays.items()}, file)
+    arrays = {key: np.require(value, requirements=["C", "W"]) for key, value in segment.arrays.items()}
+    save_file({key: torch.from_numpy(value) for key, value in arrays.items()}, file)
     return True
 
 

@@ -76,7 +76,10 @@ def _copy(job: Job, end: _End) -> str:
                 run.log(row, step=index, commit=True)
     numbers = {name: float(value) for name, value in end.result.get("metrics", {}).items()}
     run.summary.update(numbers)
-    for name in ("status", "exact", "best", "claims", "not_judged", "counters", "wall_time_s", "training_time_s"):
+    for name in (
+        *("status", "exact", "inexact", "best", "claims", "not_judged", "counters"),
+        *("wall_time_s", "training_time_s"),
+    ):
         if name in end.result:
             run.summary[name] = end.result[name]
     if end.result.get("status") == "completed":

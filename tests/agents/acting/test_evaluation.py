@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +11,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from agents.acting import evaluation as evaluating
 from agents.acting.evaluation import Evaluation, EvaluationConfig, play
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.policy import Acting
@@ -17,6 +19,7 @@ from agents.ppo import PPO, PPOConfig
 from envs.config import EnvConfig
 from envs.making import make_env, make_vec
 from envs.vectors.vector import Arrays
+from training import interruption
 from training.core import Budget
 from training.metrics import Last
 from training.networks import NetworkConfig
@@ -104,6 +107,91 @@ def test_an_episode_without_an_end_counts_as_it_stands() -> None:
     assert measured(env, make_policy(env), episodes=2, num_envs=2, max_episode_steps=9)["evaluation/length_mean"] == 9
 
 
+def test_where_env_steps_are_spent_as_many_episodes_of_each_env_count_as_all_have_finished() -> None:
+    env = EnvConfig("tests.support.toy_envs:RandomWalk-v0")  # an episode ends with a chance of one in ten
+    settings: dict[str, Any] = {"mode": "greedy", "rng": generator(1)}
+    _, all_lengths = play(make_vec(env, 3, seed=1), make_policy(env), 8, **settings)
+    rounds = np.array(_by_env(env, 3, 8))  # [env, episode] lengths
+    for enough in (2, 5):
+        spent = int(3 * rounds[:, :enough].sum(1).max())
+        _, lengths = play(make_vec(env, 3, seed=1), make_policy(env), 8, **settings, max_env_steps=spent)
+        assert sorted(lengths) == sorted(rounds[:, :enough].ravel())
+        _, lengths = play(make_vec(env, 3, seed=1), make_policy(env), 8, **settings, max_env_steps=spent - 1)
+        assert sorted(lengths) == sorted(rounds[:, : enough - 1].ravel())
+    _, lengths = play(make_vec(env, 3, seed=1), make_policy(env), 8, **settings, max_env_steps=10**9)
+    assert lengths.tolist() == all_lengths.tolist()
+
+
+def _by_env(env: EnvConfig, num_envs: int, episodes: int) -> list[list[int]]:
+    """The lengths of the first episodes of each environment, one of them after the other."""
+    lengths = []
+    for index in range(num_envs):
+        vec = make_vec(env, 1, seed=1, first_env=index)
+        played = play(vec, make_policy(env), episodes, mode="greedy", rng=generator(1))[1]
+        lengths.append(played.tolist())
+    return lengths
+
+
+def test_an_env_that_has_finished_nothing_counts_as_it_stands_where_env_steps_are_spent() -> None:
+    env = EnvConfig("tests.support.learning_envs:Endless-v0", time_limit=90)
+    returns, lengths = play(
+        make_vec(env, 2, seed=1), make_policy(env), 3, mode="greedy", rng=generator(1), max_env_steps=41
+    )
+    assert (returns.tolist(), lengths.tolist()) == ([20, 20], [20, 20])
+
+
+def test_a_short_run_ends_with_a_short_evaluation_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    endless = EnvConfig("tests.support.learning_envs:Endless-v0")  # episodes of 100 steps
+    config = EvaluationConfig(episodes=20, final_episodes=100)
+    evaluation = Evaluation(endless, config, seed=1, trained_env_steps=40)
+    scores = evaluation.final(make_policy(endless))
+    assert scores["evaluation/length_mean"] == 100  # whole ones, of fewer environments
+    assert (scores["evaluation/episodes"], scores["evaluation/episodes_left_out"]) == (4, 96)
+    evaluation.final(make_policy(endless))
+    told = (
+        "evaluation: 4 of 100 episodes count: its evaluation.max_env_steps of 400, 10 times the run's env_steps, were"
+    )
+    assert capsys.readouterr().err.count(told) == 1
+
+    for enough in ({"trained_env_steps": 1_000}, {}):  # and what learns from data trains for none
+        scores = Evaluation(endless, config, seed=1, **enough).final(make_policy(endless))
+        assert scores["evaluation/episodes"] == 100
+        assert "evaluation/episodes_left_out" not in scores
+    asked = EvaluationConfig(final_episodes=100, max_env_steps=50)
+    scores = Evaluation(endless, asked, seed=1, trained_env_steps=1_000_000).final(make_policy(endless))
+    assert (scores["evaluation/episodes"], scores["evaluation/length_mean"]) == (1, 50)
+
+
+def test_what_chose_the_best_checkpoint_does_not_measure_it() -> None:
+    env = EnvConfig("tests.support.toy_envs:RandomWalk-v0")
+    policy = make_policy(env)
+    agent = PPO(policy, PPOConfig(), until=Budget(1), seed=1)
+    evaluation = Evaluation(env, EvaluationConfig(episodes=10, final_episodes=10), seed=1)
+    chosen, final = evaluation(agent), evaluation.final(policy)
+    assert chosen["evaluation/return_mean"].value != final["evaluation/return_mean"]
+    assert evaluation(agent) == chosen
+    assert evaluation.final(policy) == final
+
+
+def test_an_evaluation_ends_where_a_signal_asks_for_it_and_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluating, "SHOWN_EVERY_S", -1.0)
+    shown: list[str] = []
+
+    def show(doing: str) -> None:
+        shown.append(doing)
+        if len(shown) == 7:
+            signal.raise_signal(signal.SIGTERM)
+
+    endless = EnvConfig("tests.support.learning_envs:Endless-v0")
+    evaluation = Evaluation(endless, EvaluationConfig(), seed=1, show=show)
+    with interruption.catch(), pytest.raises(interruption.Interrupted):
+        evaluation.final(make_policy(endless))
+    assert shown[-1] == "evaluating: 0/100 episodes, 70 env steps"
+    shown.clear()
+    Evaluation(endless, EvaluationConfig(final_episodes=10), seed=1, show=shown.append).final(make_policy(endless))
+    assert shown[-2:] == ["evaluating: 10/10 episodes, 1,000 env steps", ""]
+
+
 def test_a_recurrent_policy_is_told_where_episodes_begin_and_keeps_its_state_within_them() -> None:
     policy = Remembers()
     play(make_vec(COUNTING, 2, seed=1), policy, 3, mode="greedy", rng=generator(1))
@@ -122,6 +210,7 @@ def test_the_scores_are_worked_out_by_hand() -> None:
         "evaluation/return_std": Last(1.5),
         "evaluation/return_min": Last(3.0),
         "evaluation/length_mean": Last(3.5),
+        "evaluation/episodes": Last(4.0),
     }
     final = Evaluation(COUNTING, config, seed=1).final(policy)  # and 10, 10, 3, 3, 6, 6
     assert final["evaluation/return_mean"] == pytest.approx(5.6)

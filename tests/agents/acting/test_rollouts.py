@@ -14,7 +14,9 @@ from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.updates.reward_scale import RewardScale
 from envs.config import EnvConfig
 from envs.making import make_vec
+from tests.support.memory import machine_of
 from training.core import Batch, Counters
+from training.errors import UserError
 from training.metrics import Metrics
 from training.seeding import generator
 
@@ -99,3 +101,22 @@ def test_each_rollout_is_made_by_the_newest_version_and_only_real_steps_are_coun
     assert collector.noted == [(policy, 0), (policy, 3)]
     assert (now.env_steps, now.samples) == (12, 12)
     assert rollouts.inexact == ("a worker was lost",)
+
+
+def test_the_memory_of_a_rollout_is_known_before_the_first_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = EnvConfig("tests.support.learning_envs:Walk-v0")
+    collector = LocalCollector(lambda index: make_group(env, 3, seed=1, index=index))
+    policy = ActorCritic(collector.observation_space, collector.action_space, ActorCriticConfig(), generator(1))
+    batch, _, _ = Rollouts(collector, policy, 9).next(Counters())
+    taken = sum(value.nbytes for key, value in batch.items() if not key.startswith("final_"))
+    machine_of(taken, taken, monkeypatch)
+    Rollouts(collector, policy, 9)
+    assert capsys.readouterr().err == ""
+    machine_of(taken, taken - 1, monkeypatch)
+    Rollouts(collector, policy, 9)
+    assert capsys.readouterr().err.startswith("warning: agent.horizon = 9 of num_envs = 3: a rollout takes 0.0 MiB")
+    machine_of(taken - 1, 0, monkeypatch)
+    with pytest.raises(UserError, match=r"agent\.horizon = 9 of num_envs = 3: a rollout takes"):
+        Rollouts(collector, policy, 9)

@@ -24,6 +24,7 @@ from agents.libraries.rllib import (
     RLlibRunConfig,
     from_plain,
     make_algorithm,
+    require_replay_memory,
     settings,
     spaces_of,
     to_plain,
@@ -34,6 +35,7 @@ from envs.making import make_vec
 from envs.vectors.vector import EnvFault
 from experiments.__main__ import main
 from experiments.libraries.rllib_ppo_cartpole import Config
+from tests.support.memory import machine_of
 from training.cluster.ray_session import connected
 from training.core import Counters
 from training.errors import UserError
@@ -307,3 +309,15 @@ def test_what_is_not_adapted_is_said() -> None:
         replace(Config(), groups=2)
     with pytest.raises(UserError, match="observations that are one Box"):
         RLlibPolicy(gym.spaces.Discrete(3), gym.spaces.Discrete(2), RLlibPolicyConfig(), torch.Generator())
+
+
+def test_a_replay_memory_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = gym.make("CartPole-v1")
+    config = RLlibPolicyConfig("DQN", {"replay_buffer_config": {"type": "EpisodeReplayBuffer", "capacity": 1_000}})
+    row = 4 * 4 + 8 + 8  # observation, action, reward
+    machine_of(1_000 * row, 1_000 * row, monkeypatch)
+    require_replay_memory(config, env)
+    require_replay_memory(RLlibPolicyConfig("PPO"), env)
+    machine_of(1_000 * row - 1, 0, monkeypatch)
+    with pytest.raises(UserError, match="replay_buffer_config with a capacity of 1,000 takes"):
+        require_replay_memory(config, env)

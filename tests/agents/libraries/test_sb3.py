@@ -20,6 +20,7 @@ from agents.policies.saved import load_policy, policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.vector import EnvFault, VectorEnv
+from tests.support.memory import machine_of
 from training.core import Budget, Counters, Every
 from training.errors import UserError
 from training.run.checkpoint import CheckpointConfig
@@ -332,6 +333,28 @@ def test_what_it_refuses_when_it_begins_is_one_line(config: SB3PolicyConfig, mes
     vec, envs = make_envs("PPO", 2)
     with pytest.raises(UserError, match=message):
         Learning(make_model(config, envs, seed=1), vec, 50, Budget(ENV_STEPS))
+
+
+@pytest.mark.parametrize(("algorithm", "arguments"), [("DQN", {"buffer_size": 30_000}), ("PPO", {"n_steps": 4_096})])
+def test_a_memory_that_does_not_fit_is_told_before_it_is_filled(
+    algorithm: str, arguments: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = SB3RunConfig(agent=SB3PolicyConfig(algorithm, arguments=arguments), env=EnvConfig("CartPole-v1"))
+    machine_of(2**15, 2**15, monkeypatch)
+    with (
+        Run.create("example", config, folder=tmp_path / "run", tracker="none") as run,
+        pytest.raises(UserError) as told,
+    ):
+        train(config, run)
+    assert str(told.value).startswith(f"agent: the memory of {algorithm} takes ")
+    assert "and this machine has 0.0 MiB" in str(told.value)
+    assert "a smaller agent.arguments.buffer_size, or n_steps" in str(told.value)
+
+
+def test_so_is_one_that_cannot_even_be_promised() -> None:
+    vec = make_vec(EnvConfig("CartPole-v1"), 1, seed=0)
+    with pytest.raises(UserError, match=r"agent: the memory of DQN: .*allocate.*this machine has .* GiB; a smaller"):
+        make_model(_sb3("DQN", {"buffer_size": 2**50}), SB3VecEnv(vec, vec.observation_space, vec.action_space), seed=1)
 
 
 @pytest.mark.parametrize(("env", "name"), [("Masked-v0", "DQN"), ("MaskedPair-v0", "PPO")])

@@ -12,6 +12,7 @@ import torch
 from agents.replay.replay import ReplayConfig, goal_reward
 from envs.config import EnvConfig
 from envs.single import make_env
+from tests.support.memory import machine_of
 from tests.support.replay import COUNTING, SHORT, Stream
 from training.core import Batch, Every
 from training.errors import UserError
@@ -201,3 +202,27 @@ def test_its_size_in_memory_is_measured() -> None:
     _, _, metrics = stream.replay.next(stream.now)
     # obs 4 float32, action int64, reward float32, terminated, acted, episode_end int64
     assert metrics["replay/size_bytes"].value == 100 * (16 + 8 + 4 + 1 + 1 + 8)
+
+
+@pytest.mark.parametrize("priority_exponent", [0.0, 0.5])
+def test_its_memory_is_known_before_the_first_step(
+    priority_exponent: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ReplayConfig(capacity=400, warmup_env_steps=20, minibatch_size=8, priority_exponent=priority_exponent)
+    for env in (SHORT, EnvConfig("tests.support.learning_envs:Walk-v0")):
+        filled = Stream(env, config)
+        filled.next()
+        taken = filled.replay._buffer.nbytes
+        machine_of(taken, taken, monkeypatch)
+        Stream(env, config)
+        assert capsys.readouterr().err == ""
+        machine_of(taken, taken - 1, monkeypatch)
+        Stream(env, config)
+        told = capsys.readouterr().err
+        assert told.startswith("warning: replay.capacity = 400: the replay memory takes 0.")
+        assert told.endswith("free now; a smaller replay.capacity takes less\n")
+        assert told.count("\n") == 1
+        machine_of(taken - 1, taken - 1, monkeypatch)
+        with pytest.raises(UserError, match=r"replay\.capacity = 400: the replay memory takes .*and this machine has"):
+            Stream(env, config)
+        monkeypatch.undo()

@@ -25,6 +25,7 @@ from envs.episodes.datasets import read_dataset
 from envs.spaces import flatten, leaves
 from envs.vectors.vector import named
 from tests.support.datasets import SPACES, buffer, change_metadata, write
+from tests.support.memory import machine_of
 from tests.support.recorded import RandomPolicy, record_random
 from training.errors import UserError
 
@@ -299,3 +300,16 @@ def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told = error_of(lambda: read_dataset("a-v0"))
     assert told.startswith("a package is missing (")
     assert told.endswith('install it: .venv/bin/pip install -c constraints.txt -e ".[offline]"')
+
+
+def test_a_dataset_that_does_not_fit_into_memory_is_told_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = EnvConfig("CartPole-v1")
+    save("cart/random-v0", *record_random(env, 3), env, algorithm="none", told={})
+    episodes = read_dataset("cart/random-v0")
+    arrays = [*episodes.action.values(), episodes.reward, episodes.terminated, episodes.truncated]
+    at_least = 2 * (sum(array.nbytes for array in arrays) + episodes.obs["obs"][: episodes.steps].nbytes)
+    machine_of(at_least, at_least, monkeypatch)
+    read_dataset("cart/random-v0")
+    machine_of(at_least - 1, at_least - 1, monkeypatch)
+    with pytest.raises(UserError, match=rf"dataset cart/random-v0 of {episodes.steps} steps takes .* this machine has"):
+        read_dataset("cart/random-v0")

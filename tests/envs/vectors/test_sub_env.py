@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import signal
 from fractions import Fraction
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.vector import Arrays, EnvFault
 from tests.support.vectors import TOY, assert_same, assert_same_state, play, sample_actions
+from training import interruption
 from training.errors import UserError
 
 FAULTY = "tests.support.toy_envs:Faulty-v0"
@@ -221,3 +224,21 @@ def test_box2d_episodes_are_restored_exactly_in_a_new_vector(name: str) -> None:
         assert_same_state(restored.state_dict(), state)
         rng.bit_generator.state = generator
         assert_same(play(restored, 77, rng, restored.current()), expected)
+
+
+@pytest.mark.parametrize("backend", ["in-process", "subprocess"])
+def test_a_signal_ends_the_replay_of_a_long_episode(backend: str) -> None:
+    """Of an episode of so many steps, each of which takes a while, that nobody would wait for it."""
+    config = EnvConfig(TOY + "Pausing-v0", kwargs={"pause_s": 0.01}, backend=backend)  # type: ignore[arg-type]
+    vec = make_vec(config, 1, seed=0)
+    vec.reset()
+    vec.step({"action": np.zeros(1, np.int64)})
+    state = vec.state_dict()
+    state["episode_steps"][:] = 10_000
+    state["actions"] = {"action": np.zeros((10_000, 1), np.int64)}
+    with interruption.catch():
+        Timer(0.3, signal.raise_signal, [signal.SIGTERM]).start()
+        with pytest.raises(interruption.Interrupted):
+            vec.load_state_dict(state)
+    with pytest.raises(RuntimeError, match="is closed"):
+        vec.reset()

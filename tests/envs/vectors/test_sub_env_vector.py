@@ -9,6 +9,7 @@ import pytest
 
 from envs.config import EnvConfig
 from envs.making import make_vec
+from envs.vectors import sub_env_vector
 from envs.vectors.vector import Arrays
 
 FAULTY = "tests.support.toy_envs:Faulty-v0"
@@ -38,3 +39,21 @@ def test_it_keeps_the_actions_of_the_longest_running_episode_alone() -> None:
         lengths.append(len(vec.state_dict()["actions"]["action"]))
     assert lengths == [1, 2, 0, 1, 2, 0, 1]
     assert vec.state_dict()["actions"]["action"].tolist() == [[0, 1]]
+
+
+def test_who_saves_an_episode_without_an_end_is_told_once_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sub_env_vector, "LONG_EPISODE_STEPS", 3)
+    vec = make_vec(EnvConfig("tests.support.toy_envs:Counting-v0", kwargs={"length": 9}), 1, seed=0)
+    vec.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vec.state_dict()
+        for _ in range(3):
+            vec.step(act(0))
+    with pytest.warns(UserWarning, match=r"Counting-v0: an episode has had 3 steps and no end\..*env\.time_limit"):
+        vec.state_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vec.state_dict()
+    with pytest.warns(UserWarning, match="an episode of 3 steps is played again, to go on with it"):
+        vec.load_state_dict(vec.state_dict())

@@ -11,6 +11,7 @@ import torch
 from gymnasium import spaces
 
 from envs.episodes.steps import minari_steps
+from tests.support.memory import machine_of
 from training.data.sources import (
     hugging_face,
     image_folder,
@@ -171,3 +172,22 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it(monkeypatch
     monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
     with pytest.raises(UserError, match=r'install it: .* -e "\.\[data\]"'):
         sklearn_dataset("digits")
+
+
+def test_data_that_do_not_fit_into_memory_are_told_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    np.savez_compressed(tmp_path / "zeros.npz", input=np.zeros((1_000, 8)))
+    for number in range(3):
+        (tmp_path / "pictures" / "a").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 10)).save(tmp_path / "pictures" / "a" / f"{number}.png")
+    machine_of(100_000, 100_000, monkeypatch)
+    assert len(numpy_dataset(tmp_path / "zeros.npz")) == 1_000
+    assert len(image_folder(tmp_path / "pictures")) == 3
+    machine_of(3_000, 3_000, monkeypatch)
+    with pytest.raises(UserError, match=r"zeros\.npz, unpacked, takes .*a folder of \.npy files is mapped"):
+        numpy_dataset(tmp_path / "zeros.npz")
+    with pytest.raises(UserError, match="pictures of 3 images takes"):
+        image_folder(tmp_path / "pictures")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from experiments.__main__ import main
+from tests.support import ROOT
 from training.errors import UserError
+from training.run import compute
 from training.run.compute import Compute, choose_compile, choose_device, choose_threads, multiplications_of
 from training.run.run import Run
 
@@ -42,13 +47,23 @@ def test_what_was_chosen_is_told_in_one_line() -> None:
 def test_threads_follow_the_size_of_the_network_and_the_environment_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert choose_threads(make_run(tmp_path), "auto", multiplications=256 * 9_000) == 1
-    assert choose_threads(make_run(tmp_path), "auto", multiplications=4096 * 9_000) == 6
+    monkeypatch.setattr(compute, "cores_here", lambda: 6)
+    sac = multiplications_of(nn.Sequential(nn.Linear(17, 256), nn.Linear(256, 256), nn.Linear(256, 12)), 256)
+    for too_small in (1, 256 * 9_000, sac):  # beside a busy process they would wait most of the time
+        assert choose_threads(make_run(tmp_path), "auto", multiplications=too_small) == 1
+    assert choose_threads(make_run(tmp_path), "auto", multiplications=16_384 * 9_000) == 6
     assert torch.get_num_threads() == 6
     assert choose_threads(make_run(tmp_path), 2, multiplications=1) == 2
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert choose_threads(make_run(tmp_path), "auto", multiplications=4096 * 9_000) == 3
+    assert choose_threads(make_run(tmp_path), "auto", multiplications=16_384 * 9_000) == 3
+
+
+def test_threads_that_wait_for_each_other_sleep_unless_it_is_asked_otherwise() -> None:
+    code = "import os, experiments; print(os.environ['OMP_WAIT_POLICY'])"
+    own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    for given, policy in ({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"):
+        told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=own | given, capture_output=True, text=True)
+        assert told.stdout == f"{policy}\n"
 
 
 def test_a_choice_is_recorded_and_made_once(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import re
 import pytest
 
 from training.core import Budget, Counters
+from training.run import console as console_module
 from training.run.console import Console
 
 
@@ -64,3 +65,27 @@ def test_the_console_leaves_the_cursor_visible_after_an_error(monkeypatch: pytes
         assert shows_the_cursor()  # a process may also end here, without another word
         raise KeyboardInterrupt
     assert shows_the_cursor()
+
+
+def test_what_goes_on_beside_the_progress_is_shown_until_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console_module, "PLAIN_INTERVAL_S", 0.0)
+    file = io.StringIO()
+    with Console("ppo_cartpole", file=file) as console:
+        console.update(Counters(env_steps=50), Budget(100), {})
+        console.show("evaluating: 3/20 episodes, 120 env steps")
+        console.show("")
+        console.update(Counters(env_steps=100), Budget(100), {})
+    before, during, after = file.getvalue().splitlines()
+    assert "evaluating: 3/20 episodes, 120 env steps" in during
+    assert "50%" in during
+    assert "evaluating" not in before + after
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_it_can_be_shown_without_any_progress(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    file = Terminal() if terminal else io.StringIO()
+    with Console("evaluate", file=file) as console:
+        console.show("evaluating: 3/20 episodes")
+    assert "evaluate" in file.getvalue()
+    assert "evaluating: 3/20 episodes" in file.getvalue()
