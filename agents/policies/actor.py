@@ -17,6 +17,7 @@ from envs.vectors.vector import Arrays
 from training.core import Batch
 from training.errors import UserError, require
 from training.networks import MLP, Encoder, NetworkConfig
+from training.networks.bounds import bounded
 from training.networks.initialization import linear
 
 
@@ -85,7 +86,7 @@ class Actor(NetworkPolicy):
         outputs: Tensor = self.last(features).float()
         if self._state_dependent:
             # The deviation is not to be learned through the features (Raffin et al. 2021, section 3).
-            variance = features.detach().square() @ self.log_std.clamp(*LOG_STD_RANGE).exp().square()
+            variance = features.detach().square() @ bounded(self.log_std, *LOG_STD_RANGE).exp().square()
             outputs = torch.cat([outputs, 0.5 * (variance + 1e-6).log()], -1)
         if f"{prefix}action_mask" in batch:
             outputs = outputs.masked_fill(~batch[f"{prefix}action_mask"], MASKED_LOGIT)

@@ -63,6 +63,16 @@ def test_state_dependent_noise_is_one_function_for_some_steps_and_as_likely_as_i
     np.testing.assert_allclose(before.std(0), log_std.exp(), rtol=0.03)
 
 
+def test_a_state_dependent_deviation_beyond_its_bound_is_led_back() -> None:
+    policy = make_actor(ActorConfig(network=NETWORK, distribution="state_dependent"))
+    with torch.no_grad():
+        policy.log_std.fill_(2.1)
+    _, log_std = policy.params(make_batch(discrete=False)).chunk(2, -1)
+    log_std.sum().backward()  # down this a deviation gets smaller
+    assert policy.log_std.grad is not None
+    assert (policy.log_std.grad > 0).any()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
