@@ -14,7 +14,7 @@ def bounded(values: Tensor, low: float, high: float) -> Tensor:
     A clamp has no gradient there, so that what one step takes across a bound would stay for ever. Here a gradient
     passes where descending along it leads back, and is zero where it would lead on. Within the bounds it is a clamp.
     """
-    result: Tensor = _Bounded.apply(values, low, high)
+    result: Tensor = _Bounded.apply(values, low, high)  # type: ignore[no-untyped-call]  # torch's
     return result
 
 
@@ -26,7 +26,7 @@ class _Bounded(torch.autograd.Function):
         return values.clamp(low, high)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (values,) = ctx.saved_tensors
         leads_on = ((values > ctx.high) & (gradient < 0)) | ((values < ctx.low) & (gradient > 0))
         return gradient.masked_fill(leads_on, 0.0), None, None
