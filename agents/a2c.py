@@ -1,7 +1,8 @@
 """Advantage actor-critic (Mnih et al. 2016, https://arxiv.org/abs/1602.01783, algorithm S3), synchronous.
 
-One gradient step on each short rollout. The defaults are the paper's for its feed-forward agent, with the step size of
-the synchronous version in OpenAI Baselines.
+One gradient step on each short rollout. Horizon, gamma and entropy are the paper's; step size, value coefficient and
+clipping are those of the synchronous version in OpenAI Baselines, whose losses are means as here. RMSProp's eps is that
+of Stable-Baselines3: Baselines has the same number under TensorFlow's root, where it is sqrt(1e-5) beside torch's.
 """
 
 from __future__ import annotations

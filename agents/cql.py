@@ -26,11 +26,12 @@ from training.state import Parts
 
 @dataclass(frozen=True, kw_only=True)
 class CQLConfig(SoftConfig):
-    """CQL's hyperparameters; the defaults are those for MuJoCo (the paper's appendix F), with SAC's networks."""
+    """CQL's hyperparameters; the defaults are those for MuJoCo (appendix F, and CORL's), with SAC's networks."""
 
     minibatch_size: int = 256
-    conservative_weight: float = 10.0
-    """Of the penalty beside the error: alpha."""
+    conservative_weight: float = 5.0
+    """Of the penalty beside half the squared error: alpha in equation 4. The published code and CORL have the whole
+    squared error there, so that their 10 is 5 here."""
     sampled_actions: int = 10
     """From each of three distributions, to estimate the penalty."""
     target_entropy: float | None = None

@@ -2,7 +2,8 @@
 
 Workers act with policies that may be some updates old (see `agents/acting/ray_collector.py`); V-trace corrects for
 how they differ from the newest one. Without workers, or with a lag of 0, there is nothing to correct, and this
-is A2C with n-step returns. The defaults are the paper's for single Atari games (appendix G, table G.1).
+is A2C with n-step returns. The defaults are the paper's for single Atari games (appendix G, table G.1), in the scale of
+a mean: its losses are summed over the samples of a batch, and half of the squared value error counts.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
 from training.state import Parts
 
+PAPER_SAMPLES = 32 * 20
+"""Of a batch in the paper: rollouts times steps. Its sum is so many times the mean that is learned from here."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class IMPALAConfig(VTraceConfig):
@@ -26,8 +30,15 @@ class IMPALAConfig(VTraceConfig):
 
     horizon: int = 20
     entropy_coefficient: float = 0.01
+    value_coefficient: float = 0.25
+    """The paper's 0.5, of half the squared error."""
     optimizer: OptimizerConfig = OptimizerConfig(
-        kind="rmsprop", learning_rate=6e-4, schedule=Schedule("linear"), eps=0.01, max_grad_norm=40.0
+        kind="rmsprop",
+        learning_rate=6e-4,
+        schedule=Schedule("linear"),
+        # 0.01 under TensorFlow's root is 0.1 beside torch's.
+        eps=0.01**0.5 / PAPER_SAMPLES,
+        max_grad_norm=40.0 / PAPER_SAMPLES,
     )
 
 

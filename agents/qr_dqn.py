@@ -22,7 +22,7 @@ from training.optimizer import Loss, OptimizerConfig
 
 @dataclass(frozen=True, kw_only=True)
 class QRDQNConfig(QLearningConfig):
-    """QR-DQN's hyperparameters; the number of quantiles belongs to the policy's config."""
+    """QR-DQN's hyperparameters; quantiles belong to the policy's config. Eps is the paper's 0.01 over 32 samples."""
 
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-5, eps=0.01 / 32)
 

@@ -26,6 +26,7 @@ from training.data.preprocessing import check_numbers
 from training.data.splits import Splits
 from training.errors import require
 from training.metrics import Mean, Metrics
+from training.networks.bounds import bounded
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.run.run import Run
 from training.seeding import generator
@@ -53,7 +54,7 @@ class VariationalAutoencoder(Autoencoder):
     def posterior(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of the code, both [B, code]."""
         mean, log_std = self.encoded(batch).float().chunk(2, 1)
-        return mean, log_std.clamp(*LOG_STD_RANGE)
+        return mean, bounded(log_std, *LOG_STD_RANGE)
 
     def decoded(self, code: Tensor) -> Tensor:
         """The mean of the inputs [B, F] for a code [B, code]."""
@@ -134,7 +135,7 @@ def kl_from_standard_normal(mean: Tensor, log_std: Tensor) -> Tensor:
 
 def normal_log_likelihood(values: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     """log N(values; mean, std^2) [B] of [B, F], with one standard deviation []."""
-    log_std = log_std.clamp(*LOG_STD_RANGE)
+    log_std = bounded(log_std, *LOG_STD_RANGE)
     standardized = (values - mean) * (-log_std).exp()
     return -(0.5 * standardized.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(1)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from agents.acting.collector import Collector, count_env_steps, rollout_bytes
 from agents.policies.policy import NetworkPolicy
 from agents.updates.reward_scale import RewardScale
-from training.core import Batch, Counters
+from agents.updates.rollout_samples import to_samples
+from training.core import Batch, Counters, to_device
 from training.machine import require_memory
-from training.metrics import Last, Metrics
+from training.metrics import Last, Metrics, merge_metrics
 from training.state import State
+
+STATISTICS_ENV_STEPS = 1_000
+"""At least so many, in whole rollouts, are made before the first update where observations are normalized."""
 
 
 class Rollouts:
@@ -16,6 +20,10 @@ class Rollouts:
 
     With a `reward_scale` the rewards that the algorithm sees are divided by the running standard deviation of the
     discounted return; the episodes' statistics stay those of the environment.
+
+    A policy that normalizes observations and has seen none yet learns their mean and variance from rollouts of their
+    own, which are counted and then left: the first update would otherwise learn on numbers of another scale than all
+    that follow.
     """
 
     def __init__(
@@ -34,14 +42,36 @@ class Rollouts:
         return self._collector.inexact
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
+        env_steps, collected = 0, list[Metrics]()
+        if now.env_steps == 0 and self._policy.lacks_statistics:
+            env_steps, collected = self._learn_statistics(version=now.updates - 1)
         self._collector.publish(self._policy, version=now.updates)
+        batch, metrics = self._collect()
+        if collected:
+            metrics = merge_metrics([*collected, metrics])
+        samples = count_env_steps(batch)
+        return batch, now.advance(env_steps=env_steps + samples, samples=samples), metrics
+
+    def _learn_statistics(self, version: int) -> tuple[int, list[Metrics]]:
+        """Returns the env steps that it took, and what was measured in them."""
+        self._collector.publish(self._policy, version)
+        env_steps, rollouts, measured = 0, list[Batch](), list[Metrics]()
+        while env_steps < STATISTICS_ENV_STEPS:
+            batch, metrics = self._collect()
+            env_steps += count_env_steps(batch)
+            rollouts.append(batch)
+            measured.append(metrics)
+        for batch in rollouts:  # at the end: a policy in another process acts with what was published
+            self._policy.update_normalizers(to_samples(to_device(batch, self._policy.device), {}))
+        return env_steps, measured
+
+    def _collect(self) -> tuple[Batch, Metrics]:
         batch, metrics = self._collector.collect(self._horizon)
         if self._reward_scale is not None:
             is_first = batch["is_first"][: self._horizon]
             batch["reward"] = self._reward_scale(batch["reward"], is_first, batch.get("valid"))
             metrics["rollout/discounted_return_std"] = Last(self._reward_scale.std)
-        env_steps = count_env_steps(batch)
-        return batch, now.advance(env_steps=env_steps, samples=env_steps), metrics
+        return batch, metrics
 
     def learned(self, feedback: Batch) -> None:
         """Nothing comes back: the next rollout is made with the new weights."""

@@ -17,7 +17,11 @@ from envs.vectors.vector import Arrays
 from training.core import Batch
 from training.errors import UserError, require
 from training.networks import MLP, Encoder, NetworkConfig
+from training.networks.bounds import bounded
 from training.networks.initialization import linear
+
+STATE_DEPENDENT_MEAN_RANGE = (-2.0, 2.0)
+"""Of gSDE's means before tanh, as in Stable-Baselines3 (`clip_mean=2.0`): beyond these tanh hides the noise."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,9 @@ class Actor(NetworkPolicy):
         features = self.trunk(self.encoder(obs))
         outputs: Tensor = self.last(features).float()
         if self._state_dependent:
+            outputs = bounded(outputs, *STATE_DEPENDENT_MEAN_RANGE)
             # The deviation is not to be learned through the features (Raffin et al. 2021, section 3).
-            variance = features.detach().square() @ self.log_std.clamp(*LOG_STD_RANGE).exp().square()
+            variance = features.detach().square() @ bounded(self.log_std, *LOG_STD_RANGE).exp().square()
             outputs = torch.cat([outputs, 0.5 * (variance + 1e-6).log()], -1)
         if f"{prefix}action_mask" in batch:
             outputs = outputs.masked_fill(~batch[f"{prefix}action_mask"], MASKED_LOGIT)
@@ -116,6 +121,8 @@ class Actor(NetworkPolicy):
         def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
             features = features_of(step)
             params = features @ weight + bias
+            if self._state_dependent:
+                params = params.clip(*STATE_DEPENDENT_MEAN_RANGE)
             if "action_mask" in step:
                 params = np.where(step["action_mask"], params, np.float32(MASKED_LOGIT))
             if mode == "random":

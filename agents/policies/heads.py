@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from training.errors import UserError
+from training.networks.bounds import bounded
 
 Array = NDArray[Any]
 Values = TypeVar("Values", Tensor, NDArray[Any])
@@ -181,7 +182,7 @@ class Gaussian:
 
     def evaluate(self, params: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = params.chunk(2, dim=-1)
-        log_std = log_std.clamp(*LOG_STD_RANGE)
+        log_std = bounded(log_std, *LOG_STD_RANGE)
         z = (action.reshape(mean.shape) - mean) * (-log_std).exp()
         log_volume = log_std.sum(-1) + 0.5 * self.size * math.log(2 * math.pi)
         return -0.5 * z.square().sum(-1) - log_volume, log_volume + 0.5 * self.size
@@ -189,7 +190,7 @@ class Gaussian:
     def reparametrized(self, params: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The action that `noise` [..., n] makes and its log-probability, as functions of the parameters."""
         mean, log_std = params.chunk(2, dim=-1)
-        log_std = log_std.clamp(*LOG_STD_RANGE)
+        log_std = bounded(log_std, *LOG_STD_RANGE)
         log_volume = log_std.sum(-1) + 0.5 * self.size * math.log(2 * math.pi)
         return mean + log_std.exp() * noise, -0.5 * noise.square().sum(-1) - log_volume
 

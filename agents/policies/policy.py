@@ -147,6 +147,11 @@ class NetworkPolicy(nn.Module, ABC):
         """The normalized observations of `obs` or, with a prefix, of `next_obs`, under the names of the former."""
         return self.normalized({key: batch[prefix + key] for key in self.obs_spaces})
 
+    @property
+    def lacks_statistics(self) -> bool:
+        """Whether it is to normalize observations, and has seen none yet."""
+        return any(float(normalizer.count) == 0 for normalizer in self.normalizers.values())  # type: ignore[arg-type]
+
     def update_normalizers(self, batch: Batch) -> None:
         """Takes the observations into the running statistics, once they have been learned from."""
         for key, normalizer in self.normalizers.items():

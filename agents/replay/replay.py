@@ -13,7 +13,8 @@ from agents.acting.collector import Collector, count_env_steps
 from agents.policies.policy import NetworkPolicy
 from agents.replay.buffer import ReplayBuffer
 from agents.replay.sum_tree import Rows
-from training.core import Batch, Budget, Counters
+from agents.updates.rollout_samples import to_samples
+from training.core import Batch, Budget, Counters, to_device
 from training.errors import UserError, require
 from training.machine import require_memory
 from training.metrics import Last, Metrics, merge_metrics
@@ -117,14 +118,10 @@ class Replay:
         return self._collector.inexact
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
+        config, env_steps, collected = self._config, 0, list[Metrics]()
+        if now.env_steps == 0 and config.warmup_env_steps:
+            env_steps, collected = self._warm_up(version=now.updates - 1)
         self._collector.publish(self._policy, version=now.updates)
-        config, env_steps = self._config, 0
-        collected = []
-        while now.env_steps == 0 and env_steps < config.warmup_env_steps:
-            left = -(-(config.warmup_env_steps - env_steps) // self._collector.num_envs)
-            rollout, metrics = self._collector.collect(min(left, WARMUP_HORIZON), config.warmup_mode)
-            env_steps += self._add(rollout)
-            collected.append(metrics)
         rollout, metrics = self._collector.collect(config.horizon)
         env_steps += self._add(rollout)
         if collected:
@@ -133,6 +130,26 @@ class Replay:
         metrics["replay/size_bytes"] = Last(self._buffer.nbytes)
         samples = len(batch["reward"])
         return batch, now.advance(env_steps=env_steps, samples=samples), metrics
+
+    def _warm_up(self, version: int) -> tuple[int, list[Metrics]]:
+        """Returns the env steps that it took, and what was measured in them.
+
+        A policy that normalizes observations and has seen none yet learns their mean and variance here: the first
+        update would otherwise learn on numbers of another scale than all that follow.
+        """
+        config, env_steps, measured, seen = self._config, 0, list[Metrics](), list[Batch]()
+        lacks_statistics = self._policy.lacks_statistics
+        self._collector.publish(self._policy, version)
+        while env_steps < config.warmup_env_steps:
+            left = -(-(config.warmup_env_steps - env_steps) // self._collector.num_envs)
+            rollout, metrics = self._collector.collect(min(left, WARMUP_HORIZON), config.warmup_mode)
+            if lacks_statistics:
+                seen.append(to_samples(to_device(rollout, self._policy.device), {}))
+            env_steps += self._add(rollout)
+            measured.append(metrics)
+        for samples in seen:
+            self._policy.update_normalizers(samples)
+        return env_steps, measured
 
     def _add(self, rollout: Batch) -> int:
         """Takes in a rollout; returns its env steps."""

@@ -66,7 +66,8 @@ class VTraceConfig(ActorCriticLossConfig):
     clip_c: float = 1.0
     """The largest weight with which later errors reach a step: how fast."""
     trace_lambda: float = 1.0
-    """Less reaches a step less far (Espeholt et al. 2018, remark 2)."""
+    """Less reaches a step less far (Espeholt et al. 2018, remark 2). On-policy the values are learned from GAE's lambda
+    returns; the advantage has one factor of lambda less than GAE's, so that the same number is another trade-off."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -62,6 +62,7 @@ def vtrace(
     delta_t = rho_t * (r_t + discount_t * v(s_{t+1}) - v(s_t)), with rho_t = min(clip_rho, ratio_t)
     vs_t - v(s_t) = delta_t + discount_t * c_t * (vs_{t+1} - v(s_{t+1})), with c_t = trace_lambda * min(clip_c, ratio_t)
     advantage_t = r_t + discount_t * vs_{t+1} - v(s_t): the policy gradient weighs it by rho_t, or by a ratio of its own
+    On-policy that is delta_t + discount_t * A_{t+1}, where GAE has A_t = delta_t + discount_t * trace_lambda * A_{t+1}.
     """
     ratio = log_ratio.exp()
     rho, c = ratio.clamp(max=clip_rho), trace_lambda * ratio.clamp(max=clip_c)

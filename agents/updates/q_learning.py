@@ -44,7 +44,7 @@ class QLearningConfig(DiscountedConfig):
     double: bool = False
     """The network that learns chooses the next action, the target network says what it is worth."""
     target_gradient_steps: int = 2_500
-    """Gradient steps between two copies of the network into the target network."""
+    """Gradient steps, not env steps, between two copies of the network into the target network."""
     epsilon: EpsilonConfig = EpsilonConfig()
     optimizer: OptimizerConfig
 

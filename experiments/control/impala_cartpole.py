@@ -16,7 +16,8 @@ from training.run.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Config(on_policy.OnPolicyConfig):
-    """The paper's RMSProp: its large eps keeps steps small where gradients are, as they are once the pole stands."""
+    """RMSProp whose eps is large for a mean of losses: it keeps steps small where gradients are, as they are once the
+    pole stands."""
 
     env: EnvConfig = EnvConfig("CartPole-v1")
     num_envs: int = 8
@@ -26,6 +27,7 @@ class Config(on_policy.OnPolicyConfig):
         horizon=16,
         gamma=0.98,
         entropy_coefficient=0.0,
+        value_coefficient=0.5,
         optimizer=OptimizerConfig(
             kind="rmsprop", learning_rate=6e-3, schedule=Schedule("linear"), eps=0.01, max_grad_norm=0.5
         ),

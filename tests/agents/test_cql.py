@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from agents.cql import CQL, CQLConfig
+from agents.updates.soft import soft_target
 from tests.support.cases import OfflineCase
 from tests.support.offline import ACTOR, SHARED, Training
 from training.core import Counters
@@ -48,6 +49,24 @@ def test_the_conservative_penalty_is_the_soft_maximum_minus_the_datas_value() ->
                     terms.append(value - log_prob)
             expected = torch.stack(terms).exp().mean(0).log()
             torch.testing.assert_close(found[:, row], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_weight_of_the_penalty_is_corls() -> None:
+    """There it is 10, beside the whole squared error; here half of that counts."""
+    training = Training(OfflineCase(algorithm=CQL, config=CQLConfig(sampled_actions=3, **SHARED), policy=ACTOR))
+    agent, policy = training.agent, training.policy
+    batch, _, _ = training.stream.next(Counters())
+    rng, size = generator(7), len(batch["reward"])
+    batch["next_noise"] = torch.randn(size, 1, generator=rng)
+    batch["uniform"] = 2 * torch.rand(size, 3, 1, generator=rng) - 1
+    batch["sample_noise"], batch["next_sample_noise"] = torch.randn(2, size, 3, 1, generator=rng)
+    obs = policy.seen(batch)
+    loss = agent._critic_loss(batch)
+    goal = soft_target(policy, agent.target, torch.zeros(()), batch)
+    values = agent.critics(obs, batch["action"].flatten(1)).squeeze(-1)
+    penalty = agent._soft_maximum(obs, batch) - values
+    corls = (values - goal).square().mean(1).sum() + 10.0 * penalty.mean(1).sum()
+    torch.testing.assert_close(2 * loss.sum / loss.count, corls)
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 
 from agents.a2c import A2C, A2CConfig
-from agents.impala import IMPALA, IMPALAConfig
-from agents.updates.rollout_samples import acted_on
+from agents.impala import IMPALA, PAPER_SAMPLES, IMPALAConfig
+from agents.updates.rollout_samples import acted_on, with_vtrace
 from experiments.control.impala_cartpole import Config
 from tests.support.cases import OnPolicyCase
 from tests.support.on_policy import LINEAR
-from tests.support.rollouts import learned, random_walk
+from tests.support.rollouts import learned, make_rollout, random_walk
+from training.core import Budget, Counters
 from training.errors import UserError
 from training.optimizer import OptimizerConfig
 
@@ -38,8 +40,31 @@ def test_on_policy_it_is_a2c() -> None:
     numbers: dict[str, Any] = {"horizon": 8, "gamma": 0.9, "entropy_coefficient": 0.01}
     a2c = A2CConfig(**numbers)
     expected, _ = learned(A2C, a2c, batch)
-    got, _ = learned(IMPALA, IMPALAConfig(**numbers, optimizer=a2c.optimizer), batch)
+    got, _ = learned(
+        IMPALA, IMPALAConfig(**numbers, value_coefficient=a2c.value_coefficient, optimizer=a2c.optimizer), batch
+    )
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_papers_constants_are_of_a_summed_loss() -> None:
+    """On 32 rollouts of 20 steps one update is RMSProp on the paper's sum, clipped to 40."""
+    policy, batch = make_rollout("CartPole-v1", 20, 32)
+    assert batch["reward"].numel() == PAPER_SAMPLES
+    config = IMPALAConfig()
+    expected = copy.deepcopy(policy)
+    with torch.no_grad():
+        targets = with_vtrace(expected, batch | {"log_prob": expected.log_prob(acted_on(batch))}, config)
+    log_prob, entropy, value = expected.evaluate(acted_on(batch))
+    error = 0.5 * (value - targets["return"]).square()
+    loss = (-log_prob * targets["advantage"] + 0.5 * error - 0.01 * entropy).sum()
+    torchs = torch.optim.RMSprop(expected.parameters(), 6e-4, eps=0.1)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert torch.nn.utils.clip_grad_norm_(expected.parameters(), 40.0) > 400, "it is clipped, by far"
+    torchs.step()
+    agent = IMPALA(policy, config, until=Budget(1_000_000), seed=1)
+    agent.update(batch, Counters())
+    for key, value in expected.named_parameters():
+        torch.testing.assert_close(dict(policy.named_parameters())[key], value, rtol=1e-4, atol=1e-6, msg=key)
 
 
 def test_it_does_not_follow_what_the_policy_would_never_do() -> None:

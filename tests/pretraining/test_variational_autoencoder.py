@@ -63,6 +63,27 @@ def test_the_bound_is_below_the_likelihood_and_reaches_it_where_the_posterior_is
     assert bounds[1] < float(exact) - 0.05
 
 
+def test_an_input_deviation_beyond_its_bound_is_led_back() -> None:
+    low, high = variational_autoencoder.LOG_STD_RANGE
+    for beyond, error in ((high + 0.1, 0.0), (low - 0.1, 1.0)):
+        scale = torch.tensor(beyond, requires_grad=True)
+        (-normal_log_likelihood(torch.full((4, 2), error), torch.zeros(4, 2), scale).sum()).backward()
+        assert scale.grad is not None
+        assert scale.grad * beyond > 0, "down the gradient is the way back"
+
+
+def test_a_codes_deviation_beyond_its_bound_is_led_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    low, high = variational_autoencoder.LOG_STD_RANGE
+    shape = VariationalAutoencoderConfig(network=NETWORK, code=1)
+    model = VariationalAutoencoder(clouds().train.inputs, None, shape, generator(1))
+    encoded = torch.tensor([[0.0, high + 0.1], [0.0, low - 0.1]], requires_grad=True)
+    monkeypatch.setattr(model, "encoded", lambda _: encoded)
+    kl_from_standard_normal(*model.posterior({})).sum().backward()
+    assert encoded.grad is not None
+    assert encoded.grad[0, 1] > 0
+    assert encoded.grad[1, 1] < 0
+
+
 def test_a_variational_autoencoder_reconstructs_and_makes_new_samples(tmp_path: Path) -> None:
     shape = VariationalAutoencoderConfig(network=NETWORK, code=3)
     learns = VariationalConfig(optimizer=OptimizerConfig(learning_rate=5e-3))

@@ -19,9 +19,18 @@ SHORT = EnvConfig("CartPole-v1", time_limit=7)
 class Stream:
     """A buffer that is filled by acting."""
 
-    def __init__(self, env: EnvConfig, config: ReplayConfig, num_envs: int = 3, gamma: float = 0.5) -> None:
+    def __init__(
+        self,
+        env: EnvConfig,
+        config: ReplayConfig,
+        num_envs: int = 3,
+        gamma: float = 0.5,
+        *,
+        normalize_observation: bool = False,
+    ) -> None:
         self.collector = LocalCollector(lambda index: Group(make_vec(env, num_envs, seed=3), seed=1, index=index))
-        network = QNetworkConfig(NetworkConfig(hidden=(8,), activation="relu"))
+        shape = NetworkConfig(hidden=(8,), activation="relu")
+        network = QNetworkConfig(shape, normalize_observation=normalize_observation)
         self.policy = QNetwork(self.collector.observation_space, self.collector.action_space, network, generator(1))
         until = Budget(1_000)
         self.replay = Replay(self.collector, self.policy, config, gamma=gamma, until=until, seed=1)

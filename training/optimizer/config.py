@@ -45,6 +45,9 @@ _TAKES: dict[OptimizerKind, tuple[str, ...]] = {
     "muon": ("momentum",),
 }
 
+NO_LAYER = ("*bias*", "*std", "*std.*", "*temperature*", "*position*", "*centres*")
+"""Names of parameters that are no weights of layers, whatever their dimensions: nothing pulls them towards 0."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -55,6 +58,7 @@ class Rule:
     learning_rate: float | None = None
     schedule: Schedule | None = None
     weight_decay: float | None = None
+    """Of all that match; None: the config's, which is for the weights of layers alone."""
     frozen: bool = False
 
     def __post_init__(self) -> None:
@@ -71,7 +75,8 @@ class OptimizerConfig:
     learning_rate: float = 3e-4
     schedule: Schedule = field(default_factory=Schedule)
     weight_decay: float = 0.0
-    """adamw, muon: decoupled from the gradient; the others: an L2 penalty."""
+    """Of the weights of layers, not of biases, norms, deviations and temperatures (see `is_decayed`). adamw, muon:
+    decoupled from the gradient; the others: an L2 penalty."""
     betas: tuple[float, float] | None = None
     """For adam and adamw."""
     eps: float | None = None
@@ -143,21 +148,32 @@ def optimizers_of(config: Any) -> dict[str, OptimizerConfig]:
     return {name: value for name, value in values.items() if isinstance(value, OptimizerConfig)}
 
 
+def is_decayed(name: str, parameter: nn.Parameter) -> bool:
+    """Whether the config's weight decay is for this parameter: one of two or more dimensions that belongs to a layer.
+
+    A bias, a norm's scale or a standard deviation has no size that would have to be small (Radford et al. 2018,
+    "Improving language understanding by generative pre-training", section 4.1).
+    """
+    return parameter.dim() >= 2 and not any(fnmatchcase(name, pattern) for pattern in NO_LAYER)
+
+
 def assign_rules(parameters: Mapping[str, nn.Parameter], config: OptimizerConfig, name: str) -> dict[str, Rule]:
     """The rule of each parameter, its empty fields filled from `config`; the first rule that matches wins.
+
+    Where the config's weight decay is not for a parameter, its rule has none.
 
     Raises UserError, naming the pattern or the parameter, when a rule gets no parameter, when no rule covers a
     parameter, and when muon would get something that is not a matrix.
     """
-    rules = [_filled(rule, config) for rule in config.rules or (Rule("*"),)]
+    rules = config.rules or (Rule("*"),)
     assigned: dict[str, Rule] = {}
-    for key in parameters:
+    for key, parameter in parameters.items():
         rule = next((rule for rule in rules if fnmatchcase(key, rule.pattern)), None)
         if rule is None:
             raise UserError(
                 f"{name}.rules: no pattern matches parameter {key!r}; add a rule for it, or a last rule '*'"
             )
-        assigned[key] = rule
+        assigned[key] = _filled(rule, config, config.weight_decay if is_decayed(key, parameter) else 0.0)
     used = {rule.pattern for rule in assigned.values()}
     for rule in rules:
         if rule.pattern not in used:
@@ -174,15 +190,17 @@ def assign_rules(parameters: Mapping[str, nn.Parameter], config: OptimizerConfig
 def build_optimizers(
     parameters: Mapping[str, nn.Parameter], rules: Mapping[str, Rule], config: OptimizerConfig
 ) -> list[torch.optim.Optimizer]:
-    """One torch optimizer for each kind, with one parameter group for each rule.
+    """One torch optimizer for each kind, with one parameter group for each rule and weight decay.
 
     Besides torch's own keys a group has `pattern`, `kind`, `base_rate` and `schedule`.
     """
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[tuple[str, float | None], dict[str, Any]] = {}
     for key, parameter in parameters.items():
         rule = rules[key]
         own = {"pattern": rule.pattern, "kind": rule.kind, "base_rate": rule.learning_rate, "schedule": rule.schedule}
-        group = groups.setdefault(rule.pattern, {"params": [], "weight_decay": rule.weight_decay, **own})
+        group = groups.setdefault(
+            (rule.pattern, rule.weight_decay), {"params": [], "weight_decay": rule.weight_decay, **own}
+        )
         group["params"].append((key, parameter))
     kinds: dict[OptimizerKind, list[dict[str, Any]]] = {}
     for group in groups.values():
@@ -194,11 +212,11 @@ def build_optimizers(
     return optimizers
 
 
-def _filled(rule: Rule, config: OptimizerConfig) -> Rule:
+def _filled(rule: Rule, config: OptimizerConfig, weight_decay: float) -> Rule:
     return replace(
         rule,
         kind=rule.kind or config.kind,
         learning_rate=config.learning_rate if rule.learning_rate is None else rule.learning_rate,
         schedule=rule.schedule or config.schedule,
-        weight_decay=config.weight_decay if rule.weight_decay is None else rule.weight_decay,
+        weight_decay=weight_decay if rule.weight_decay is None else rule.weight_decay,
     )

@@ -252,9 +252,10 @@ class Optimizer:
         if now is self._scheduled_for:
             return
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
+        several = len({group["pattern"] for group in groups}) > 1
         for group in groups:
             group["lr"] = group["base_rate"] * group["schedule"].multiplier(now, self.until)
-            key = f"{self.name}/learning_rate" + (f"/{group['pattern']}" if len(groups) > 1 else "")
+            key = f"{self.name}/learning_rate" + (f"/{group['pattern']}" if several else "")
             self._rates[key] = Last(group["lr"])
         self._scheduled_for = now
 

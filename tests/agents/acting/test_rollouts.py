@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from agents.acting.collector import Group, LocalCollector, make_group
-from agents.acting.rollouts import Rollouts
+from agents.acting.rollouts import STATISTICS_ENV_STEPS, Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.updates.reward_scale import RewardScale
 from envs.config import EnvConfig
@@ -73,6 +74,24 @@ def test_an_environment_that_begins_anew_has_no_return_yet() -> None:
     torch.testing.assert_close(*returns)
 
 
+def test_a_policy_that_normalizes_has_statistics_before_the_first_rollout_that_is_learned_from() -> None:
+    collector = LocalCollector(lambda index: make_group(EnvConfig("CartPole-v1"), 2, seed=1, index=index))
+    published: list[int] = []
+    publish = collector.publish
+    collector.publish = lambda policy, version: (published.append(version), publish(policy, version))[1]  # type: ignore[method-assign]
+    config = ActorCriticConfig(normalize_observation=True)
+    policy = ActorCritic(collector.observation_space, collector.action_space, config, generator(1))
+    rollouts = Rollouts(collector, policy, 16)
+    _, now, _ = rollouts.next(Counters())
+    normalizer = policy.normalizers["obs"]
+    assert float(normalizer.count) == STATISTICS_ENV_STEPS + 24, "whole rollouts of 32 steps"  # type: ignore[arg-type]
+    assert (now.env_steps, now.samples) == (STATISTICS_ENV_STEPS + 24 + 32, 32), "each step counts, and is learned once"
+    assert published == [-1, 0], "another version, for those who act in other processes"
+    _, later, _ = rollouts.next(now.advance(updates=1))
+    assert later.env_steps == now.env_steps + 32
+    assert float(normalizer.count) == STATISTICS_ENV_STEPS + 24, "from now on they move after an update"  # type: ignore[arg-type]
+
+
 class Published:
     """A collector that notes which version acts; the last of its four steps begins an episode and is none."""
 
@@ -91,7 +110,7 @@ class Published:
 
 
 def test_each_rollout_is_made_by_the_newest_version_and_only_real_steps_are_counted() -> None:
-    collector, policy = Published(), object()
+    collector, policy = Published(), SimpleNamespace(lacks_statistics=False)
     rollouts = Rollouts(collector, policy, 4)  # type: ignore[arg-type]
     now = Counters()
     for _ in range(2):

@@ -63,6 +63,30 @@ def test_state_dependent_noise_is_one_function_for_some_steps_and_as_likely_as_i
     np.testing.assert_allclose(before.std(0), log_std.exp(), rtol=0.03)
 
 
+def test_state_dependent_means_are_bounded_and_led_back() -> None:
+    policy = make_actor(ActorConfig(network=NETWORK, distribution="state_dependent"))
+    with torch.no_grad():
+        policy.last.bias.copy_(torch.tensor([50.0, -50.0]))
+    batch = make_batch(discrete=False)
+    mean, _ = policy.params(batch).chunk(2, -1)
+    assert torch.equal(mean, torch.tensor([2.0, -2.0]).expand(6, 2))
+    greedy, _ = policy.acting("greedy", 6)({"obs": batch["obs"].numpy()}, {}, {})
+    np.testing.assert_allclose(greedy["action"], mean.detach().tanh())
+    mean.square().sum().backward()
+    assert policy.last.bias.grad is not None
+    assert (policy.last.bias.grad * policy.last.bias > 0).all(), "down the gradient is the way back"
+
+
+def test_a_state_dependent_deviation_beyond_its_bound_is_led_back() -> None:
+    policy = make_actor(ActorConfig(network=NETWORK, distribution="state_dependent"))
+    with torch.no_grad():
+        policy.log_std.fill_(2.1)
+    _, log_std = policy.params(make_batch(discrete=False)).chunk(2, -1)
+    log_std.sum().backward()  # down this a deviation gets smaller
+    assert policy.log_std.grad is not None
+    assert (policy.log_std.grad > 0).any()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

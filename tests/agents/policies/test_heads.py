@@ -10,8 +10,10 @@ import torch
 from gymnasium import spaces
 from torch import distributions
 
-from agents.policies.heads import Head, Heads, SquashedGaussian, make_head
+from agents.policies.heads import LOG_STD_RANGE, Head, Heads, SquashedGaussian, make_head
 from training.errors import UserError
+
+LOW, HIGH = LOG_STD_RANGE
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -146,6 +148,32 @@ def test_uniform_actions_are_uniform_whatever_the_policy_prefers(space: spaces.S
     for column, count in zip(actions.T, choices, strict=True):
         frequency = torch.bincount(column.long(), minlength=count) / len(column)
         torch.testing.assert_close(frequency, torch.full((count,), 1 / count), atol=0.012, rtol=0)
+
+
+@pytest.mark.parametrize("squash", [False, True])
+@pytest.mark.parametrize(("beyond", "action"), [(HIGH + 0.1, 0.0), (LOW - 0.1, 0.5)], ids=["above", "below"])
+def test_a_deviation_one_step_beyond_its_bound_is_led_back(beyond: float, action: float, squash: bool) -> None:
+    """An action at the mean is likelier for a smaller deviation, one far from it for a larger one."""
+    heads = Heads({"action": spaces.Box(-1, 1, (1,))}, squash=squash, initial_log_std=beyond)
+    log_std = heads.log_std["action"]
+    log_prob, _ = heads.evaluate(heads.params(torch.zeros(4, 1)), {"action": torch.full((4, 1), action)})
+    (-log_prob.mean()).backward()
+    assert log_std.grad is not None
+    assert (log_std - 0.2 * log_std.grad.sign()).clamp(LOW, HIGH) == log_std - 0.2 * log_std.grad.sign() != log_std
+
+
+def test_a_deviation_beyond_its_bound_is_led_back_through_the_action_that_noise_makes() -> None:
+    head, noise = SquashedGaussian((1,)), torch.tensor([0.7])
+    above, below = (
+        torch.tensor([0.3, HIGH + 0.1], requires_grad=True),
+        torch.tensor([0.3, LOW - 0.1], requires_grad=True),
+    )
+    (more_entropy_costs,) = torch.autograd.grad(-head.reparametrized(above, noise)[1], above)
+    (less_entropy_costs,) = torch.autograd.grad(head.reparametrized(above, noise)[1], above)
+    assert more_entropy_costs[1] == 0, "it would lead on"
+    assert less_entropy_costs[1] > 0
+    (larger_action_pays,) = torch.autograd.grad(-head.reparametrized(below, noise)[0].sum(), below)
+    assert larger_action_pays[1] < 0
 
 
 def test_a_mask_forbids_actions_in_every_mode() -> None:

@@ -31,6 +31,17 @@ def test_each_observation_keeps_its_mask_also_the_last_one_of_an_episode(more: d
         assert torch.equal(batch["next_action_mask"].int().argmin(1), batch["next_obs"])
 
 
+def test_a_policy_that_normalizes_has_statistics_of_the_warm_up_before_the_first_update() -> None:
+    config = ReplayConfig(capacity=400, warmup_env_steps=30, horizon=5, minibatch_size=8)
+    stream = Stream(SHORT, config, normalize_observation=True)
+    stream.next()
+    normalizer = stream.policy.normalizers["obs"]
+    assert normalizer.count == 30
+    assert stream.now.env_steps == 30 + 3 * 5
+    stream.next()
+    assert normalizer.count == 30, "from now on they move after an update"
+
+
 def test_each_minibatch_is_drawn_from_the_whole_buffer() -> None:
     config = ReplayConfig(
         capacity=2_000, warmup_env_steps=900, gradient_steps=4, minibatch_size=64, priority_exponent=0.5

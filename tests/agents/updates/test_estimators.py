@@ -101,8 +101,12 @@ def test_vtrace_on_policy_is_the_n_step_return(seed: int) -> None:
     full = lambda_return(**rollout, td_lambda=1.0)
     torch.testing.assert_close(target, full)
     torch.testing.assert_close(advantage, full - value)
-    target, _ = vtrace(torch.zeros_like(value), **rollout, value=value, trace_lambda=0.7)
+    target, advantage = vtrace(torch.zeros_like(value), **rollout, value=value, trace_lambda=0.7)
     torch.testing.assert_close(target, lambda_return(**rollout, td_lambda=0.7))
+    error = rollout["reward"] + rollout["discount"] * rollout["next_value"] - value
+    # Of the errors after its own, GAE gives 0.7 times as much as V-trace.
+    gaes = gae(**rollout, value=value, gae_lambda=0.7)
+    torch.testing.assert_close(gaes - error, 0.7 * (advantage - error))
 
 
 @pytest.mark.parametrize("gae_lambda", [0.0, 0.8, 1.0])

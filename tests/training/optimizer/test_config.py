@@ -9,6 +9,8 @@ import sys
 from typing import Any
 
 import pytest
+from gymnasium import spaces
+from torch import nn
 
 from tests.support import ROOT
 from tests.support.optimizers import (
@@ -16,9 +18,11 @@ from tests.support.optimizers import (
     optimizer_for,
 )
 from training.errors import UserError
+from training.networks import NetworkConfig
 from training.optimizer import OptimizerConfig, Rule, Schedule
-from training.optimizer.config import all_can_compile, with_compile
+from training.optimizer.config import all_can_compile, assign_rules, with_compile
 from training.options import config_from_tree, config_to_tree, parse_options
+from training.seeding import generator
 
 
 @pytest.mark.parametrize(
@@ -99,3 +103,33 @@ def test_all_optimizers_of_an_algorithm_are_compiled_together() -> None:
     assert (config.policy_optimizer.compile, config.baseline_optimizer.compile) == (True, True)
     assert all_can_compile(ReinforceConfig())
     assert not all_can_compile(A2CConfig())
+
+
+def test_only_the_weights_of_layers_decay() -> None:
+    """By their names in the networks of this project."""
+    from agents.policies.actor import Actor, ActorConfig
+    from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+    from agents.policies.q_network import QNetwork, QNetworkConfig
+    from agents.updates.critics import Critics, prefixed
+    from agents.updates.soft import Temperature
+
+    rng, shape = generator(1), NetworkConfig(hidden=(4,), layer_norm=True)
+    obs, act = spaces.Box(-1, 1, (3,)), spaces.Box(-1, 1, (2,))
+    actor = Actor(obs, act, ActorConfig(shape, distribution="state_dependent"), rng)
+    critics = Critics(actor, NetworkConfig(hidden=(4,)), rng, members=2)
+    q = QNetwork(obs, spaces.Discrete(2), QNetworkConfig(NetworkConfig(hidden=(4,)), noisy_std=0.5), rng)
+    model = nn.ModuleDict({"policy": ActorCritic(obs, act, ActorCriticConfig(shape), rng), "actor": actor, "q": q})
+    parameters = {
+        **dict(model.named_parameters()),
+        **prefixed("critics", critics),
+        "log_temperature": Temperature(1.0, 0.0).log,
+    }
+    rules = assign_rules(parameters, OptimizerConfig("adamw", weight_decay=0.1), "optimizer")
+    assert {rule.weight_decay for rule in rules.values()} == {0.0, 0.1}
+    assert {key for key, rule in rules.items() if rule.weight_decay} == {
+        *("policy.actor.0.weight", "policy.actor.3.weight", "policy.critic.0.weight", "policy.critic.3.weight"),
+        *("actor.trunk.0.weight", "actor.last.weight", "q.q.0.weight", "q.q.2.weight"),
+        *("critics.ensemble.weights.0", "critics.ensemble.weights.1"),
+    }
+    own = OptimizerConfig("adamw", rules=(Rule("*bias", weight_decay=0.3), Rule("*")), weight_decay=0.1)
+    assert assign_rules(parameters, own, "optimizer")["q.q.0.bias"].weight_decay == 0.3, "a rule says what it says"

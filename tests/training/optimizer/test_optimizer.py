@@ -157,6 +157,23 @@ def test_the_first_rule_that_matches_wins_and_frozen_parameters_do_not_change() 
     assert metrics["optimizer/learning_rate/*"] == Last(0.1)
 
 
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+def test_a_step_without_a_gradient_only_makes_weights_smaller(kind: Any) -> None:
+    model = nn.Sequential(nn.Linear(3, 8), nn.LayerNorm(8), nn.Linear(8, 2))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.ones_like(parameter))
+    optimizer = optimizer_for(model, kind=kind, learning_rate=0.1, weight_decay=0.5)
+    nothing = lambda batch: Loss(0.0 * sum(p.sum() for p in model.parameters()), 1, {})  # type: ignore[misc]  # noqa: E731
+    metrics = optimizer.step(nothing, data(), Counters())
+    assert metrics["optimizer/learning_rate"] == Last(0.1), "one pattern is one rate"
+    for key, parameter in model.named_parameters():
+        if key in ("0.weight", "2.weight"):
+            assert (parameter < 1).all(), key
+        else:
+            assert torch.equal(parameter, torch.ones_like(parameter)), key
+
+
 def test_learning_rates_follow_each_rules_schedule() -> None:
     model = network()
     rules = (Rule("0.*", schedule=Schedule("linear", over=10)), Rule("*", learning_rate=0.2))
