@@ -88,9 +88,9 @@ def table(
             found[f"input/{name}"], spaces_[f"input/{name}"] = values, spaces.Discrete(len(words))
     found["target"], labels, why = _target(path, target, read.column(target), target_kind)
     spaces_["target"] = spaces.Discrete(len(labels)) if labels else numbers(())
-    for key, name in (("group", group), ("time", time)):
-        if name:
-            found[key] = _key_column(path, name, read.column(name))
+    for key, named in (("group", group), ("time", time)):
+        if named:
+            found[key] = _key_column(path, named, read.column(named))
     kinds = f"{len(numeric)} columns of numbers and {len(names) - len(numeric)} of categories"
     print(f"{path}: {read.num_rows:,} rows, {kinds}; {target!r} {why}", file=sys.stderr)
     return Dataset(found, spaces_, str(path), labels=labels, columns=tuple(numeric))
