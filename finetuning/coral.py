@@ -15,7 +15,7 @@ from pretraining import recipe
 from pretraining.model import ModelAndParts
 from pretraining.predictor import Predictor, PredictorConfig, new_predictor
 from pretraining.recipe import DataRunConfig, Part
-from pretraining.supervised import measure
+from pretraining.supervised import CLASS_SCORE, measure
 from training.core import Batch, Budget, Counters, to_device
 from training.data.dataset import Dataset
 from training.data.splits import Splits
@@ -43,7 +43,7 @@ class CORALConfig:
 class CORAL(ModelAndParts):
     """Learns from batches of `Domains`: to predict the source's classes from features that vary alike in both."""
 
-    score = "log_likelihood"
+    score = CLASS_SCORE
 
     def __init__(self, model: Predictor, config: CORALConfig, *, until: Budget) -> None:
         check_encoder(model)

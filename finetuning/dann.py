@@ -19,7 +19,7 @@ from pretraining import recipe
 from pretraining.model import ModelAndParts
 from pretraining.predictor import Predictor, PredictorConfig, new_predictor
 from pretraining.recipe import DataRunConfig, Part
-from pretraining.supervised import measure
+from pretraining.supervised import CLASS_SCORE, measure
 from training.core import Batch, Budget, Counters, to_device
 from training.data.dataset import Dataset
 from training.data.splits import Splits
@@ -50,7 +50,7 @@ class DANNConfig:
 class DANN(ModelAndParts):
     """Learns from batches of `Domains`: to predict the source's classes from features that both domains share."""
 
-    score = "log_likelihood"
+    score = CLASS_SCORE
 
     def __init__(self, model: Predictor, config: DANNConfig, *, until: Budget, seed: int) -> None:
         check_encoder(model)

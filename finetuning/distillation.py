@@ -17,7 +17,7 @@ from pretraining import recipe
 from pretraining.model import ModelAndParts
 from pretraining.predictor import Predictor, PredictorConfig, new_predictor
 from pretraining.recipe import DataRunConfig, Part
-from pretraining.supervised import measure
+from pretraining.supervised import CLASS_SCORE, measure
 from training.core import Batch, Budget, Counters, to_device
 from training.data.augmentation import AugmentationConfig, augment_inputs
 from training.data.splits import Splits
@@ -57,7 +57,7 @@ class Distillation(ModelAndParts):
     Raises UserError for a teacher of other classes, or of none.
     """
 
-    score = "log_likelihood"
+    score = CLASS_SCORE
 
     def __init__(
         self, model: Predictor, teacher: Predictor, config: DistillationConfig, *, until: Budget, seed: int

@@ -17,14 +17,16 @@ def class_measures(logits: Tensor, target: Tensor, temperature: float) -> dict[s
     """Of logits [S, classes] and classes [S]; probabilities are those at the temperature, but for `*_uncalibrated`."""
     with extra("data"):
         from sklearn import metrics
-    raw, probabilities = (torch.softmax(logits.double() / t, -1).numpy() for t in (1.0, temperature))
+    logs = [torch.log_softmax(logits.double() / t, -1) for t in (1.0, temperature)]
+    raw_likelihood, likelihood = (float(log.gather(1, target.unsqueeze(1)).mean()) for log in logs)
+    raw, probabilities = (log.exp().numpy() for log in logs)
     truth, said = target.numpy(), logits.argmax(-1).numpy()
     labels = np.arange(logits.shape[1])
     measured = {
         "accuracy": metrics.accuracy_score(truth, said),
         "f1_macro": metrics.f1_score(truth, said, average="macro", labels=labels, zero_division=0.0),
-        "log_likelihood": -metrics.log_loss(truth, probabilities, labels=labels),
-        "log_likelihood_uncalibrated": -metrics.log_loss(truth, raw, labels=labels),
+        "log_likelihood": likelihood,
+        "log_likelihood_uncalibrated": raw_likelihood,
         "calibration_error": calibration_error(probabilities, truth),
         "calibration_error_uncalibrated": calibration_error(raw, truth),
         "temperature": temperature,

@@ -76,6 +76,9 @@ class Predictor(Model):
 
     def fit_preprocessing(self, data: Dataset) -> None:
         """Takes the statistics of the training split. Raises UserError for a constant column or target."""
+        if self.classes == 1:
+            name = f" ({data.labels[0]})" if data.labels else ""
+            raise UserError(f"{data.source}: the target has one class only{name}: nothing is to be learned")
         self.preprocessing.fit(data)
         if not self.classes:
             self.target_scale.update(torch.from_numpy(data.array("target")))

@@ -32,6 +32,10 @@ from training.optimizer.anchor import Anchor
 from training.run.run import Run
 from training.seeding import generator
 
+CLASS_SCORE = "log_likelihood_uncalibrated"
+"""What chooses the best checkpoint of classifiers: the validation split chooses the temperature too, so that what is
+measured with it there is too good where there are few samples."""
+
 
 @dataclass(frozen=True)
 class SupervisedConfig:
@@ -60,7 +64,7 @@ class Supervised(ModelAndParts):
         anchor: Anchor | None = None,
     ) -> None:
         self.model, self._config, self._anchor = model, config, anchor
-        self.score = "log_likelihood" if model.classes else "r2"
+        self.score = CLASS_SCORE if model.classes else "r2"
         self._optimizer = Optimizer(dict(model.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "augmentation")
         self.parts = {"optimizer": self._optimizer, "rng": self._rng}

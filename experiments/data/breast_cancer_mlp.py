@@ -1,4 +1,4 @@
-"""A perceptron tells benign from malignant tumours: scikit-learn's 569 samples of 30 numbers."""
+"""A perceptron tells benign from malignant tumours no better than a logistic regression or an SVM: 569 samples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from pretraining import supervised
-from pretraining.baselines.linear import against, logistic_regression
+from pretraining.baselines.linear import against
+from pretraining.baselines.strongest import strongest
 from pretraining.predictor import PredictorConfig
 from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
 from training.claims import Claim
@@ -32,15 +33,17 @@ class Config(SupervisedRunConfig):
     )
 
 
-# The classes can nearly be told apart by a plane: a perceptron has to reach that, and is not to be worse.
+# The classes can nearly be told apart by a plane, so that little is left to win: the network is not to be worse by more
+# than half a hundredth than the best of a logistic regression, an SVM and boosted trees by cross-validation. Of the
+# best epoch, since to stop there is how the network is kept from learning by heart.
 CLAIMS = (
-    Claim("test/auc", ">=", 0.98, at="best"),
-    Claim("over_logistic_regression/auc", ">=", 0.0, margin=-0.01, at="best"),
+    Claim("test/auc", ">=", 0.99, at="best"),
+    Claim("over_strongest/auc", ">=", 0.0, margin=-0.005, at="best"),
 )
 
 
 def train(config: Config, run: Run) -> None:
     """`supervised.train` makes the network; `training.fit` is the loop."""
     splits = split(sklearn_dataset("breast_cancer"), config.split, seed=config.seed)
-    baseline = partial(logistic_regression, splits)
-    supervised.train(config, run, splits, measure=against("logistic_regression", baseline))
+    baseline = partial(strongest, splits, score="auc")
+    supervised.train(config, run, splits, measure=against("strongest", baseline))

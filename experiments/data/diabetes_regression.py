@@ -1,4 +1,4 @@
-"""A perceptron foretells the progress of diabetes: scikit-learn's 442 patients with ten numbers each."""
+"""A perceptron foretells the progress of diabetes no better than ridge regression or an SVM: 442 patients."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from pretraining import supervised
-from pretraining.baselines.linear import against, ridge
+from pretraining.baselines.linear import against
+from pretraining.baselines.strongest import strongest
 from pretraining.predictor import PredictorConfig
 from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
 from training.claims import Claim
@@ -33,14 +34,17 @@ class Config(SupervisedRunConfig):
     )
 
 
+# So few patients show little beyond a plane: the network is not to be worse by more than two hundredths of the variance
+# than the best of ridge regression, an SVM and boosted trees by cross-validation. Of the best epoch, since to stop
+# there is how the network is kept from learning by heart.
 CLAIMS = (
-    Claim("test/r2", ">=", 0.35, at="best"),
-    Claim("over_ridge/r2", ">=", 0.0, margin=-0.03, at="best"),
+    Claim("test/r2", ">=", 0.4, at="best"),
+    Claim("over_strongest/r2", ">=", 0.0, margin=-0.02, at="best"),
 )
 
 
 def train(config: Config, run: Run) -> None:
     """`supervised.train` makes the network; `training.fit` is the loop."""
     splits = split(sklearn_dataset("diabetes"), config.split, seed=config.seed)
-    baseline = partial(ridge, splits)
-    supervised.train(config, run, splits, measure=against("ridge", baseline))
+    baseline = partial(strongest, splits, score="r2")
+    supervised.train(config, run, splits, measure=against("strongest", baseline))

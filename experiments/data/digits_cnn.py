@@ -1,4 +1,4 @@
-"""A residual network reads handwritten digits: scikit-learn's 1,797 images of 8 x 8 pixels."""
+"""A residual network reads handwritten digits as well as an SVM on their pixels, and no better: 1,797 images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from pretraining import supervised
-from pretraining.baselines.linear import against, logistic_regression
+from pretraining.baselines.linear import against
+from pretraining.baselines.strongest import strongest
 from pretraining.predictor import PredictorConfig
 from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
 from training.claims import Claim
@@ -36,15 +37,16 @@ class Config(SupervisedRunConfig):
     )
 
 
-# The difference is to a logistic regression on the same splits, its penalty chosen by the validation split.
+# Both are wrong for about four of 360 images. The difference is to the best of a logistic regression, an SVM and
+# boosted trees by cross-validation. `digits_contrastive` shows where networks are ahead.
 CLAIMS = (
     Claim("test/accuracy", ">=", 0.985),
-    Claim("over_logistic_regression/accuracy", ">=", 0.0),
+    Claim("over_strongest/accuracy", ">=", 0.0, margin=-0.005),
 )
 
 
 def train(config: Config, run: Run) -> None:
     """`supervised.train` makes the network; `training.fit` is the loop."""
     splits = split(sklearn_dataset("digits"), config.split, seed=config.seed)
-    baseline = partial(logistic_regression, splits, score="accuracy")
-    supervised.train(config, run, splits, measure=against("logistic_regression", baseline))
+    baseline = partial(strongest, splits, score="accuracy")
+    supervised.train(config, run, splits, measure=against("strongest", baseline))

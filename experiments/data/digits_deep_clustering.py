@@ -1,4 +1,4 @@
-"""Deep clustering of an autoencoder's code finds the ten digits without a label about as well as k-means on pixels."""
+"""Deep clustering of an autoencoder's code finds the ten digits without a label no better than Ward's on pixels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from pretraining import autoencoder, deep_clustering
 from pretraining.autoencoder import AutoencoderConfig, AutoencoderRunConfig, AutoencodingConfig
 from pretraining.baselines.linear import compared
+from pretraining.baselines.ward import ward
 from pretraining.deep_clustering import DeepClusteringConfig, DeepClusteringRunConfig
 from pretraining.model import load_model
 from pretraining.whole_data import KMeans, KMeansConfig
@@ -44,8 +45,9 @@ class Config(DeepClusteringRunConfig):
     )
 
 
-# The agreement of clusters and classes on digits that neither saw. It is ahead with most seeds, not with all.
-CLAIMS = (Claim("over_k_means/adjusted_rand_index", ">=", 0.0, margin=-0.05),)
+# The agreement of clusters and classes on digits that it never saw. It is ahead of k-means with most seeds and behind
+# Ward's method with most, so nothing is claimed of either; `digits_clustering` has better features.
+CLAIMS = (Claim("test/adjusted_rand_index", ">=", 0.6),)
 
 
 def k_means(splits: Splits, seed: int) -> dict[str, float]:
@@ -63,9 +65,12 @@ def train(config: Config, run: Run) -> None:
     if not first.finished:
         autoencoder.train(replace(config.pretraining, seed=config.seed, model=config.model), first, splits)
     pixels = k_means(splits, config.seed)
+    hierarchy = ward(splits, config.clusters)
     if not second.finished:
         begin = load_model(first.folder, "last")
-        deep_clustering.train(
-            config, second, splits, begin, measure=lambda _, found: compared(found, pixels, "k_means")
-        )
+
+        def measure(_: object, found: dict[str, float]) -> dict[str, float]:
+            return compared(found, pixels, "k_means") | compared(found, hierarchy, "ward")
+
+        deep_clustering.train(config, second, splits, begin, measure=measure)
     run.finish_as(second)

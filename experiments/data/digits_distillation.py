@@ -46,7 +46,6 @@ class Config(digits_cnn.Config):
 CLAIMS = (
     Claim("comparison/logits_points_below_teacher", "<=", 2.0),
     Claim("comparison/features_points_below_teacher", "<=", 2.0),
-    Claim("comparison/parameters_fraction", "<=", 0.25),
 )
 
 

@@ -1,4 +1,4 @@
-"""Features learned by filling in patches read digits from a tenth of the labels better than those labels alone do."""
+"""Filling in patches helps a transformer to read digits from few labels, but an SVM on their pixels stays ahead."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from pretraining import masked, supervised
 from pretraining.baselines.probe import labelled_part, linear_probe
+from pretraining.baselines.strongest import strongest
 from pretraining.masked import MaskedConfig, MaskedEncoderConfig, MaskedRunConfig
 from pretraining.model import load_model
 from pretraining.predictor import PredictorConfig
@@ -52,6 +53,8 @@ class Config(MaskedRunConfig):
     )
 
 
+# What filling in adds is claimed over the same network without it. An SVM on the pixels of the same 109 labels is ahead
+# of both, and so are the features of `digits_contrastive`.
 CLAIMS = (Claim("comparison/probe_over_scratch_accuracy", ">=", 0.0),)
 
 
@@ -66,5 +69,12 @@ def train(config: Config, run: Run) -> None:
         supervised.train(replace(config.scratch, seed=config.seed), second, labelled)
     probe = linear_probe(load_model(first.folder, "last").features, labelled)
     scratch = max(second.result[which].get("test/accuracy", 0.0) for which in ("metrics", "best"))
-    compared = {"probe/accuracy": probe["accuracy"], "scratch/accuracy": scratch}
-    run.finish_as(second, compared | {"comparison/probe_over_scratch_accuracy": probe["accuracy"] - scratch})
+    pixels = strongest(labelled, score="accuracy")
+    compared = {
+        "probe/accuracy": probe["accuracy"],
+        "scratch/accuracy": scratch,
+        **{f"strongest/{key}": value for key, value in pixels.items()},
+        "comparison/probe_over_scratch_accuracy": probe["accuracy"] - scratch,
+        "comparison/probe_over_strongest_accuracy": probe["accuracy"] - pixels["accuracy"],
+    }
+    run.finish_as(second, compared)

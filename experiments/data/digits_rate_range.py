@@ -57,7 +57,7 @@ def train(config: Config, run: Run) -> None:
             optimizer = replace(config.algorithm.optimizer, learning_rate=rate)
             own = replace(config, algorithm=replace(config.algorithm, optimizer=optimizer))
             supervised.train(own, stage, splits)
-        found[rate] = stage.result["metrics"]["validation/log_likelihood"]
+        found[rate] = stage.result["metrics"]["validation/log_likelihood_uncalibrated"]
     best = max(GRID, key=found.__getitem__)
     compared = {
         "comparison/suggested_rate": suggested,

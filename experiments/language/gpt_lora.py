@@ -56,7 +56,6 @@ class Config(gpt_stdlib.Config):
 # In percentage points of the next tokens of files that neither has seen.
 CLAIMS = (
     Claim("comparison/points_below_full", "<=", 1.0),
-    Claim("comparison/trained_fraction", "<=", 0.05),
     Claim("comparison/points_over_pretrained", ">=", 1.0),
 )
 

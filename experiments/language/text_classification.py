@@ -1,4 +1,4 @@
-"""A transformer tells from 64 words of Python which library they are of: files of the packages that are installed."""
+"""A transformer tells from 64 words of Python which library they are of, about four points less often than TF-IDF."""
 
 from __future__ import annotations
 
@@ -63,10 +63,11 @@ class Config(SupervisedRunConfig):
     )
 
 
-# TF-IDF is ahead: few texts are its ground. Alone, without pairs and shortcut, attention is 0.07 behind it.
+# TF-IDF stays ahead, and that is the second claim: few texts are its ground. Alone, without pairs and shortcut,
+# attention is 0.07 behind it. Of the best epoch, since texts are soon known by heart.
 CLAIMS = (
-    Claim("test/accuracy", ">=", 0.7, at="best"),
-    Claim("over_tf_idf/accuracy", ">=", 0.0, margin=-0.05, at="best"),
+    Claim("test/accuracy", ">=", 0.73, at="best"),
+    Claim("over_tf_idf/accuracy", "<=", 0.0, at="best"),
 )
 
 

@@ -42,11 +42,9 @@ class Config(ppo_cartpole.Config):
     )
 
 
-# Both play the same hundred episodes; two points are two hundredths of the highest return, 500.
-CLAIMS = (
-    Claim("comparison/return_below_teacher", "<=", 10.0, of="success", seeds=20),
-    Claim("evaluation/return_mean", ">=", 475.0, of="success", seeds=20),
-)
+# What Gymnasium calls solved, of the student. That it is small, and how far it is below the teacher, describes it: how
+# many parameters it has cannot fail, and on this task the teacher reaches the highest return.
+CLAIMS = (Claim("evaluation/return_mean", ">=", 475.0, of="success", seeds=20),)
 
 
 def train(config: Config, run: Run) -> None:

@@ -45,7 +45,7 @@ class KneserNey:
         require(1 <= order <= digits, "order", order, f"1 to {digits}, with a vocabulary of {size}")
         self._size, self._end = size, end
         grams = [self._grams(tokens, length) for length in range(1, order + 1)]
-        self._orders = [_learn(counts, kinds, size) for kinds, counts in self._counted(grams)]
+        self._orders = [_learn(counts, kinds, size) for kinds, counts in self._counted(grams) if len(kinds)]
 
     def log_prob(self, tokens: Tokens) -> Floats:
         """Of every token of a packed array but the first: [len(tokens) - 1], in nats.
@@ -117,15 +117,16 @@ def _learn(counts: Numbers, grams: Numbers, size: int) -> Order:
 def _discounts(counts: Numbers) -> Floats:
     """What is taken off a count of 0, 1, 2, and 3 or more (equation 17 of their technical report TR-10-98).
 
-    Where too few n-grams are counted to estimate them, 0.5, 1 and 1.5.
+    Where too few n-grams are counted to estimate them, 0.5, 1 and 1.5, as KenLM's `--discount_fallback` has them: so
+    too where an estimate is not above 0, since a context whose counts all stay whole leaves nothing to unseen tokens.
     """
     n1, n2, n3, n4 = (int((counts == number).sum()) for number in (1, 2, 3, 4))
+    fallback = np.array([0.0, 0.5, 1.0, 1.5])
     if 0 in (n1, n2, n3, n4):
-        return np.array([0.0, 0.5, 1.0, 1.5])
+        return fallback
     y = n1 / (n1 + 2 * n2)
     discounts = np.array([0.0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
-    clipped: Floats = np.clip(discounts, 0.0, [0.0, 1.0, 2.0, 3.0])
-    return clipped
+    return discounts if discounts[1:].min() > 0 else fallback
 
 
 def _find(ordered: Numbers, wanted: Numbers) -> tuple[Numbers, NDArray[np.bool_]]:

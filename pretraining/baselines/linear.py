@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from pretraining.calibration import best_temperature
 from pretraining.measures import class_measures, number_measures
 from training.data.dataset import Dataset
 from training.data.preprocessing import PreprocessingConfig, check_numbers
@@ -32,11 +34,15 @@ class Arrays(NamedTuple):
 
 
 def flat(data: Dataset) -> Arrays:
-    """The inputs of a dataset as numbers [S, F], its categories one-hot."""
+    """The inputs of a dataset as numbers [S, F], its categories one-hot and its pixels from 0 to 1."""
     parts = []
     for key, space in data.inputs.items():
         values = data.array(key)
-        parts.append(np.eye(int(space.n))[values] if hasattr(space, "n") else values.reshape(len(values), -1))
+        if hasattr(space, "n"):
+            parts.append(np.eye(int(space.n))[values])
+        else:
+            most = 255.0 if space.dtype == np.uint8 else 1.0
+            parts.append(values.reshape(len(values), -1) / most)
     return Arrays(np.concatenate(parts, 1).astype(np.float64), data.array("target"))
 
 
@@ -46,38 +52,111 @@ def logistic_regression(
     score: str = "log_likelihood",
     scale: bool = True,
     strengths: Sequence[float] = STRENGTHS,
+    folds: int = 0,
 ) -> dict[str, float]:
-    """The measures of the test split (`class_measures`) with the penalty that has the best `score` on the validation
-    split, among the inverses of `strengths`. With `scale` the inputs are standardized by the training split."""
+    """The measures of the test split (`class_measures`) with the penalty that has the best `score`, among the inverses
+    of `strengths`. With `scale` the inputs are standardized by the training split; `folds` is that of `tuned`."""
     with extra("data"):
         from sklearn.linear_model import LogisticRegression
-    train, validation, test = _scaled(splits, scale)
-    found = []
-    for strength in strengths:
-        model = LogisticRegression(C=strength, max_iter=2_000).fit(train.inputs, train.target)
-
-        def measures(part: Arrays, model: Any = model) -> dict[str, float]:
-            logits = np.log(np.clip(model.predict_proba(part.inputs), 1e-12, None))
-            return class_measures(torch.from_numpy(logits), torch.from_numpy(part.target), 1.0)
-
-        found.append((measures(validation)[score], strength, measures(test)))
-    _, strength, measured = max(found, key=lambda one: one[0])
-    calibrated = {key: value for key, value in measured.items() if key in _COMPARED}
-    return calibrated | {"penalty_strength": 1.0 / strength}
+    scaled: Any = [standardized()] if scale else ["passthrough"]
+    grid = {"scale": scaled, "model__C": list(strengths)}
+    found = tuned(LogisticRegression(max_iter=2_000), [grid], arrays(splits), score=score, folds=folds)
+    return found.measures | {"penalty_strength": 1.0 / found.chosen["model__C"]}
 
 
 def ridge(splits: Splits | Sequence[Arrays], *, score: str = "r2") -> dict[str, float]:
     """The measures of the test split (`number_measures`) of the ridge regression that is chosen in the same way."""
     with extra("data"):
         from sklearn.linear_model import Ridge
-    train, validation, test = _scaled(splits, scale=True)
-    found = []
-    for strength in STRENGTHS:
-        model = Ridge(alpha=strength * len(train.target)).fit(train.inputs, train.target)
-        chosen = number_measures(model.predict(validation.inputs), validation.target)[score]
-        found.append((chosen, strength, number_measures(model.predict(test.inputs), test.target)))
-    _, strength, measured = max(found, key=lambda one: one[0])
-    return measured | {"penalty_strength": strength}
+    parts = arrays(splits)
+    samples = len(parts[0].target)
+    grid = {"scale": [standardized()], "model__alpha": [strength * samples for strength in STRENGTHS]}
+    found = tuned(Ridge(), [grid], parts, score=score)
+    return found.measures | {"penalty_strength": found.chosen["model__alpha"] / samples}
+
+
+class Tuned(NamedTuple):
+    """A model that was chosen from a grid."""
+
+    measures: dict[str, float]
+    """Of the test split."""
+    score: float
+    """By which it was chosen."""
+    chosen: dict[str, Any]
+
+
+def tuned(
+    model: Any, grid: Sequence[Mapping[str, Any]], parts: Sequence[Arrays], *, score: str, folds: int = 0
+) -> Tuned:
+    """A model of scikit-learn with the best of a grid, learned from the training split alone.
+
+    Args:
+        model: a classifier with a `decision_function`, or a regressor.
+        grid: for scikit-learn's `GridSearchCV`, of a pipeline of `scale` and `model`.
+        parts: training, validation and test split. The validation split chooses the temperature of classifiers too, as
+            that of a network's.
+        score: accuracy, auc, log_likelihood or r2.
+        folds: 0: the validation split chooses; otherwise cross-validation of the training split, which is better where
+            there are few samples to validate with. At most as many as each class has samples there.
+    """
+    with extra("data"):
+        from sklearn.base import clone, is_classifier
+        from sklearn.model_selection import GridSearchCV, PredefinedSplit
+        from sklearn.pipeline import Pipeline
+    train, validation, test = parts
+    if folds and is_classifier(model):
+        folds = min(folds, int(np.bincount(train.target).min()))
+        folds = folds if folds > 1 else 0
+    seen = train if folds else _joined(train, validation)
+    chooses = folds or PredefinedSplit([-1] * len(train.target) + [0] * len(validation.target))
+    pipeline = Pipeline([("scale", "passthrough"), ("model", model)])
+    measures: Any = _class_measures if is_classifier(model) else _number_measures
+    scoring = lambda fitted, inputs, target: measures(fitted, inputs, target)[score]  # noqa: E731
+    search = GridSearchCV(pipeline, list(grid), scoring=scoring, cv=chooses, refit=False)
+    search.fit(seen.inputs, seen.target)
+    best = clone(pipeline).set_params(**search.best_params_).fit(train.inputs, train.target)
+    if is_classifier(model):
+        temperature = best_temperature(_logits(best, validation.inputs), torch.from_numpy(validation.target))
+        measured = _class_measures(best, test.inputs, test.target, temperature)
+    else:
+        measured = _number_measures(best, test.inputs, test.target)
+    return Tuned(measured, float(search.best_score_), search.best_params_)
+
+
+def standardized() -> Any:
+    """Each column to mean 0 and variance 1."""
+    with extra("data"):
+        from sklearn.preprocessing import StandardScaler
+    return StandardScaler()
+
+
+def arrays(splits: Splits | Sequence[Arrays]) -> list[Arrays]:
+    """The splits as numbers. Raises UserError for what is missing or infinite."""
+    if isinstance(splits, Splits):
+        check_numbers(splits, PreprocessingConfig())
+    return [flat(part) if isinstance(part, Dataset) else part for part in splits]
+
+
+def _joined(first: Arrays, second: Arrays) -> Arrays:
+    from scipy import sparse
+
+    stack = sparse.vstack if sparse.issparse(first.inputs) else np.concatenate
+    return Arrays(stack([first.inputs, second.inputs]), np.concatenate([first.target, second.target]))
+
+
+def _logits(model: Any, inputs: Any) -> Tensor:
+    """[S, classes]; of two classes a model says how much more likely the second one is."""
+    said = torch.from_numpy(np.asarray(model.decision_function(inputs), np.float64))
+    return said if said.dim() == 2 else torch.stack([torch.zeros_like(said), said], 1)
+
+
+def _class_measures(model: Any, inputs: Any, target: NDArray[Any], temperature: float = 1.0) -> dict[str, float]:
+    measured = class_measures(_logits(model, inputs), torch.from_numpy(target), temperature)
+    return {key: value for key, value in measured.items() if key in _COMPARED}
+
+
+def _number_measures(model: Any, inputs: Any, target: NDArray[Any]) -> dict[str, float]:
+    return number_measures(model.predict(inputs), target)
 
 
 def compared(measured: Mapping[str, float], baseline: Mapping[str, float], name: str) -> dict[str, float]:
@@ -95,16 +174,3 @@ def against(
     """
     learned = cache(baseline)
     return lambda _, found: compared(found, learned(), name)
-
-
-def _scaled(splits: Splits | Sequence[Arrays], scale: bool) -> tuple[Arrays, Arrays, Arrays]:
-    if isinstance(splits, Splits):
-        check_numbers(splits, PreprocessingConfig())
-    parts = [flat(part) if isinstance(part, Dataset) else part for part in splits]
-    if scale:
-        from sklearn.preprocessing import StandardScaler
-
-        scaler = StandardScaler().fit(parts[0].inputs)
-        parts = [Arrays(scaler.transform(part.inputs), part.target) for part in parts]
-    train, validation, test = parts
-    return train, validation, test

@@ -178,6 +178,7 @@ def test_missing_values_are_told_or_become_the_median_of_the_training_split(tmp_
         ({"inputs": np.full((300, 2), np.inf, np.float32)}, "column 'east' is infinite in"),
         ({"target": np.full(300, np.nan, np.float32)}, "target is missing in"),
         ({"target": np.ones(300, np.float32)}, "the target is constant in the training split"),
+        ({"target": np.zeros(300, np.int64)}, "the target has one class only"),
     ],
 )
 def test_data_that_say_nothing_are_told_before_training(changes: dict[str, Any], told: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where datasets come from: scikit-learn's own, NumPy, CSV and Parquet, images, text, Hugging Face.
+"""Where datasets come from: scikit-learn's own, NumPy, images, text, Hugging Face; `tables.py` reads CSV and Parquet.
 
 Nothing is downloaded and nothing in a file is executed. Packages of the extra `data` are imported where they are used.
 """
@@ -96,88 +96,6 @@ def numpy_dataset(path: str | Path) -> Dataset:
         raise UserError(f"{path} has no array 'input' or 'input.<name>': it has {', '.join(arrays) or 'none'}")
     alone = inputs["input"] if list(inputs) == ["input"] else inputs
     return of_arrays(alone, arrays.pop("target", None), str(path), **arrays)
-
-
-def table(
-    path: str | Path,
-    *,
-    target: str,
-    inputs: Sequence[str] | None = None,
-    group: str | None = None,
-    time: str | None = None,
-) -> Dataset:
-    """A CSV or Parquet file, or a folder of Parquet files: numbers as one input, each column of words as categories.
-
-    Args:
-        path: to it.
-        target: the column that is to be said: words or integers are classes, floats numbers.
-        inputs: the columns that are seen; None: all others.
-        group: the column of what belongs together.
-        time: the column that orders the rows.
-
-    Raises:
-        UserError: it cannot be read, a column is not there, or one holds neither numbers nor words.
-    """
-    path = Path(path)
-    read = _read_table(path)
-    rest = {target, group, time}
-    names = list(inputs) if inputs is not None else [name for name in read.column_names if name not in rest]
-    for name in (*names, *(name for name in (target, group, time) if name)):
-        if name not in read.column_names:
-            raise UserError(f"{path} has no column {name!r}: it has {', '.join(read.column_names)}")
-    columns = {name: _column(path, name, read.column(name)) for name in names}
-    numeric = [name for name, (values, words) in columns.items() if words is None]
-    found: dict[str, NDArray[Any]] = {}
-    spaces_: dict[str, Space[Any]] = {}
-    if numeric:
-        key = "input" if len(numeric) == len(names) else "input/numbers"
-        found[key] = np.stack([columns[name][0] for name in numeric], axis=1).astype(np.float32)
-        spaces_[key] = numbers((len(numeric),))
-    for name, (values, words) in columns.items():
-        if words is not None:
-            found[f"input/{name}"], spaces_[f"input/{name}"] = values, spaces.Discrete(len(words))
-    values, words = _column(path, target, read.column(target), classes=True)
-    found["target"] = values
-    spaces_["target"] = numbers(()) if words is None else spaces.Discrete(len(words))
-    for key, name in (("group", group), ("time", time)):
-        if name:
-            found[key] = _key_column(read.column(name))
-    return Dataset(found, spaces_, str(path), labels=words or (), columns=tuple(numeric))
-
-
-def _read_table(path: Path) -> Any:
-    with extra("data"):
-        import pyarrow as pa
-        from pyarrow import csv, parquet
-    try:
-        return csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path, memory_map=True)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} cannot be read as a table ({' '.join(str(error).split())[:200]})") from None
-
-
-def _column(
-    path: Path, name: str, column: Any, *, classes: bool = False
-) -> tuple[NDArray[Any], tuple[str, ...] | None]:
-    """The values of a column, and the names of its categories where it has such; missing numbers are nan."""
-    import pyarrow as pa
-
-    kind = column.type
-    words = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
-    if words or (classes and (pa.types.is_integer(kind) or pa.types.is_boolean(kind))):
-        if column.null_count:
-            raise UserError(f"{path}: column {name!r} is missing in {column.null_count} rows: it takes a word in each")
-        plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
-        values = np.asarray(plain.to_numpy())
-        names, codes = np.unique(values.astype(str) if words else values, return_inverse=True)
-        return codes.astype(np.int64), tuple(map(str, names))
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        return np.asarray(column.cast(pa.float64()).to_numpy(), np.float32), None
-    raise UserError(f"{path}: column {name!r} holds {kind}: it takes numbers or words")
-
-
-def _key_column(column: Any) -> NDArray[Any]:
-    """A group or a time as integers in its order."""
-    return np.unique(np.asarray(column.to_numpy(zero_copy_only=False)), return_inverse=True)[1].astype(np.int64)
 
 
 def image_folder(path: str | Path) -> Dataset:

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pretraining.baselines.kneser_ney import KneserNey
 from training.data.corpus import Tokens
@@ -100,3 +102,22 @@ def test_longer_context_helps_where_it_tells_the_next_token() -> None:
 def test_an_order_that_does_not_fit_is_told() -> None:
     with pytest.raises(UserError, match="order = 5: it takes 1 to 3, with a vocabulary of 1000000"):
         KneserNey(packed([A]), size=1_000_000, end=END)
+
+
+SMALL_DOCUMENTS = st.lists(st.lists(st.integers(1, 4), max_size=12), max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(documents=SMALL_DOCUMENTS, order=st.integers(1, 5), context=st.lists(st.integers(1, 5), max_size=6))
+@example(
+    [[1], *[[2]] * 2, *[[3], [4], [5]] * 3, *[[6]] * 4], 2, [2]
+)  # so many threes that the discount of 2 would be -1
+@example([], 3, [])
+def test_every_token_has_a_chance_however_little_was_read(
+    documents: list[list[int]], order: int, context: list[int]
+) -> None:
+    size = 8
+    model = KneserNey(packed(*documents), size=size, end=END, order=order)
+    each = np.array([model.log_prob(np.array([END, *context, token], np.int32))[-1] for token in range(size)])
+    assert np.isfinite(each).all()
+    assert np.exp(each).sum() == pytest.approx(1)

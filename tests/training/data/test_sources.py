@@ -19,7 +19,6 @@ from training.data.sources import (
     of_arrays,
     read_text,
     sklearn_dataset,
-    table,
 )
 from training.errors import UserError
 
@@ -50,28 +49,6 @@ def test_mapped_files_give_the_same_samples_and_stay_on_the_disk(tmp_path: Path)
     for key, value in whole.gather(rows).items():
         assert torch.equal(mapped.gather(rows)[key], value)
     assert mapped.sha256 == whole.sha256
-
-
-def write_table(path: Path) -> None:
-    import pyarrow as pa
-    from pyarrow import csv, parquet
-
-    columns = {"age": [30, 41, 52], "income": [1.5, None, 2.5], "town": ["b", "a", "b"], "ill": ["no", "yes", "no"]}
-    columns["person"] = [7, 7, 9]
-    (csv.write_csv if path.suffix == ".csv" else parquet.write_table)(pa.table(columns), path)
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_a_table_has_numbers_categories_and_groups(suffix: str, tmp_path: Path) -> None:
-    write_table(tmp_path / f"people.{suffix}")
-    data = table(tmp_path / f"people.{suffix}", target="ill", group="person")
-    assert data.columns == ("age", "income")
-    assert data.labels == ("no", "yes")
-    assert np.array_equal(data.array("input/numbers"), [[30, 1.5], [41, np.nan], [52, 2.5]], equal_nan=True)
-    assert data.array("input/town").tolist() == [1, 0, 1]
-    assert data.spaces["input/town"] == spaces.Discrete(2)
-    assert data.array("target").tolist() == [0, 1, 0]
-    assert data.array("group").tolist() == [0, 0, 1]
 
 
 def write_images(root: Path, *, odd: bool = False) -> None:
@@ -127,13 +104,11 @@ def broken(root: Path) -> dict[str, Callable[[], object]]:
     (root / "empty.txt").write_text(" \n")
     (root / "binary.txt").write_bytes(b"GIF89a\0\1")
     (root / "latin.txt").write_bytes("Zürich".encode("latin-1"))
-    (root / "broken.csv").write_text("a,b\n1,2\n3\n")
     (root / "broken.npz").write_bytes(b"nothing of the kind")
     np.save(root / "target.npy", np.arange(3))
     write_images(root / "odd", odd=True)
     write_images(root / "cut")
     (root / "cut" / "cat" / "0.png").write_bytes(b"\x89PNG\r\n")
-    write_table(root / "people.csv")
     return {
         "made up: target of sample 2 is 5: it takes 0 to 1": lambda: of_arrays(
             numbers, np.array([0, 1, 5, 0]), "made up", labels=["a", "b"]
@@ -148,15 +123,11 @@ def broken(root: Path) -> dict[str, Callable[[], object]]:
         "binary.txt is binary: it holds a zero byte at 6": lambda: read_text(root / "binary.txt"),
         "latin.txt is no text in UTF-8: byte 1 is 0xfc": lambda: read_text(root / "latin.txt"),
         "nowhere.txt cannot be read": lambda: read_text(root / "nowhere.txt"),
-        "broken.csv cannot be read as a table": lambda: table(root / "broken.csv", target="a"),
         "broken.npz cannot be read as NumPy arrays": lambda: numpy_dataset(root / "broken.npz"),
         "has no array 'input' or 'input.<name>': it has target": lambda: numpy_dataset(root),
         "1.png is an image of .4, 5, 3., .*0.png of .4, 4, 3.": lambda: image_folder(root / "odd"),
         "0.png cannot be read as an image": lambda: image_folder(root / "cut"),
         "has no images: it takes a folder for each class": lambda: image_folder(root / "nowhere"),
-        "has no column 'sick': it has age, income, town, ill, person": lambda: table(
-            root / "people.csv", target="sick"
-        ),
         "nowhere cannot be read as a Hugging Face dataset": lambda: hugging_face(root / "nowhere", target="y"),
     }
 
