@@ -67,7 +67,7 @@ def of_vector_step(returned: Any, num_envs: int) -> tuple[Any, Array, Array, Arr
 
 
 def _reward(value: Any) -> float:
-    number = float(value) if isinstance(value, float | int) else _number(value)
+    number = value if isinstance(value, float) else _number(value)
     if number is None:
         raise ContractError(f"its reward is not a number: {_told(value)}")
     if not math.isfinite(number):
@@ -86,14 +86,9 @@ def _truth(name: str, value: Any) -> bool:
 
 def _number(value: Any) -> float | None:
     """One number, or an array of one; None for anything else, such as a text that could be read as one."""
-    array = np.asarray(value)
-    if array.size != 1:
-        return None
-    item = array.item()
-    if isinstance(item, str | bytes | complex):
-        return None
     try:
-        return float(item)
+        item = value if isinstance(value, int) else np.asarray(value).item()
+        return None if isinstance(item, str | bytes | complex) else float(item)
     except (TypeError, ValueError, OverflowError):
         return None
 
