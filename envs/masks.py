@@ -12,6 +12,7 @@ allowed. Datasets hold no masks.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import gymnasium as gym
@@ -38,14 +39,16 @@ def mask_array(space: gym.Space[Any], mask: Any) -> NDArray[np.bool_]:
     lengths = tuple(array.size for array in arrays)
     if not parts or lengths not in (parts, (sum(parts),)):
         raise SpaceError(f"its info['action_mask'] has {_told(lengths)} entries; {space} takes {_told(parts)}")
-    array = np.concatenate(arrays)
-    if array.dtype != np.bool_ and not ((array == 0) | (array == 1)).all():
+    array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    if array.dtype != np.bool_ and np.count_nonzero((array != 0) & (array != 1)):
         raise SpaceError(f"its info['action_mask'] is {array.tolist()}: it takes 0 and 1")
     return array.astype(np.bool_)
 
 
 def allows_something(parts: tuple[int, ...], mask: NDArray[np.bool_]) -> bool:
     """Whether a mask [A] allows at least one value of each number."""
+    if len(parts) == 1:
+        return bool(np.count_nonzero(mask))
     return bool(np.logical_or.reduceat(mask, _begins(parts)).all())
 
 
@@ -55,6 +58,7 @@ def are_allowed(parts: tuple[int, ...], mask: NDArray[np.bool_], action: NDArray
     return np.asarray(np.take_along_axis(mask, columns, 1).all(1))
 
 
+@cache
 def _begins(parts: tuple[int, ...]) -> NDArray[np.int64]:
     return np.cumsum((0, *parts[:-1]))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,46 +15,47 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
+# Every step of every environment comes through here: the usual types are looked at first.
+_SEVERAL = (tuple, list)
+_INFO = (dict, Mapping)
+
+
 class ContractError(ValueError):
     """An environment returned something else than Gymnasium's contract says."""
 
 
-class Stepped(NamedTuple):
-    """The five values of a step."""
-
-    obs: Any
-    reward: float
-    terminated: bool
-    truncated: bool
-    info: Mapping[str, Any]
-
-
 def of_reset(returned: Any) -> tuple[Any, Mapping[str, Any]]:
     """Observation and info of a reset."""
-    if not isinstance(returned, tuple | list) or len(returned) != 2 or not isinstance(returned[1], Mapping):
+    if not isinstance(returned, _SEVERAL) or len(returned) != 2 or not isinstance(returned[1], _INFO):
         raise ContractError(f"its reset returned {_told(returned)}: it takes (observation, info), and info is a dict")
     obs, info = returned
     return obs, info
 
 
-def of_step(returned: Any) -> Stepped:
+def of_step(returned: Any) -> tuple[Any, float, bool, bool, Mapping[str, Any]]:
     """The values of a step."""
-    if not isinstance(returned, tuple | list) or len(returned) != 5:
+    if not isinstance(returned, _SEVERAL) or len(returned) != 5:
         takes = "(observation, reward, terminated, truncated, info)"
         raise ContractError(f"its step returned {_told(returned)}: it takes {takes}")
     obs, reward, terminated, truncated, info = returned
-    if not isinstance(info, Mapping):
+    if not isinstance(info, _INFO):
         raise ContractError(f"its info is {_told(info)}: it takes a dict")
-    return Stepped(obs, _reward(reward), _truth("terminated", terminated), _truth("truncated", truncated), info)
+    if not (isinstance(reward, float) and math.isfinite(reward)):
+        reward = _reward(reward)
+    if not isinstance(terminated, bool):
+        terminated = _truth("terminated", terminated)
+    if not isinstance(truncated, bool):
+        truncated = _truth("truncated", truncated)
+    return obs, reward, terminated, truncated, info
 
 
 def of_vector_step(returned: Any, num_envs: int) -> tuple[Any, Array, Array, Array, Mapping[str, Any]]:
     """The values of a step of a vector environment: rewards and ends are arrays [N]."""
-    if not isinstance(returned, tuple | list) or len(returned) != 5:
+    if not isinstance(returned, _SEVERAL) or len(returned) != 5:
         takes = "(observations, rewards, terminated, truncated, info)"
         raise ContractError(f"its step returned {_told(returned)}: it takes {takes}")
     obs, *parts, info = returned
-    if not isinstance(info, Mapping):
+    if not isinstance(info, _INFO):
         raise ContractError(f"its info is {_told(info)}: it takes a dict")
     arrays = [np.asarray(part) for part in parts]
     for name, array in zip(("rewards", "terminated", "truncated"), arrays, strict=True):
@@ -63,11 +64,8 @@ def of_vector_step(returned: Any, num_envs: int) -> tuple[Any, Array, Array, Arr
     return obs, arrays[0].astype(np.float64), arrays[1].astype(np.bool_), arrays[2].astype(np.bool_), info
 
 
-# Every step of every environment comes through here: the usual types are looked at first.
-
-
 def _reward(value: Any) -> float:
-    number = float(value) if isinstance(value, float | int) else _number(value)
+    number = _number(value)
     if number is None:
         raise ContractError(f"its reward is not a number: {_told(value)}")
     if not math.isfinite(number):
@@ -76,7 +74,7 @@ def _reward(value: Any) -> float:
 
 
 def _truth(name: str, value: Any) -> bool:
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, np.bool_):
         return bool(value)
     number = _number(value)
     if number not in (0, 1):
@@ -86,14 +84,9 @@ def _truth(name: str, value: Any) -> bool:
 
 def _number(value: Any) -> float | None:
     """One number, or an array of one; None for anything else, such as a text that could be read as one."""
-    array = np.asarray(value)
-    if array.size != 1:
-        return None
-    item = array.item()
-    if isinstance(item, str | bytes | complex):
-        return None
     try:
-        return float(item)
+        item = value if isinstance(value, int) else np.asarray(value).item()
+        return None if isinstance(item, str | bytes | complex) else float(item)
     except (TypeError, ValueError, OverflowError):
         return None
 

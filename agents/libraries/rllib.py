@@ -262,7 +262,12 @@ class Iterations:
         self.inexact: list[str] = []
 
     def next(self, now: Counters) -> tuple[Batch, Counters, Metrics]:
-        result = self._algorithm.train()
+        try:
+            result = self._algorithm.train()
+        except RuntimeError as error:
+            if isinstance(error.__cause__, EnvFault):  # around which RLlib puts an error that says nothing
+                raise error.__cause__ from error.__cause__.__cause__
+            raise
         env_steps = int(result["num_env_steps_sampled_lifetime"]) - now.env_steps
         acted, learned = result["env_runners"], result.get("learners", {}).get(MODULE, {})
         told = {"rollout/return_mean": acted.get("episode_return_mean")}
@@ -297,7 +302,7 @@ class _EnvMaker:
 class _CountedFromZero(gym.Wrapper[Any, Any, Any, Any]):
     """An environment whose discrete actions count from 0, as RLlib's do, whatever their space's `start`.
 
-    Raises EnvFault where the environment breaks Gymnasium's contract.
+    Raises EnvFault where the environment fails or breaks Gymnasium's contract.
     """
 
     def __init__(self, env: gym.Env[Any, Any], env_id: str) -> None:
@@ -307,19 +312,21 @@ class _CountedFromZero(gym.Wrapper[Any, Any, Any, Any]):
         self.action_space = from_zero(env.action_space)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        obs, info = self._checked(of_reset, self.env.reset(seed=seed, options=options))
+        obs, info = self._call(lambda: of_reset(self.env.reset(seed=seed, options=options)))
         return obs, dict(info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         own = action if self._leaf.counts is None else self._leaf.decode(np.asarray(action))
-        obs, reward, terminated, truncated, info = self._checked(of_step, self.env.step(own))
+        obs, reward, terminated, truncated, info = self._call(lambda: of_step(self.env.step(own)))
         return obs, reward, terminated, truncated, dict(info)
 
-    def _checked(self, check: Callable[[Any], Any], returned: Any) -> Any:
+    def _call(self, act: Callable[[], Any]) -> Any:
         try:
-            return check(returned)
+            return act()
         except ContractError as error:
             raise EnvFault(f"{self._id}: {error}") from error
+        except Exception as error:
+            raise EnvFault(f"{self._id}: it raised {type(error).__name__}: {error}") from error
 
 
 def to_plain(value: Any, place: str = "rllib") -> Any:

@@ -35,6 +35,12 @@ def test_a_reset_that_does_not_fit_is_shown(returned: Any, what: str) -> None:
         of_reset(returned)
 
 
+@pytest.mark.parametrize("reward", [10**400, [1.0, [2.0]], [], "nan", b"1", object(), np.array(["1"], object)])
+def test_what_is_no_number_is_no_reward(reward: Any) -> None:
+    with pytest.raises(ContractError, match="its reward is not a number: "):
+        of_step((OBS, reward, 0, 0, {}))
+
+
 @pytest.mark.parametrize(
     ("returned", "what"),
     [

@@ -184,7 +184,9 @@ class Started(Env):
             raise ValueError(f"{action!r} is none of {self.action_space}")
         reward = float(np.ravel(action)[0] == self.wanted + 5) if not isinstance(action, dict) else 0.0
         self.steps += 1
-        return self._obs(), reward, False, self.steps == 10, {}
+        if self.breaks == "raises" and self.steps == 5:
+            raise KeyError("lost")
+        return self._obs(), reward, False, self.steps == 10, None if self.breaks == "info" else {}  # type: ignore[return-value]
 
     def _obs(self) -> Any:
         self.wanted = int(self.np_random.integers(3))

@@ -250,6 +250,15 @@ def test_an_environment_in_the_old_manner_is_named() -> None:
         spaces_of(replace(CARTPOLE, env=env))
 
 
+@pytest.mark.parametrize(("breaks", "what"), [("info", "its info is None: it takes"), ("raises", "it raised KeyError")])
+def test_an_environment_that_fails_in_training_is_named(breaks: str, what: str, local_ray: None) -> None:
+    env = EnvConfig("tests.support.toy_envs:Started-v0", kwargs={"breaks": breaks})
+    algorithm = make_algorithm(replace(CARTPOLE, env=env))
+    with pytest.raises(EnvFault, match=f"tests.support.toy_envs:Started-v0: {what}"):
+        Iterations(algorithm).next(Counters())
+    algorithm.stop()
+
+
 def test_a_run_is_evaluated_saved_loaded_and_resumed(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
