@@ -31,6 +31,8 @@ CONFIG = {
 }
 RESULT = {
     "status": "completed",
+    "exact": False,
+    "inexact": ["a worker was lost"],
     "metrics": {"evaluation/return_mean": 489.5},
     "best": {"evaluation/return_mean": 500.0},
 }
@@ -124,6 +126,8 @@ def test_an_offline_copy_has_config_every_row_and_summary_and_leaves_the_process
     assert "env_steps" in copy["axes"]
     assert copy["summary"]["evaluation/return_mean"] == 489.5
     assert copy["summary"]["status"] == "completed"
+    assert copy["summary"]["exact"] is False
+    assert copy["summary"]["inexact"] == ["a worker was lost"]
     assert copy["exit_code"] == [0]
 
 
