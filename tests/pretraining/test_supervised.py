@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from finetuning.coral import CORAL
+from finetuning.dann import DANN
+from finetuning.distillation import Distillation
 from pretraining.baselines.linear import compared, logistic_regression, ridge
 from pretraining.model import load_model
 from pretraining.predictor import Predictor, PredictorConfig
 from pretraining.supervised import (
+    CLASS_SCORE,
     Supervised,
     SupervisedConfig,
     SupervisedRunConfig,
@@ -190,3 +194,15 @@ def test_data_that_say_nothing_are_told_before_training(changes: dict[str, Any],
     with pytest.raises(UserError, match=told):
         trained(tmp_path / "run", splits)
     assert not (tmp_path / "run").exists()
+
+
+def test_no_temperature_changes_what_chooses_the_best_checkpoint() -> None:
+    digits = sklearn_dataset("digits")
+    model = Predictor(digits.inputs, digits.target, PredictorConfig(network=SMALL), generator(1, "weights"))
+    supervised = on_digits(SupervisedConfig(), model)
+    assert {supervised.score, DANN.score, CORAL.score, Distillation.score} == {CLASS_SCORE}
+    scores = []
+    for temperature in (0.1, 10.0):
+        model.temperature.fill_(temperature)
+        scores.append(supervised.measure(digits.select(np.arange(50)).batches(50), "test")[CLASS_SCORE])
+    assert scores[0] == scores[1]

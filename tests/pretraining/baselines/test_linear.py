@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from pretraining.baselines.linear import against, flat, logistic_regression, ridge
+from pretraining.baselines.linear import Arrays, against, flat, logistic_regression, ridge
 from tests.support.data import clouds
 from training.data.sources import of_arrays
 from training.data.splits import SplitConfig, split
@@ -56,3 +58,11 @@ def test_a_comparison_learns_its_baseline_once_and_after_the_network() -> None:
 def test_pixels_are_from_0_to_1() -> None:
     image = np.array([[[0, 255], [51, 0]], [[1, 2], [3, 4]]], np.uint8)
     assert flat(of_arrays(image, np.array([1, 0]), "made up")).inputs[0].tolist() == [0, 1, 0.2, 0]
+
+
+def test_sparse_inputs_give_what_dense_ones_do() -> None:
+    parts = [flat(part) for part in clouds()]
+    scaled = [Arrays(part.inputs / [1, 100, 0.01], part.target) for part in parts]
+    thin = [Arrays(csr_array(part.inputs), part.target) for part in scaled]
+    dense, sparse = (logistic_regression(parts, scale=False, strengths=(0.01, 1.0)) for parts in (scaled, thin))
+    assert dense == pytest.approx(sparse, rel=1e-3, abs=1e-6)
