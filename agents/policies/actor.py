@@ -30,8 +30,8 @@ class ActorConfig:
 
     network: NetworkConfig = NetworkConfig(hidden=(256, 256), activation="relu")
     normalize_observation: bool = False
-    """By the running mean and variance of the observations that are learned from, as often as they are; from a dataset
-    once, by those of all of it."""
+    """By the running mean and variance of the warm-up's observations and of those that are learned from, as often as
+    they are; from a dataset once, by those of all of it."""
     distribution: Literal["gaussian", "state_dependent", "deterministic"] = "gaussian"
     """Of continuous actions, pressed through tanh into their range: a Gaussian whose deviations the network gives; one
     whose noise is a function of the observation for some steps (gSDE, Raffin et al. 2021,

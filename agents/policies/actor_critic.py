@@ -29,7 +29,8 @@ class ActorCriticConfig:
     rescale_action: bool = True
     """Bounded continuous actions are learned in [-1, 1] and rescaled to the bounds of the environment."""
     normalize_observation: bool = False
-    """Running mean and variance of float observations; they move after each update and nowhere else."""
+    """Running mean and variance of float observations; they are first learned in rollouts of their own, then move after
+    each update and nowhere else."""
     initial_log_std: float = 0.0
     """Of continuous actions."""
 

@@ -19,7 +19,7 @@ from training.run.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Config(off_policy.OffPolicyConfig):
-    """RL Zoo's settings; its target network is copied once in 256 env steps, which are 128 gradient steps."""
+    """RL Zoo's settings for twice its env steps; its target is copied once in 256 of them, or 128 gradient steps."""
 
     env: EnvConfig = EnvConfig("CartPole-v1")
     env_steps: int = 100_000
