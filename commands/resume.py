@@ -24,6 +24,7 @@ from training.errors import UserError, require
 from training.experiments import claims_of, read_run
 from training.optimizer.non_finite import NonFinite
 from training.options import changed_options, parse_options
+from training.run.checkpoint import forget_best
 from training.run.files import read_json, write_json
 from training.run.folder import find_checkpoint, new_folder
 from training.run.run import Run
@@ -33,6 +34,8 @@ from training.run.tracker import one_line
 TAKES = "RUN"
 BUDGETS = ("--env-steps=", "--epochs=", "--steps=")
 """A larger one fits whatever was saved."""
+MEASURED = ("--env.", "--evaluation.")
+"""With another of these, a score is another measure: what was the best before is not to be beaten."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ def _begin_child(
         reporting_end(run),
         _naming(asked, run, parent),
     ):
+        if any(option.startswith(MEASURED) and not option.startswith("--evaluation.every.") for option in asked):
+            forget_best(run.folder / "checkpoints")
         experiment.train(config, run)
 
 

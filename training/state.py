@@ -28,6 +28,9 @@ class Segment(NamedTuple):
 class Stateful(Protocol):
     """A named part of a run. Loading what was saved makes the part continue as if it had never stopped.
 
+    A state holds what was learned, counts and random numbers, never what the config says: a child with other options
+    loads it too. Where it does not fit, loading raises.
+
     A part that may fail to has an attribute `inexact: list[str]`: after loading, why it does not continue to the bit.
     """
 

@@ -105,7 +105,7 @@ def test_a_run_is_extended_by_steps(capsys: pytest.CaptureFixture[str]) -> None:
 FEW = ["--evaluation.episodes", "2", "--evaluation.final-episodes", "2", "--evaluation.num-envs", "2"]
 FEW += ["--tracker", "none", "--threads", "1"]
 PARENTS = {
-    "ppo": ["train", "ppo_cartpole", "--env-steps", "256", *FEW],
+    "ppo": ["train", "ppo_cartpole", "--env-steps", "256", "--evaluation.every.count", "256", *FEW],
     "dqn": ["train", "dqn_cartpole", "--env-steps", "700", "--replay.capacity", "600", *FEW],
     "sb3": [
         *("train", "sac_half_cheetah_sb3", "--env.id", "CartPole-v1", "--agent.algorithm", "PPO", *FEW),
@@ -158,6 +158,17 @@ def test_a_refused_child_leaves_its_folder_to_the_next_try(parents: Path, tmp_pa
     assert list(child.iterdir()) == [], "the empty folder was there before"
     assert main([*asked, "--agent.horizon", "16", "--agent.minibatch-size", "64"]) == 0
     assert len((child / "metrics.jsonl").read_text().splitlines()) >= 1
+
+
+@pytest.mark.parametrize(("options", "has_best"), [([], True), (["--env.time-limit", "50"], False)])
+def test_a_best_score_of_another_measure_is_not_to_be_beaten(
+    options: list[str], has_best: bool, parents: Path, tmp_path: Path
+) -> None:
+    """The child measures too seldom to have a best of its own."""
+    asked = ["resume", str(parents / "ppo"), *MORE["ppo"], *options, "--evaluation.every.count", "100000"]
+    assert main([*asked, "--run-dir", str(tmp_path / "child")]) == 0
+    assert bool(result_of(tmp_path / "child")["best"]) == has_best
+    assert result_of(parents / "ppo")["best"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,7 @@ class Checkpoint:
             "unmeasured": unmeasured,
             "sha256": hashes,
         }
-        write_json(folder / "manifest.json", {**manifest, "checksum": _checksum(manifest)})
+        _write_manifest(folder, manifest)
 
     def _update_manifest(self, folder: Path, now: Counters) -> None:
         """The states are saved already; a score may have come since."""
@@ -248,6 +249,13 @@ def read_state(folder: Path, part: str) -> State:
     own = (*state_files(part), *(name for name in manifest["sha256"] if is_segment_of(part, name)))
     _verify_files(folder, manifest, own)
     return _load(folder, part)
+
+
+def forget_best(folder: Path) -> None:
+    """None of the checkpoints in the folder is the best any more: what comes is measured otherwise."""
+    for checkpoint in newest_first(folder):
+        with suppress(DamagedError):  # which is told where it is restored
+            _write_manifest(checkpoint, {**_read_manifest(checkpoint), "best": None})
 
 
 def newest_first(folder: Path) -> list[Path]:
@@ -302,6 +310,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if version > FORMAT:
         raise UserError(f"checkpoint {folder} has format {version}; this version of the program reads up to {FORMAT}")
     return dict(manifest)
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    write_json(folder / "manifest.json", {**manifest, "checksum": _checksum(manifest)})
 
 
 def _checksum(manifest: dict[str, Any]) -> str:
