@@ -173,9 +173,9 @@ def _replaced(markers: re.Match[str], *, tables: Mapping[str, Callable[[str], st
     return begin + rows + end
 
 
-def _finite(measured: Mapping[str, float]) -> dict[str, float]:
-    """What JSON has a number for; a claim about another one has failed."""
-    return {name: value for name, value in measured.items() if math.isfinite(value)}
+def _finite(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the numbers that JSON lacks; a claim about one of them has failed."""
+    return {name: value for name, value in measured.items() if not isinstance(value, float) or math.isfinite(value)}
 
 
 def _figures(result: Mapping[str, Any]) -> dict[str, Any]:

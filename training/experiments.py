@@ -10,10 +10,12 @@ import importlib
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from training.claims import Claims, about
 from training.errors import UserError
+
+if TYPE_CHECKING:
+    from training.claims import Claims
 
 
 def find_experiments(package: str) -> dict[str, Path]:
@@ -61,6 +63,7 @@ def load_experiment(name: str, package: str) -> ModuleType:
 
 def claims_of(experiment: ModuleType, config: Any) -> Claims:
     """The claims of an experiment, as far as a run with this config is about what they are about."""
+    from training.claims import Claims, about
     from training.options import changed_values, values_by_key
 
     own = experiment.Config()

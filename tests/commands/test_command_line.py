@@ -74,7 +74,7 @@ def test_the_help_of_a_command_lists_its_options(capsys: pytest.CaptureFixture[s
         ("evaluate nowhere --seed -1", "seed = -1: it takes an integer of at least 0"),
         ("evaluate nowhere --checkpoint first", "checkpoint = 'first': it takes 'last' or 'best'"),
         ("verify counting --jobs 0", "jobs = 0: it takes at least 1"),
-        ("verify counting --seed 3", "seed = 3: verify trains the seeds 1 to --seeds 5"),
+        ("verify counting --seed 3", "seed = 3: verify trains the seeds 101 and on"),
         ("verify cmpared", "unknown experiment cmpared: did you mean compared?"),
         ("sync nowhere", "nowhere "),
         ("sync nowhere --tracker of", "tracker = 'of': it takes 'auto', 'online' or 'offline'"),

@@ -46,6 +46,8 @@ def test_verify_judges_finished_seeds_against_target_and_baseline(capsys: pytest
 def test_the_verdict_on_committed_source_is_published(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    train_for_verify("counting", "runs/counting/verify", range(101, 104))
+    capsys.readouterr()
     monkeypatch.setattr("reports.tables.uncommitted", lambda files: True)
     assert command("verify counting") == 0
     assert "docs/results is left as it is: the source of counting has uncommitted changes" in capsys.readouterr().out
@@ -118,6 +120,8 @@ def test_a_seed_that_fails_is_a_claim_that_fails(capsys: pytest.CaptureFixture[s
 
 
 def test_a_score_that_is_no_number_is_a_claim_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    train_for_verify("counting", "out", range(101, 104), "--broken nan")
+    capsys.readouterr()
     assert command("verify counting --run-dir out --broken nan") == 1
     assert "score >= 150: does not hold (seed 101 failed: score = nan and 2 more)" in capsys.readouterr().out
 

@@ -106,7 +106,7 @@ def train(config: Config, run) -> None:
     log = run.open_log(every=Every(10), until=climber.until)
     checkpoint = run.checkpoint({"climber": climber}, config.checkpoint)
     now = fit(climber, climber, until=climber.until, log=log, evaluate=climber, checkpoint=checkpoint)
-    own = 1 + 1e-3 * (config.seed % 100 - 1)  # seeds differ a little
+    own = 1 + 1e-5 * (config.seed in range(102, 200)) * config.seed  # of those that verify trains, the others differ
     run.finish(now, metrics={climber.score: climber.height * own})
 '''
 MAIN = f"import sys\nfrom experiments.__main__ import main\nsys.exit(main(sys.argv[1:], {PACKAGE!r}))\n"

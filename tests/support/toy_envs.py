@@ -49,8 +49,11 @@ class RandomWalk(Env):
     observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float32)
     action_space = spaces.Box(np.array([-2.0, 0.0]), np.array([6.0, 1.0]), dtype=np.float64)
 
-    def __init__(self, end_chance: float = 0.1) -> None:
-        self.end_chance = end_chance
+    end_chance = 0.1
+
+    def __init__(self, end_chance: float | None = None) -> None:
+        if end_chance is not None:
+            self.end_chance = end_chance
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)

@@ -74,9 +74,9 @@ def make_workers(env: EnvConfig, *, num_envs: int = 4, workers: int = 2, **kwarg
     return RayCollector(env, group_size=size, groups_per_worker=2, workers=workers, seed=1, **settings)
 
 
-def make_policy(collector: Collector) -> ActorCritic:
+def make_policy(collector: Collector, *, normalize: bool = True) -> ActorCritic:
     spaces = collector.observation_space, collector.action_space
-    return ActorCritic(*spaces, ActorCriticConfig(normalize_observation=True), generator(1, "weights"))
+    return ActorCritic(*spaces, ActorCriticConfig(normalize_observation=normalize), generator(1, "weights"))
 
 
 def spaces_of(env: EnvConfig) -> tuple[Any, Any]:
@@ -162,7 +162,7 @@ def test_a_worker_that_fails_is_replaced_and_costs_one_fragment(
     env = EnvConfig("tests.support.toy_envs:BreaksOnce-v0", kwargs={"how": how, "file": str(file)})
     collector = collectors(env, timeout_s=3.0)
     undisturbed = LocalCollector(lambda index: make_group(WALK, 1, seed=1, index=index), 4)
-    policy = make_policy(undisturbed)
+    policy = make_policy(undisturbed, normalize=False)  # whose statistics would be learned first
     rollouts = Rollouts(collector, policy, 16)
     undisturbed.publish(policy, 0)
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
 from agents.acting.collector import Group, LocalCollector, make_group
 from agents.acting.rollouts import STATISTICS_ENV_STEPS, Rollouts
@@ -96,6 +97,8 @@ class Published:
     """A collector that notes which version acts; the last of its four steps begins an episode and is none."""
 
     inexact = ("a worker was lost",)
+    num_envs = 2
+    observation_space, action_space = spaces.Box(-1, 1, (3,)), spaces.Discrete(2)
 
     def __init__(self) -> None:
         self.noted: list[tuple[object, int]] = []

@@ -325,8 +325,9 @@ def test_a_replay_memory_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPat
     config = RLlibPolicyConfig("DQN", {"replay_buffer_config": {"type": "EpisodeReplayBuffer", "capacity": 1_000}})
     row = 4 * 4 + 8 + 8  # observation, action, reward
     machine_of(1_000 * row, 1_000 * row, monkeypatch)
-    require_replay_memory(config, env)
-    require_replay_memory(RLlibPolicyConfig("PPO"), env)
+    own = env.observation_space, env.action_space
+    require_replay_memory(config, *own)
+    require_replay_memory(RLlibPolicyConfig("PPO"), *own)
     machine_of(1_000 * row - 1, 0, monkeypatch)
     with pytest.raises(UserError, match="replay_buffer_config with a capacity of 1,000 takes"):
-        require_replay_memory(config, env)
+        require_replay_memory(config, *own)
