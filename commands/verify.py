@@ -22,15 +22,17 @@ from training.claims import FIRST_SEED, Claim, Verdict, judge, scores_by_seed
 from training.cluster import child_process
 from training.errors import UserError, require
 from training.experiments import claims_of, load_experiment
-from training.options import changed_options, config_hash, config_to_tree, parse_options
+from training.options import changed_options, changed_values, config_hash, config_to_tree, parse_options
 from training.run.files import write_json
 from training.run.folder import making, read_settings
 from training.run.provenance import source_hash
 from training.run.result import read_result
 
 TAKES = "NAME"
-SHARED_WITH_BASELINE = ("env_steps", "epochs", "steps", "device")
-"""The options of `verify` that its baselines get too; all others are the experiment's own."""
+SHARED_WITH_BASELINE = ("env_steps", "device")
+"""What a baseline has as the experiment does; all else is its own."""
+ASKED_OF_BASELINE = ("epochs", "steps")
+"""What it has only where `verify` is asked for another value: so many passes of another algorithm say little."""
 END_TIMEOUT_S = 60.0
 LAST_LINES = 15
 
@@ -102,7 +104,7 @@ def main(argv: Sequence[str], package: str) -> int:
     tasks = {name: _tasks(name, config, module.Config(), _seeds(claims.claims, options), folder)}
     for baseline in sorted({claim.baseline for claim in claims.claims if claim.baseline is not None}):
         default = load_experiment(baseline, package).Config()
-        own = _same_budget(default, config)
+        own = _same_budget(default, config, module.Config())
         seeds = _seeds([claim for claim in claims.claims if claim.baseline == baseline], options)
         tasks[baseline] = _tasks(baseline, own, default, seeds, folder / f"baseline-{baseline}")
 
@@ -143,9 +145,10 @@ def _tasks(name: str, config: Any, default: Any, seeds: Iterable[int], folder: P
     return [Task(name, replace(config, seed=seed), options, folder / f"seed-{seed}") for seed in seeds]
 
 
-def _same_budget(baseline: Any, config: Any) -> Any:
-    """The baseline's config with what a fair comparison shares."""
-    keys = [key for key in SHARED_WITH_BASELINE if hasattr(baseline, key) and hasattr(config, key)]
+def _same_budget(baseline: Any, config: Any, default: Any) -> Any:
+    """The baseline's config with what a fair comparison shares; `default` is that of the experiment."""
+    asked = changed_values(config, default).keys() & ASKED_OF_BASELINE
+    keys = [key for key in (*SHARED_WITH_BASELINE, *asked) if hasattr(baseline, key) and hasattr(config, key)]
     return replace(baseline, **{key: getattr(config, key) for key in keys})
 
 

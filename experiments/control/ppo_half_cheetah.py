@@ -37,8 +37,9 @@ class Config(on_policy.OnPolicyConfig):
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(100_000), episodes=10, final_episodes=50)
 
 
-# CleanRL lists a training return of 1443 +- 46 after 1,000,000 steps on HalfCheetah-v4.
-CLAIMS = (Claim("evaluation/return_mean", ">=", 1443.0),)
+# CleanRL lists a training return of 1443 +- 46 after 1,000,000 steps on HalfCheetah-v4, which a quarter of this run
+# reaches: a bound that can be missed is what these settings come to.
+CLAIMS = (Claim("evaluation/return_mean", ">=", 4_000.0, seeds=10),)
 
 
 def train(config: Config, run: Run) -> None:

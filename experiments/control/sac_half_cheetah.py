@@ -1,4 +1,4 @@
-"""SAC runs, not below Stable-Baselines3 with the same settings: HalfCheetah-v5 in 50,000 steps."""
+"""SAC runs as far as Stable-Baselines3's with the same settings: HalfCheetah-v5 in 50,000 steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Config(off_policy.OffPolicyConfig):
     checkpoint: CheckpointConfig = CheckpointConfig(every=Every(10_000))
 
 
-CLAIMS = (Claim("evaluation/return_mean", ">=", baseline="sac_half_cheetah_sb3", margin=-500.0),)
+# The same algorithm: with so few seeds no margin tells it from a somewhat worse one, so there is none.
+CLAIMS = (Claim("evaluation/return_mean", ">=", baseline="sac_half_cheetah_sb3"),)
 
 
 def train(config: Config, run: Run) -> None:

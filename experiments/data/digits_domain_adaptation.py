@@ -53,9 +53,10 @@ class Config(SupervisedRunConfig):
 # In percentage points of the turned digits of the test split. Of pixels it is the better one of two: the best model of
 # upright ones, and the best one where these have got the covariance of the turned ones. DANN is ahead of these with
 # some seeds only; what it adds is claimed over the same network without adaptation.
+RESPLIT = Config().split.test_per_train
 CLAIMS = (
-    Claim("comparison/coral_points_over_pixels", ">=", 0.0),
-    Claim("comparison/dann_points", ">=", 0.0),
+    Claim("comparison/coral_points_over_pixels", ">=", 0.0, seeds=10, resplit=RESPLIT),
+    Claim("comparison/dann_points", ">=", 0.0, seeds=10, resplit=RESPLIT),
 )
 
 

@@ -54,9 +54,10 @@ class Config(gpt_stdlib.Config):
 
 
 # In percentage points of the next tokens of files that neither has seen.
+RESPLIT = Config().corpus.test_per_train
 CLAIMS = (
-    Claim("comparison/points_below_full", "<=", 1.0),
-    Claim("comparison/points_over_pretrained", ">=", 1.0),
+    Claim("comparison/points_below_full", "<=", 1.0, resplit=RESPLIT),
+    Claim("comparison/points_over_pretrained", ">=", 1.0, resplit=RESPLIT),
 )
 
 

@@ -65,9 +65,10 @@ class Config(SupervisedRunConfig):
 
 # TF-IDF stays ahead, and that is the second claim: few texts are its ground. Alone, without pairs and shortcut,
 # attention is 0.07 behind it. Of the best epoch, since texts are soon known by heart.
+RESPLIT = Config().split.test_per_train
 CLAIMS = (
-    Claim("test/accuracy", ">=", 0.73, at="best"),
-    Claim("over_tf_idf/accuracy", "<=", 0.0, at="best"),
+    Claim("test/accuracy", ">=", 0.73, at="best", resplit=RESPLIT),
+    Claim("over_tf_idf/accuracy", "<=", 0.0, at="best", resplit=RESPLIT),
 )
 
 

@@ -1,4 +1,4 @@
-"""The Decision Transformer is asked for a good swing-up after a mixed dataset: Pendulum-v1, offline."""
+"""The Decision Transformer, asked for a good swing-up after a mixed dataset, is a little worse than cloning."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Config(DecisionTransformerRunConfig):
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(500, "updates"))
 
 
-CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 150.0),)
+# The strongest cheap rule: to do what the data does, which is played by better and worse policies.
+CLAIMS = (Claim("evaluation/return_mean", ">=", baseline="bc_pendulum", seeds=10),)
 
 
 def train(config: Config, run: Run) -> None:

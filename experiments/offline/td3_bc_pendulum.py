@@ -1,4 +1,4 @@
-"""TD3 that stays near the data swings a pendulum up from a mixed dataset."""
+"""TD3 that stays near the data swings a pendulum up from a mixed dataset, a little worse than cloning does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Config(offline_actor_critic.OfflineActorCriticConfig):
     agent: TD3BCConfig = TD3BCConfig(gamma=0.98, critic_network=NETWORK, actor_optimizer=FAST, critic_optimizer=FAST)
 
 
-CLAIMS = (Claim("evaluation/return_over_behaviour", ">=", 200.0),)
+# The strongest cheap rule: to do what the data does, which is played by better and worse policies.
+CLAIMS = (Claim("evaluation/return_mean", ">=", baseline="bc_pendulum", seeds=10),)
 
 
 def train(config: Config, run: Run) -> None:

@@ -51,6 +51,11 @@ class CorpusConfig:
         require(0 < self.held_out < 0.5, "held_out", self.held_out, "a fraction above 0, below 0.5")
         require(bool(self.patterns), "patterns", self.patterns, "at least one pattern")
 
+    @property
+    def test_per_train(self) -> float:
+        """As that of `SplitConfig`, in files."""
+        return self.held_out / (1 - 2 * self.held_out)
+
 
 def find_files(config: CorpusConfig) -> list[Path]:
     """The files of a corpus, sorted; of files with the same content the first, and no empty one of Python's own.

@@ -46,6 +46,11 @@ class SplitConfig:
             require(0 < getattr(self, name) < 1, name, getattr(self, name), "a fraction between 0 and 1")
         require(self.validation + self.test < 1, "test", self.test, f"less than 1 - validation = {1 - self.validation}")
 
+    @property
+    def test_per_train(self) -> float:
+        """Samples to test on for each one to learn from: by it the scores of seeds that split anew are correlated."""
+        return self.test / (1 - self.validation - self.test)
+
 
 def split(data: Dataset, config: SplitConfig, *, seed: int) -> Splits:
     """Divides the samples; raises UserError where a split would be empty or share what it must not."""

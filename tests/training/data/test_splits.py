@@ -38,6 +38,7 @@ def test_every_sample_is_in_one_split_of_about_its_size_which_the_seed_decides(k
     found = rows_of(split(data, config, seed=1))
     assert sorted(itertools.chain(*found)) == list(range(ROWS))
     assert [len(rows) for rows in found] == [100, 40, 60]
+    assert config.test_per_train == pytest.approx(60 / 100)
     assert rows_of(split(data, config, seed=1)) == found
     assert (rows_of(split(data, config, seed=2)) == found) == (kind == "temporal")
 

@@ -1,0 +1,162 @@
+"""Does a test notice when an algorithm is wrong? python -m benchmarks.mutations [NAME ...] [--write]
+
+One sign or one bootstrap of each algorithm is broken in a copy of the project, and the tests of the algorithm and the
+suites that it shares with others are run there until one fails. `--write` writes docs/mutations.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = Path("docs", "mutations.md")
+COPIED = ("agents", "commands", "envs", "experiments", "pretraining", "finetuning", "reports", "tests", "training")
+SUITES = (
+    *("tests/suites/test_on_policy.py", "tests/suites/test_off_policy.py"),
+    *("tests/suites/test_offline.py", "tests/suites/test_offline_actor_critic.py"),
+)
+FIRST_FAILURE = re.compile(r"^FAILED (\S+)", re.MULTILINE)
+HEADER = "| algorithm | what is broken | what notices |\n|---|---|---|\n"
+
+
+class Mutation(NamedTuple):
+    """One mistake in the file of an algorithm: `before`, which is there once, becomes `after`."""
+
+    before: str
+    after: str
+    told: str
+
+
+NO_BOOTSTRAP = "no value after the step"
+GAE = Mutation("value, next_value, continues(batch)", "value, 0 * next_value, continues(batch)", NO_BOOTSTRAP)
+MUTATIONS = {
+    "a2c": GAE,
+    "appo": Mutation(
+        "data = to_samples(batch, targets)",
+        'data = to_samples(batch, targets | {"advantage": -targets["advantage"]})',
+        "the sign of the advantage",
+    ),
+    "bandits": Mutation("np.sqrt(2 * np.log", "-np.sqrt(2 * np.log", "the sign of UCB1's width"),
+    "bc": Mutation("return Loss(-log_prob.sum()", "return Loss(log_prob.sum()", "the sign of the likelihood"),
+    "c51": Mutation(
+        'batch["discount"].unsqueeze(-1) * support', '0 * batch["discount"].unsqueeze(-1) * support', NO_BOOTSTRAP
+    ),
+    "cql": Mutation(
+        "error + self._config.conservative_weight * penalty",
+        "error - self._config.conservative_weight * penalty",
+        "the sign of the penalty",
+    ),
+    "ddpg": Mutation('batch["discount"] * next_value', '0 * batch["discount"] * next_value', NO_BOOTSTRAP),
+    "decision_transformer": Mutation("return Loss(-total,", "return Loss(total,", "the sign of the likelihood"),
+    "dqn": Mutation('batch["discount"] * next_value', '0 * batch["discount"] * next_value', NO_BOOTSTRAP),
+    "impala": Mutation(
+        'targets["advantage"] = targets["advantage"]',
+        'targets["advantage"] = -targets["advantage"]',
+        "the sign of the advantage",
+    ),
+    "iql": Mutation("loss = -weight * log_prob", "loss = weight * log_prob", "the sign of the likelihood"),
+    "ppo": GAE,
+    "qr_dqn": Mutation(
+        'batch["discount"].unsqueeze(-1) * next', '0 * batch["discount"].unsqueeze(-1) * next', NO_BOOTSTRAP
+    ),
+    "recurrent_ppo": GAE,
+    "reinforce": Mutation("loss = -log_prob * ", "loss = log_prob * ", "the sign of the policy's gradient"),
+    "rnd": Mutation(
+        "+ config.intrinsic_coefficient * intrinsic",
+        "- config.intrinsic_coefficient * intrinsic",
+        "the sign of novelty",
+    ),
+    "sac": Mutation(
+        "soft_target(self.policy, self.target, temperature, batch)",
+        'soft_target(self.policy, self.target, temperature, batch | {"discount": 0 * batch["discount"]})',
+        NO_BOOTSTRAP,
+    ),
+    "sac_discrete": Mutation('batch["discount"] * soft_value', '0 * batch["discount"] * soft_value', NO_BOOTSTRAP),
+    "td3": Mutation("return Loss(-value.sum()", "return Loss(value.sum()", "the sign of the actor's gradient"),
+    "td3_bc": Mutation(
+        "loss = distance - self._config.value_weight",
+        "loss = distance + self._config.value_weight",
+        "the sign of the value",
+    ),
+    "tqc": Mutation(
+        'batch["discount"].unsqueeze(-1) * next', '0 * batch["discount"].unsqueeze(-1) * next', NO_BOOTSTRAP
+    ),
+}
+"""By the name of the algorithm's file."""
+
+
+def broken(text: str, mutation: Mutation) -> str:
+    """The source of the algorithm with the mistake; raises ValueError unless it has exactly one place for it."""
+    if text.count(mutation.before) != 1:
+        raise ValueError(f"{mutation.before!r} is there {text.count(mutation.before)} times: it takes once")
+    return text.replace(mutation.before, mutation.after)
+
+
+def first_failure(name: str) -> str | None:
+    """The first test that fails when the algorithm is broken; None where none does."""
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place)
+        for folder in COPIED:
+            shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / file, copy / file)
+        file = copy / "agents" / f"{name}.py"
+        file.write_text(broken(file.read_text(encoding="utf-8"), MUTATIONS[name]), encoding="utf-8")
+        own = [f"tests/agents/test_{name}.py", *(suite for suite in SUITES if (copy / suite).exists())]
+        chosen = f"test_{name}.py or ({name} and not resume)"
+        asked = ["-m", "pytest", "-n", "0", "-x", "-q", "-m", "not full", "-k", chosen, "-p", "no:cacheprovider", *own]
+        environment = {**os.environ, "PYTHONPATH": str(copy)}
+        done = subprocess.run(
+            [sys.executable, *asked], cwd=copy, env=environment, capture_output=True, text=True, check=False
+        )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"the tests of {name} did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    found = FIRST_FAILURE.search(done.stdout)
+    return found[1] if found else None
+
+
+def table(noticed: Sequence[tuple[str, str | None]]) -> str:
+    """As Markdown."""
+    rows = [f"| `{name}` | {MUTATIONS[name].told} | {_cell(test)} |\n" for name, test in noticed]
+    return HEADER + "".join(rows)
+
+
+def page(made: str) -> str:
+    """The page in the docs."""
+    return f"""\
+<!-- `python -m benchmarks.mutations --write` writes this page. -->
+# What notices a mistake
+
+One sign or one bootstrap of each algorithm is broken on purpose in a copy of the project; the tests of the algorithm
+and the suites that it shares are run until one fails. This is the first that does.
+
+{made}"""
+
+
+def _cell(test: str | None) -> str:
+    return f"`{test}`".replace("|", "\\|") if test else "**nothing**"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Tries the named algorithms, or all; 1 where a mistake is not noticed."""
+    names = [name for name in argv if name != "--write"] or list(MUTATIONS)
+    noticed: list[tuple[str, str | None]] = []
+    for name in names:
+        noticed.append((name, first_failure(name)))
+        print(f"{name}: {noticed[-1][1] or 'NOT NOTICED'}", flush=True)
+    if "--write" in argv:
+        PAGE.write_text(page(table(noticed)), encoding="utf-8")
+        print(f"wrote {PAGE}")
+    return 0 if all(test for _, test in noticed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
