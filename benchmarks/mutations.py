@@ -106,8 +106,8 @@ def first_failure(name: str) -> str | None:
         copy = Path(place)
         for folder in COPIED:
             shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        for file in ("pyproject.toml", "README.md"):
-            shutil.copy(ROOT / file, copy / file)
+        for other in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / other, copy / other)
         file = copy / "agents" / f"{name}.py"
         file.write_text(broken(file.read_text(encoding="utf-8"), MUTATIONS[name]), encoding="utf-8")
         own = [f"tests/agents/test_{name}.py", *(suite for suite in SUITES if (copy / suite).exists())]

@@ -5,5 +5,6 @@ Importing this registers ours with Gymnasium under `envs.tasks:Name-v0`; their c
 import gymnasium as gym
 
 gym.register("BernoulliBandit-v0", "envs.tasks.bandits:BernoulliBandit", max_episode_steps=1)
+gym.register("DeepSea-v0", "envs.tasks.deep_sea:DeepSeaEnv")
 gym.register("DigitDial-v0", "envs.tasks.digit_dial:DigitDialEnv", max_episode_steps=20)
 gym.register("Reach-v0", "envs.tasks.reach:ReachEnv", max_episode_steps=50)
