@@ -45,7 +45,7 @@ RUNS = {
     "ppo_acrobot": "--num-envs 4 --agent.horizon 32 --agent.minibatch-size 64",
     "recurrent_ppo_cartpole": "--agent.horizon 32 --agent.sequence-length 16 --agent.minibatch-size 64",
     "ppo_pendulum": "--num-envs 4 --agent.horizon 64 --agent.minibatch-size 64 --env.backend subprocess",
-    "rnd_mountain_car": "--agent.horizon 32 --agent.epochs 2 --agent.warmup-env-steps 600",
+    "rnd_deep_sea": "--agent.horizon 32 --agent.minibatch-size 128 --agent.epochs 2 --agent.warmup-env-steps 600",
     "bandit_bernoulli": "--num-envs 2 --agent.horizon 8",
     "impala_cartpole": "--agent.max-policy-lag 0",
     "appo_cartpole": "--agent.max-policy-lag 0",

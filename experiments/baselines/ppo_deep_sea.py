@@ -1,7 +1,4 @@
-"""PPO without a bonus drives a weak car up a hill: MountainCar-v0, the baseline of `rnd_mountain_car`.
-
-As a baseline it runs as many env steps as that one; here as many as it needs.
-"""
+"""PPO without a bonus looks for the treasure of a deep sea: the baseline of `rnd_deep_sea`."""
 
 from __future__ import annotations
 
@@ -11,23 +8,25 @@ from agents.policies.actor_critic import ActorCriticConfig
 from agents.ppo import PPO, PPOConfig
 from agents.recipes import on_policy
 from envs.config import EnvConfig
-from training.claims import Claim
 from training.optimizer import OptimizerConfig
 from training.run.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(on_policy.OnPolicyConfig):
-    """The best after 100,000 steps of 8 settings: horizon 16 or 64, learning rate 3e-4 or 1e-3, entropy 0 or 0.01."""
+    """Entropy coefficients of 0.003, 0.01, 0.03 and 0.1 were tried on the seeds 1 and 2: none ever found the treasure.
 
-    env: EnvConfig = EnvConfig("MountainCar-v0")
+    In 10,000 episodes of random actions it is found ten times. Every step towards it costs something, so that what PPO
+    learns in the meantime is to keep away.
+    """
+
+    env: EnvConfig = EnvConfig("envs.tasks:DeepSea-v0")
     num_envs: int = 16
     env_steps: int = 100_000
-    policy: ActorCriticConfig = ActorCriticConfig(normalize_observation=True)
-    scale_reward: bool = True
+    policy: ActorCriticConfig = ActorCriticConfig()
     agent: PPOConfig = PPOConfig(
-        horizon=64,
-        minibatch_size=64,
+        horizon=40,
+        minibatch_size=160,
         epochs=4,
         gamma=0.99,
         gae_lambda=0.98,
@@ -37,8 +36,7 @@ class Config(on_policy.OnPolicyConfig):
     )
 
 
-# RL Baselines3 Zoo lists -110.4 +- 19.5 for one run of 1,000,000 steps; never arriving is -200.
-CLAIMS = (Claim("evaluation/return_mean", ">=", -130.0),)
+CLAIMS = ()  # it is there to be compared with
 
 
 def train(config: Config, run: Run) -> None:
