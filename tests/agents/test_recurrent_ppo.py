@@ -158,7 +158,7 @@ def learned(algorithm: Any, policy: Any, config: Any, env_steps: int) -> float:
 ADAM = OptimizerConfig(learning_rate=1e-2, schedule=Schedule("linear"), max_grad_norm=0.5)
 
 
-@pytest.mark.parametrize("shape", ["lstm", "gru", "shared"])
+@pytest.mark.parametrize("shape", ["lstm", pytest.param("gru", marks=pytest.mark.full), "shared"])
 def test_it_learns_to_remember(shape: str) -> None:
     """The sequences of 8 steps begin anywhere in the episodes of 5."""
     env = make_env(RECALL)

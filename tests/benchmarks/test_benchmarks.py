@@ -273,6 +273,7 @@ def test_a_real_pair_of_ours_and_stable_baselines3(monkeypatch: pytest.MonkeyPat
     assert "--seed=3" in shlex.join(pair["ours"]["command"])
 
 
+@pytest.mark.full
 def test_a_real_pair_of_off_policy_algorithms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     tiny = replace(TD3, env_steps=60, warmup_env_steps=30, log_every_env_steps=40, evaluation_episodes=10)

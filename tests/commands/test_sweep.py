@@ -86,6 +86,7 @@ def test_a_variant_gets_no_name_that_is_taken_in_another_folder(
 SWEEP = "sweep hill --space agent.pace --samples 2 --evaluations 2 --finalists 1 --seeds 2 --run-dir sweep"
 
 
+@pytest.mark.full
 def test_a_sweep_writes_a_variant_that_beats_the_default(
     package: Path, local_ray: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

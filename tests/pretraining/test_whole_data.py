@@ -55,6 +55,7 @@ def test_pca_is_scikit_learns(tmp_path: Path) -> None:
     assert measured["test/r2"] == pytest.approx(by_hand, abs=1e-4)
 
 
+@pytest.mark.full
 def test_umap_keeps_its_embedding_and_says_that_it_cannot_place_new_data(tmp_path: Path) -> None:
     splits = clouds()
     model, _ = fitted(tmp_path / "run", UMAPConfig(neighbors=10), splits)

@@ -25,7 +25,7 @@ from training.experiments import load_experiment
 
 # Runs are forked children here, and OpenMP's threads do not survive a fork.
 ONE_THREAD = ["--threads", "1"]
-SHORT = ["--env-steps", "4096", "--log-every.count", "256", "--checkpoint.every.count", "700", "--tracker", "none"]
+SHORT = ["--env-steps", "2560", "--log-every.count", "256", "--checkpoint.every.count", "700", "--tracker", "none"]
 SHORT += ["--evaluation.every.count", "1500", "--evaluation.episodes", "2", "--evaluation.num-envs", "2"]
 SHORT += ["--evaluation.final-episodes", "2", *ONE_THREAD]
 OFFLINE = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
@@ -174,7 +174,7 @@ def test_fifty_random_kill_points_give_fifty_identical_runs(whole: tuple[str, Pa
 def test_a_kill_inside_a_checkpoint_write_costs_nothing(whole: tuple[str, Path, float], tmp_path: Path) -> None:
     """The process dies just before a checkpoint gets its name, and in the middle of its files."""
     name, _, _ = whole
-    for call in ("os.rename", "training.run.checkpoint.write_state"):
+    for call, which in (("os.rename", 3), ("training.run.checkpoint.write_state", 9)):
         folder = tmp_path / call
         script = f"""
 import os, signal, training.run.checkpoint
@@ -182,7 +182,7 @@ from experiments.__main__ import main
 real, calls = {call}, []
 def dies(*args, **kwargs):
     calls.append(args)
-    if len(calls) == 9:
+    if len(calls) == {which}:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*args, **kwargs)
 {call} = dies

@@ -89,7 +89,7 @@ def _regression() -> Any:
     return Regression().train()
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.full), 3])
 def test_a_gradient_is_divided_and_added_up_again(count: int) -> None:
     measured, weights = _regression()
     of_learners = in_learners(count, _regression)
