@@ -14,7 +14,7 @@ from training.run.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Config(on_policy.OnPolicyConfig):
-    """Entropy coefficients of 0.003, 0.01, 0.03 and 0.1 were tried on the seeds 1 and 2: none ever found the treasure.
+    """Entropy coefficients of 0.003, 0.01, 0.03 and 0.1 were tried on the seeds 1 and 2: all end without it.
 
     In 10,000 episodes of random actions it is found ten times. Every step towards it costs something, so that what PPO
     learns in the meantime is to keep away.
