@@ -18,8 +18,10 @@ import numpy as np
 
 from envs.config import EnvConfig
 from envs.making import Spaces, find_batched, make_vec, spaces_of
+from envs.masks import draw_allowed, mask_parts
 from envs.spaces import Leaf, flatten, leaves
-from envs.vectors.vector import Arrays, VectorEnv, named
+from envs.vectors.vector import Arrays, EnvFault, VectorEnv, named
+from training.errors import UserError
 
 STEPS = 10
 """Enough for what is drawn in every step; what is drawn seldom is found where an episode is restored."""
@@ -46,7 +48,7 @@ def hidden_randomness(config: EnvConfig, *, seed: int) -> str | None:
         spaces = spaces_of(config)
         first, moved = _beginning(config, spaces, seed, global_seed=1)
         again, _ = _beginning(config, spaces, seed, global_seed=2)
-    except Exception:
+    except (EnvFault, UserError):
         return None
     for step, (one, other) in enumerate(zip(first, again, strict=True)):
         for what, value in one.items():
@@ -78,7 +80,8 @@ def _some_action(
     vec: VectorEnv, action_leaves: tuple[Leaf, ...], mask: np.ndarray[Any, Any] | None, rng: np.random.Generator
 ) -> Arrays:
     if mask is not None:
-        return {"action": rng.choice(np.flatnonzero(mask[0]), 1)}
+        (leaf,) = action_leaves
+        return {"action": draw_allowed(mask_parts(leaf.space), mask[0], rng).reshape(1, *leaf.shape)}
     sampled = flatten(action_leaves, vec.action_space.sample())
     return {named("action", name): array[None] for name, array in sampled.items()}
 

@@ -58,6 +58,12 @@ def are_allowed(parts: tuple[int, ...], mask: NDArray[np.bool_], action: NDArray
     return np.asarray(np.take_along_axis(mask, columns, 1).all(1))
 
 
+def draw_allowed(parts: tuple[int, ...], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
+    """A value of each number of an action, counted from 0, that a mask [A] allows."""
+    allowed = np.split(mask, _begins(parts)[1:])
+    return np.array([rng.choice(np.flatnonzero(values)) for values in allowed], np.int64)
+
+
 @cache
 def _begins(parts: tuple[int, ...]) -> NDArray[np.int64]:
     return np.cumsum((0, *parts[:-1]))

@@ -40,6 +40,12 @@ def test_so_is_what_no_generator_of_the_process_decides() -> None:
     assert why == f"{TOY}Unseeded-v0: {told}"
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_masks_of_several_numbers_are_heeded_where_it_is_asked(nested: bool) -> None:
+    why = hidden_randomness(EnvConfig(TOY + "MaskedPair-v0", kwargs={"nested": nested, "draws": True}), seed=1)
+    assert why == f"{TOY}MaskedPair-v0: the same seed gives another reward at step 1: it draws from np.random"
+
+
 def test_worker_processes_are_asked_too() -> None:
     why = hidden_randomness(EnvConfig(TOY + "DrawsElsewhere-v0", backend="subprocess"), seed=1)
     assert "the same seed gives another observation at the reset" in (why or "")
@@ -51,6 +57,7 @@ def test_worker_processes_are_asked_too() -> None:
         EnvConfig(TOY + "DrawsElsewhere-v0", kwargs={"when": "never"}),  # what it draws is not seen
         EnvConfig(TOY + "RandomWalk-v0"),
         EnvConfig(TOY + "Masked-v0"),
+        EnvConfig(TOY + "MaskedPair-v0"),
         EnvConfig(TOY + "Nested-v0"),
         EnvConfig(TOY + "Counting-v0", kwargs={"length": 3}),  # counts the resets of its instance
         EnvConfig(TOY + "Faulty-v0", kwargs={"how": "reset"}),  # its fault is told where it is stepped

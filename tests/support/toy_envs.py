@@ -135,14 +135,15 @@ class Masked(Env):
 class MaskedPair(Env):
     """Two numbers, each of which has one value that is not allowed; forbidden ones raise.
 
-    Observes them; `nested` masks are tuples as Gymnasium's spaces take them, otherwise one array.
+    Observes them; `nested` masks are tuples as Gymnasium's spaces take them, otherwise one array. With `draws` a reward
+    is drawn from NumPy's global generator.
     """
 
     observation_space = spaces.MultiDiscrete([3, 4])
     action_space = spaces.MultiDiscrete([3, 4], start=[5, -1])
 
-    def __init__(self, nested: bool = False) -> None:
-        self.nested = nested
+    def __init__(self, nested: bool = False, draws: bool = False) -> None:
+        self.nested, self.draws = nested, draws
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
@@ -155,7 +156,7 @@ class MaskedPair(Env):
             raise ValueError("a forbidden action")
         self.steps += 1
         obs, info = self._next()
-        return obs, 1.0, False, self.steps == 6, info
+        return obs, np.random.random() if self.draws else 1.0, False, self.steps == 6, info
 
     def _next(self) -> tuple[Any, dict[str, Any]]:
         self.forbidden = self.np_random.integers([3, 4])
