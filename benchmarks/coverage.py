@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from training.claims import percent
 from training.intervals import bootstrap_quantile, interquartile_mean, share_quantile, student_quantile
 
 PAGE = Path("docs", "coverage.md")
@@ -82,7 +83,7 @@ def of_success(share: float, seeds: int, draws: int = DRAWS) -> Row:
     bounds = np.array([share_quantile(count, seeds, 0.05) for count in range(seeds + 1)])
     return Row(
         "success",
-        f"{share:.0%} of all seeds reach it".replace("%", " %"),
+        f"{percent(share)} of all seeds reach it",
         seeds,
         float(np.mean(bounds[reached] <= share)),
     )

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+from training.run.provenance import ROOT
+
 PAGE = Path("docs", "mutations.md")
 COPIED = ("agents", "commands", "envs", "experiments", "pretraining", "finetuning", "reports", "tests", "training")
 SUITES = (
@@ -110,9 +111,9 @@ def first_failure(name: str) -> str | None:
             shutil.copy(ROOT / other, copy / other)
         file = copy / "agents" / f"{name}.py"
         file.write_text(broken(file.read_text(encoding="utf-8"), MUTATIONS[name]), encoding="utf-8")
-        own = [f"tests/agents/test_{name}.py", *(suite for suite in SUITES if (copy / suite).exists())]
-        chosen = f"test_{name}.py or ({name} and not resume)"
-        asked = ["-m", "pytest", "-n", "0", "-x", "-q", "-m", "not full", "-k", chosen, "-p", "no:cacheprovider", *own]
+        own = f"tests/agents/test_{name}.py"
+        asked = ["-m", "pytest", "-n", "0", "-x", "-q", "-m", "not full", "-p", "no:cacheprovider"]
+        asked += ["-k", f"test_{name}.py or {name}", own, *SUITES]
         environment = {**os.environ, "PYTHONPATH": str(copy)}
         done = subprocess.run(
             [sys.executable, *asked], cwd=copy, env=environment, capture_output=True, text=True, check=False

@@ -118,6 +118,6 @@ def train(config: PolicyDistillationRunConfig, run: Run, teacher: ActorCritic) -
     agent = PolicyDistillation(policy, teacher, with_compile(config.agent, compute.compile), until=until)
     seen = {key: value for key, value in samples(episodes).items() if key in policy.obs_spaces}
     stream = Shuffled(seen, config.agent.minibatch_size, seed=config.seed)
-    with closing(offline.make_evaluation(config, run, data)) as evaluate:
+    with closing(acting.make_evaluation(config, run, behaviour_return=data.behaviour_return)) as evaluate:
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)

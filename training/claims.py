@@ -227,7 +227,7 @@ def _over(claim: Claim, score: float, reference: float) -> float:
 
 
 def _reaches(claim: Claim, score: float, reference: float) -> bool:
-    return score >= reference + claim.margin if claim.op == ">=" else score <= reference - claim.margin
+    return _over(claim, score, reference) >= 0
 
 
 @dataclass(frozen=True)

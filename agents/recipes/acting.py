@@ -125,11 +125,19 @@ def note_hidden_randomness(env: EnvConfig, run: Run) -> None:
         print(f"warning: this run is not exact: {why}", file=sys.stderr)
 
 
-def make_evaluation(config: ActingConfig, run: Run) -> Evaluation:
-    """Measures what the run trains, in the environments that it is trained in, and shows on the run's line how far."""
+def make_evaluation(config: PolicyRunConfig, run: Run, *, behaviour_return: float | None = None) -> Evaluation:
+    """Measures what the run trains in its environment, and shows on the run's line how far it is.
+
+    `behaviour_return` is the mean return of the data that a policy learns from, where it does not act.
+    """
     note_hidden_randomness(config.env, run)
     return Evaluation(
-        config.env, config.evaluation, seed=config.seed, trained_env_steps=config.env_steps, show=run.show
+        config.env,
+        config.evaluation,
+        seed=config.seed,
+        trained_env_steps=config.env_steps if isinstance(config, ActingConfig) else None,
+        behaviour_return=behaviour_return,
+        show=run.show,
     )
 
 

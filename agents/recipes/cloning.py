@@ -33,7 +33,7 @@ def train(config: BCRunConfig, run: Run) -> None:
     episodes, compute, until = offline.prepare(config, run, policy, data.episodes)
     agent = BC(policy, with_compile(config.agent, compute.compile), until=until)
     stream = Shuffled(samples(episodes), config.agent.minibatch_size, seed=config.seed)
-    with closing(offline.make_evaluation(config, run, data)) as evaluate:
+    with closing(acting.make_evaluation(config, run, behaviour_return=data.behaviour_return)) as evaluate:
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)
 

@@ -32,6 +32,6 @@ def train(config: DecisionTransformerRunConfig, run: Run) -> None:
     episodes, compute, until = offline.prepare(config, run, policy, data.episodes)
     agent = DecisionTransformer(policy, with_compile(config.agent, compute.compile), until=until)
     stream = Windows(episodes, config.policy, config.agent.minibatch_size, config.seed)
-    with closing(offline.make_evaluation(config, run, data)) as evaluate:
+    with closing(acting.make_evaluation(config, run, behaviour_return=data.behaviour_return)) as evaluate:
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)

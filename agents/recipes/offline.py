@@ -9,9 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from gymnasium import Space
 
-from agents.acting.evaluation import Evaluation, EvaluationConfig
+from agents.acting.evaluation import EvaluationConfig
 from agents.policies.policy import NetworkPolicy
-from agents.recipes import acting
 from agents.recipes.acting import PolicyRunConfig
 from envs.episodes.datasets import read_dataset
 from envs.episodes.episodes import Episodes
@@ -98,11 +97,3 @@ def prepare(
         policy.update_normalizers(to_device({key: samples[key] for key in policy.normalizers}, policy.device))
     learned = replace(episodes, action=policy.learned_action(episodes.action))
     return learned, compute, Budget(gradient_steps, "updates")
-
-
-def make_evaluation(config: OfflineConfig, run: Run, data: Data) -> Evaluation:
-    """Measures the policy in the environment, beside what made the data."""
-    acting.note_hidden_randomness(config.env, run)
-    return Evaluation(
-        config.env, config.evaluation, seed=config.seed, behaviour_return=data.behaviour_return, show=run.show
-    )

@@ -80,6 +80,6 @@ def train(config: OfflineActorCriticConfig, run: Run, make_agent: MakeAgent) -> 
     until = Budget(-(-config.epochs * episodes.steps // size), "updates")
     agent = make_agent(policy, with_compile(config.agent, compute.compile), until=until, seed=config.seed)
     stream = DatasetReplay(episodes, size, gamma=config.agent.gamma, seed=config.seed)
-    with closing(offline.make_evaluation(config, run, data)) as evaluate:
+    with closing(acting.make_evaluation(config, run, behaviour_return=data.behaviour_return)) as evaluate:
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)

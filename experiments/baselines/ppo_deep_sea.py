@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from agents.policies.actor_critic import ActorCriticConfig
 from agents.ppo import PPO, PPOConfig
@@ -10,6 +11,17 @@ from agents.recipes import on_policy
 from envs.config import EnvConfig
 from training.optimizer import OptimizerConfig
 from training.run.run import Run
+
+NUMBERS: dict[str, Any] = {
+    "horizon": 40,
+    "minibatch_size": 160,
+    "epochs": 4,
+    "gamma": 0.99,
+    "gae_lambda": 0.98,
+    "clip_range": 0.2,
+    "optimizer": OptimizerConfig(learning_rate=1e-3, eps=1e-5, max_grad_norm=0.5),
+}
+"""Of both, with the bonus and without."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +36,7 @@ class Config(on_policy.OnPolicyConfig):
     num_envs: int = 16
     env_steps: int = 100_000
     policy: ActorCriticConfig = ActorCriticConfig()
-    agent: PPOConfig = PPOConfig(
-        horizon=40,
-        minibatch_size=160,
-        epochs=4,
-        gamma=0.99,
-        gae_lambda=0.98,
-        clip_range=0.2,
-        entropy_coefficient=0.01,
-        optimizer=OptimizerConfig(learning_rate=1e-3, eps=1e-5, max_grad_norm=0.5),
-    )
+    agent: PPOConfig = PPOConfig(entropy_coefficient=0.01, **NUMBERS)
 
 
 CLAIMS = ()  # it is there to be compared with

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pretraining import contrastive, supervised
 from pretraining.baselines.probe import labelled_part, linear_probe
@@ -16,7 +18,7 @@ from training.claims import Claim
 from training.core import Every
 from training.data.augmentation import AugmentationConfig
 from training.data.sources import sklearn_dataset
-from training.data.splits import SplitConfig, split
+from training.data.splits import SplitConfig, Splits, split
 from training.networks import NetworkConfig
 from training.optimizer import OptimizerConfig, Schedule
 from training.run.run import Run
@@ -65,11 +67,16 @@ CLAIMS = (
 
 def train(config: Config, run: Run) -> None:
     """Two stages: features without a label and a linear probe on them, then the labels alone."""
+    compare(config, run, "contrastive", contrastive.train)
+
+
+def compare(config: Any, run: Run, stage: str, learn: Callable[[Any, Run, Splits], None]) -> None:
+    """Both stages, of this experiment and of `digits_masked`: what `learn` makes of the images is the first."""
     splits = split(sklearn_dataset("digits"), config.split, seed=config.seed)
     labelled = labelled_part(splits, config.labelled, seed=config.seed)
-    first, second = run.stage("contrastive"), run.stage("scratch")
+    first, second = run.stage(stage), run.stage("scratch")
     if not first.finished:
-        contrastive.train(config, first, splits)
+        learn(config, first, splits)
     if not second.finished:
         supervised.train(replace(config.scratch, seed=config.seed), second, labelled)
     probe = linear_probe(load_model(first.folder, "last").features, labelled)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from pretraining import masked, supervised
-from pretraining.baselines.probe import labelled_part, linear_probe
-from pretraining.baselines.strongest import strongest
+from experiments.data import digits_contrastive
+from pretraining import masked
 from pretraining.masked import MaskedConfig, MaskedEncoderConfig, MaskedRunConfig
-from pretraining.model import load_model
 from pretraining.predictor import PredictorConfig
 from pretraining.recipe import HeldOutConfig
 from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
 from training.claims import Claim
 from training.core import Every
-from training.data.sources import sklearn_dataset
-from training.data.splits import SplitConfig, split
+from training.data.splits import SplitConfig
 from training.networks import NetworkConfig
 from training.networks.transformer import TransformerConfig
 from training.optimizer import OptimizerConfig, Schedule
@@ -61,21 +58,4 @@ CLAIMS = (Claim("comparison/probe_over_scratch_accuracy", ">=", 0.0, seeds=20, r
 
 def train(config: Config, run: Run) -> None:
     """Two stages: features without a label and a linear probe on them, then the labels alone."""
-    splits = split(sklearn_dataset("digits"), config.split, seed=config.seed)
-    labelled = labelled_part(splits, config.labelled, seed=config.seed)
-    first, second = run.stage("masked"), run.stage("scratch")
-    if not first.finished:
-        masked.train(config, first, splits)
-    if not second.finished:
-        supervised.train(replace(config.scratch, seed=config.seed), second, labelled)
-    probe = linear_probe(load_model(first.folder, "last").features, labelled)
-    scratch = max(second.result[which].get("test/accuracy", 0.0) for which in ("metrics", "best"))
-    pixels = strongest(labelled, score="accuracy")
-    compared = {
-        "probe/accuracy": probe["accuracy"],
-        "scratch/accuracy": scratch,
-        **{f"strongest/{key}": value for key, value in pixels.items()},
-        "comparison/probe_over_scratch_accuracy": probe["accuracy"] - scratch,
-        "comparison/probe_over_strongest_accuracy": probe["accuracy"] - pixels["accuracy"],
-    }
-    run.finish_as(second, compared)
+    digits_contrastive.compare(config, run, "masked", masked.train)

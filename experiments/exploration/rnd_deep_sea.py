@@ -17,19 +17,13 @@ class Config(ppo_deep_sea.Config):
     """`ppo_deep_sea` with a bonus, and less entropy: what is new is worth looking for, chance is not."""
 
     agent: RNDConfig = RNDConfig(  # type: ignore[assignment]  # another algorithm's
-        horizon=40,
-        minibatch_size=160,
-        epochs=4,
-        gamma=0.99,
-        gae_lambda=0.98,
-        clip_range=0.2,
         entropy_coefficient=0.001,
-        optimizer=OptimizerConfig(learning_rate=1e-3, eps=1e-5, max_grad_norm=0.5),
         extrinsic_coefficient=2.0,
         intrinsic_coefficient=1.0,
         warmup_env_steps=1_024,
         predictor_fraction=1.0,
         predictor_optimizer=OptimizerConfig(learning_rate=1e-3, eps=1e-5),
+        **ppo_deep_sea.NUMBERS,
     )
 
 

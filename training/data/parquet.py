@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.tables import MOST_CLASSES, TargetKind, are_classes
+from training.data.tables import MOST_CLASSES, TargetKind, are_classes, require_present
 from training.errors import UserError
 from training.extras import extra
 
@@ -93,8 +93,7 @@ def _holds_classes(path: Path, file: Any, target: str, kind: TargetKind) -> bool
         whole = whole and bool((values == np.round(values)).all())
         kinds = np.union1d(kinds, values)[: MOST_CLASSES + 1]
     rows = file.metadata.num_rows
-    if missing:
-        raise UserError(f"{path}: column {target!r} is missing in {missing} rows of {rows}: it takes a value in each")
+    require_present(path, target, missing, rows)
     if kind == "classes" and not whole:
         raise UserError(f"{path}: column {target!r} holds other than whole numbers: classes take whole numbers from 0")
     return kind == "classes" or (kind == "auto" and whole and are_classes(len(kinds), rows))

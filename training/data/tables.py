@@ -181,7 +181,7 @@ def _input_column(
     values = _number_column(path, name, column)
     if not is_category:
         return values.astype(np.float32), None
-    _require_present(path, name, int(np.isnan(values).sum()), len(values))
+    require_present(path, name, int(np.isnan(values).sum()), len(values))
     return _codes(_whole(path, name, values))
 
 
@@ -192,11 +192,11 @@ def _target(path: Path, name: str, column: Any, kind: TargetKind) -> tuple[NDArr
         if kind == "numbers":
             raise UserError(f"{path}: column {name!r} holds {str(values[0])!r}: target_kind = 'numbers' takes numbers")
     elif _is_boolean(column) and kind != "numbers":
-        _require_present(path, name, column.null_count, len(column))
+        require_present(path, name, column.null_count, len(column))
         values, why = np.asarray(column.to_numpy(zero_copy_only=False), bool), ""
     else:
         values = _number_column(path, name, column)
-        _require_present(path, name, int(np.isnan(values).sum()), len(values))
+        require_present(path, name, int(np.isnan(values).sum()), len(values))
         whole = bool((values == np.round(values)).all())
         kinds = len(np.unique(values))
         asked = kind == "classes"
@@ -230,7 +230,7 @@ def _words(path: Path, name: str, column: Any) -> NDArray[Any]:
 
     plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
     words = plain.to_pylist()
-    _require_present(path, name, sum(word is None or not word.strip() for word in words), len(words))
+    require_present(path, name, sum(word is None or not word.strip() for word in words), len(words))
     with_comma = [word for word in words if re.fullmatch(r"\s*[-+]?\d*,\d+\s*", word)]
     if len(with_comma) == len(words):
         raise UserError(f"{path}: column {name!r} holds {words[0]!r}: decimal_point = ',' reads such as numbers")
@@ -248,7 +248,8 @@ def _number_column(path: Path, name: str, column: Any) -> NDArray[np.float64]:
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
 
 
-def _require_present(path: Path, name: str, missing: int, rows: int) -> None:
+def require_present(path: Path, name: str, missing: int, rows: int) -> None:
+    """Raises UserError where a column lacks values."""
     if missing:
         raise UserError(f"{path}: column {name!r} is missing in {missing} rows of {rows}: it takes a value in each")
 
@@ -267,5 +268,5 @@ def _codes(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
 
 def _key_column(path: Path, name: str, column: Any) -> NDArray[np.int64]:
     """A group or a time as integers in its order."""
-    _require_present(path, name, column.null_count, len(column))
+    require_present(path, name, column.null_count, len(column))
     return np.unique(np.asarray(column.to_numpy(zero_copy_only=False)), return_inverse=True)[1].astype(np.int64)
