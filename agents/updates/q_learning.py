@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from training.errors import UserError, require
 from training.metrics import Last, Mean, Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
 from training.seeding import generator
-from training.state import Parts
+from training.state import Parts, State
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class QLearning:
         self, policy: QNetwork, config: QLearningConfig, *, until: Budget, seed: int, minibatch_size: int
     ) -> None:
         self.policy, self.target = policy, frozen_copy(policy)
-        self._config, self._until = config, until
+        self._config, self._epsilon = config, _Epsilon(policy, config.epsilon, until)
         # The errors of a minibatch, which come back as priorities, are kept in one piece.
         self.optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until, whole_batch=True)
         self._rng = generator(seed, "noise on weights")
@@ -81,8 +81,8 @@ class QLearning:
             "optimizer": self.optimizer,
             "rng": self._rng,
             "gradient_steps": self._gradient_steps,
+            "epsilon": self._epsilon,
         }
-        policy.epsilon.fill_(config.epsilon.initial)
         policy.draw_noise(self._rng)
         # What a compiled loss writes into beside its sum.
         self._error = torch.zeros(minibatch_size, device=policy.device)
@@ -109,9 +109,27 @@ class QLearning:
         """After each update on `data`: what the policy acts with next, which is not what it learned with."""
         self.policy.update_normalizers(data)
         self.policy.draw_noise(self._rng)
-        epsilon = self._config.epsilon.at(self._until.fraction(now))
-        self.policy.epsilon.fill_(epsilon)
-        return {"policy/epsilon": Last(epsilon)}
+        return {"policy/epsilon": Last(self._epsilon.set(now))}
+
+
+class _Epsilon:
+    """Sets the policy's epsilon; saved is how far the run has come, so that a child with another epsilon acts by it."""
+
+    def __init__(self, policy: QNetwork, config: EpsilonConfig, until: Budget) -> None:
+        self._policy, self._config, self._until = policy, config, until
+        self.set(Counters())
+
+    def set(self, now: Counters) -> float:
+        epsilon = self._config.at(self._until.fraction(now))
+        self._policy.epsilon.fill_(epsilon)
+        self._now = now
+        return epsilon
+
+    def state_dict(self) -> State:
+        return asdict(self._now)
+
+    def load_state_dict(self, state: State) -> None:
+        self.set(Counters(**state))
 
 
 def require_distribution(policy: QNetwork, takes: str, algorithm: str) -> None:

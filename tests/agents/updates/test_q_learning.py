@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from agents.dqn import DQNConfig
+from agents.dqn import DQN, DQNConfig
 from agents.updates.q_learning import EpsilonConfig, QLearning, best_action, require_distribution, taken
-from tests.support.transitions import KINDS, make_q, spread
+from tests.support.transitions import KINDS, make_batch, make_q, spread
 from training.core import Budget, Counters
 from training.errors import UserError
 
@@ -49,6 +49,20 @@ def test_errors_are_kept_and_losses_weighed_and_the_target_is_copied_when_it_is_
     assert same()
     measured = learning.updated({"obs": torch.zeros(3, 3)}, Counters(env_steps=50))
     assert float(policy.epsilon) == pytest.approx(0.4) == float(measured["policy/epsilon"].value)
+
+
+def test_a_child_acts_by_its_own_epsilon_and_a_resumed_run_by_the_one_it_had() -> None:
+    def make(final: float, env_steps: int) -> DQN:
+        config = DQNConfig(epsilon=EpsilonConfig(initial=0.8, final=final, fraction=1.0))
+        return DQN(make_q(), config, until=Budget(env_steps), seed=1, minibatch_size=3)
+
+    parent = make(0.0, 100)
+    parent.update(make_batch(discrete=True), Counters(env_steps=50))
+    resumed, child, longer = make(0.0, 100), make(0.4, 100), make(0.0, 200)
+    for agent in (resumed, child, longer):
+        agent.load_state_dict(parent.state_dict())
+    assert torch.equal(resumed.policy.epsilon, parent.policy.epsilon)
+    assert [float(agent.policy.epsilon) for agent in (child, longer)] == pytest.approx([0.6, 0.6])
 
 
 def test_a_policy_of_another_distribution_is_refused() -> None:
