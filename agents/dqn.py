@@ -17,6 +17,7 @@ from agents.policies.q_network import QNetwork
 from agents.updates.minibatches import minibatches
 from agents.updates.q_learning import QLearning, QLearningConfig, best_action, require_distribution
 from training.core import Batch, Budget, Counters, to_device
+from training.errors import require
 from training.metrics import Metrics, merge_metrics
 from training.optimizer import Loss, OptimizerConfig
 
@@ -30,7 +31,16 @@ class DQNConfig(QLearningConfig):
     take one in each, so that 2,500 gradient steps are 2,500 env steps.
     """
 
+    error_clip: float | None = 1.0
+    """The largest error that counts in the gradient (Mnih et al. 2015, Methods, "Training details", whose rewards are
+    clipped too); None: every error counts in full. Where returns are large, a small clip hides the rare errors that
+    matter, those at the end of an episode."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-4, max_grad_norm=10.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        clip = self.error_clip
+        require(clip is None or clip > 0, "error_clip", clip, "a number above 0, or None")
 
 
 class DQN(PolicyAndParts):
@@ -55,8 +65,11 @@ class DQN(PolicyAndParts):
 
     def _loss(self, batch: Batch) -> Loss:
         value, target = dqn_values(self.policy, self._learning.target, batch, double=self._config.double)
-        # The error clipped to [-1, 1] in the gradient (Mnih et al. 2015, Methods, "Training details").
-        loss = F.smooth_l1_loss(value, target, reduction="none")
+        clip = self._config.error_clip
+        if clip is None:
+            loss = 0.5 * (target - value).square()
+        else:
+            loss = F.huber_loss(value, target, reduction="none", delta=clip)
         return self._learning.loss(loss, target - value, value, batch)
 
 

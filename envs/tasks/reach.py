@@ -13,6 +13,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from training.errors import require
+
 LINKS_M = np.array([0.5, 0.5])
 LOW_RAD, HIGH_RAD = np.array([-np.pi / 2, -np.pi / 2, 0.0]), np.array([np.pi / 2, np.pi / 2, 2.5])
 """Of the base, which turns the arm around, and of shoulder and elbow, in one vertical plane."""
@@ -24,6 +26,9 @@ class ReachEnv(gym.Env[dict[str, NDArray[np.float32]], NDArray[np.float32]]):
     """Reach-v0: the speeds of three joints, in [-1, 1], a goal anywhere in reach, 50 steps.
 
     The reward of a step is 0 where the fingertip is within 5 cm of the goal, otherwise -1; no episode ends early.
+
+    Args:
+        goal_range: what part of the joints' ranges goals take, around the start; 1: they are anywhere in reach.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own name and type
@@ -36,12 +41,16 @@ class ReachEnv(gym.Env[dict[str, NDArray[np.float32]], NDArray[np.float32]]):
         }
     )
 
+    def __init__(self, goal_range: float = 1.0) -> None:
+        require(0 < goal_range <= 1, "goal_range", goal_range, "a number above 0, up to 1")
+        self._low, self._high = goal_range * LOW_RAD, goal_range * HIGH_RAD
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
         super().reset(seed=seed)
         self._joints = self.np_random.uniform([-0.1, -0.1, 0.0], 0.1)
-        self._goal = fingertip(self.np_random.uniform(LOW_RAD, HIGH_RAD)).astype(np.float32)
+        self._goal = fingertip(self.np_random.uniform(self._low, self._high)).astype(np.float32)
         return self._observe(), {}
 
     def step(

@@ -1,7 +1,8 @@
-"""DQN: its targets, action by action."""
+"""DQN: its targets, action by action, and its step down the errors."""
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,9 @@ import torch
 from agents.dqn import DQN, DQNConfig, dqn_values
 from tests.support.cases import OffPolicyCase
 from tests.support.off_policy import EXPLORING, RAINBOW, REPLAY, VALUE, Q
-from tests.support.transitions import make_batch, make_q
+from tests.support.transitions import SGD, descend, make_batch, make_q, spread
+from training.core import Budget, Counters
+from training.errors import UserError
 
 CASES = {
     "dqn": OffPolicyCase(
@@ -46,3 +49,22 @@ def test_it_learns_the_value_of_the_best_next_action(double: bool, masked: bool)
         torch.testing.assert_close(goal[row], expected)
         torch.testing.assert_close(value[row], policy({"obs": obs})[0, batch["action"][row], 0])
     assert not goal.requires_grad
+
+
+@pytest.mark.parametrize("error_clip", [0.5, None])
+def test_an_update_is_a_plain_step_down_the_errors_clipped_or_not(error_clip: float | None) -> None:
+    policy, target, batch = make_q(), make_q(), make_batch(discrete=True)
+    config = DQNConfig(error_clip=error_clip, optimizer=SGD)
+    agent = DQN(policy, config, until=Budget(100), seed=1, minibatch_size=6)
+    expected = copy.deepcopy(spread(policy))
+    value, goal = dqn_values(expected, target, batch, double=False)
+    error = (value - goal).detach()
+    assert error.abs().max() > 0.5
+    descend(expected, (value * (error if error_clip is None else error.clamp(-error_clip, error_clip))).mean())
+    agent.update(dict(batch), Counters())
+    torch.testing.assert_close(dict(policy.named_parameters()), dict(expected.named_parameters()))
+
+
+def test_a_clip_that_lets_nothing_through_is_refused() -> None:
+    with pytest.raises(UserError, match="error_clip = 0: it takes a number above 0, or None"):
+        DQNConfig(error_clip=0)
