@@ -170,7 +170,8 @@ def test_a_population_does_not_wait_for_a_member_that_failed(
     falls = "if self.config.seed == 1001:\n            time.sleep(5)\n            raise UserError('it fell')\n        "
     hill.write_text(hill.read_text().replace("agent = self.config.agent", f"{falls}agent = self.config.agent"))
     asked = "sweep hill --scheduler pbt --space agent.optimizer.learning_rate --samples 4 --evaluations 4"
-    assert main(shlex.split(f"{asked} --finalists 1 --seeds 2 --time-s 600 --run-dir sweep"), PACKAGE) == 0
+    # 1: the one that failed may have been the only one that beats the default.
+    assert main(shlex.split(f"{asked} --finalists 1 --seeds 2 --time-s 600 --run-dir sweep"), PACKAGE) in (0, 1)
     told = capsys.readouterr().err
     assert told.count("failed, see") == 1
     assert len(re.findall(r"trial \d of 4: evaluation/height", told)) == 3

@@ -10,7 +10,11 @@ from training.errors import UserError
 pytestmark = pytest.mark.xdist_group("ray")
 
 
-@pytest.mark.xdist_group("ray")
+def test_tests_that_start_ray_run_one_after_another(request: pytest.FixtureRequest) -> None:
+    """Else one kills another's processes. Some versions of pytest pass over xdist's groups in silence."""
+    assert request.node.nodeid.endswith("@ray") or not getattr(request.config.option, "loadgroup", False)
+
+
 def test_a_ray_that_starts_here_has_the_gpus_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # Ray holds it against the number
     with connected(None, cpus=1, gpus=2):
