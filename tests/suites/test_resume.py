@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ OFFLINE += ["--evaluation.final-episodes", "2", "--dataset", "tiny/pendulum-v0",
 LEARNING_FROM_DATA = ["--log-every.count", "10", "--checkpoint.every.count", "35", "--tracker", "none"]
 LEARNING_FROM_DATA += ["--evaluation.every.unit", "updates", "--evaluation.every.count", "50", *ONE_THREAD]
 RUNS = resumed()
+TOLD = tempfile.TemporaryFile()  # noqa: SIM115 - it is there until the tests end
 SLOW = ("digits_cnn", "digits_domain_adaptation")
 """The baselines that these compute, three times in a test, take long, as do a compiler and a Ray that start anew."""
 
@@ -85,16 +87,21 @@ def _start(argv: Sequence[str], *, forked: bool = True) -> int:
     What compiles takes a new process, and so does Ray: their threads do not survive a fork.
     """
     if not forked:
-        null = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
+        told = [(os.POSIX_SPAWN_DUP2, TOLD.fileno(), stream) for stream in (1, 2)]
         command = [sys.executable, "-m", "experiments", *argv]
-        return os.posix_spawn(sys.executable, command, os.environ, file_actions=null)
+        return os.posix_spawn(sys.executable, command, os.environ, file_actions=told)
     child = os.fork()
     if child == 0:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
+        os.dup2(TOLD.fileno(), 1)
+        os.dup2(TOLD.fileno(), 2)
         os._exit(main(argv))
     return child
+
+
+def _told() -> str:
+    """The last that the processes of this test said."""
+    TOLD.seek(0)
+    return TOLD.read()[-5_000:].decode(errors="replace")
 
 
 def _wait(child: int) -> int:
@@ -130,7 +137,7 @@ def _kill_and_resume(whole: tuple[str, Path, float], folder: Path, rng: random.R
             continue
         if code == 0:
             return
-        assert code == -signal.SIGKILL
+        assert code == -signal.SIGKILL, _told()
         kills += 1
         argv = ["resume", str(folder)] if (folder / "config.json").exists() else train
 
