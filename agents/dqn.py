@@ -65,12 +65,9 @@ class DQN(PolicyAndParts):
 
     def _loss(self, batch: Batch) -> Loss:
         value, target = dqn_values(self.policy, self._learning.target, batch, double=self._config.double)
-        clip = self._config.error_clip
-        if clip is None:
-            loss = 0.5 * (target - value).square()
-        else:
-            loss = F.huber_loss(value, target, reduction="none", delta=clip)
-        return self._learning.loss(loss, target - value, value, batch)
+        error, clip = target - value, self._config.error_clip
+        loss = 0.5 * error.square() if clip is None else F.huber_loss(value, target, reduction="none", delta=clip)
+        return self._learning.loss(loss, error, value, batch)
 
 
 def dqn_values(policy: QNetwork, target: QNetwork, batch: Batch, *, double: bool) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,8 @@ class Config(dqn_cartpole.Config):
     agent: QRDQNConfig = QRDQNConfig(**vars(dqn_cartpole.SHARED))  # type: ignore[assignment]  # another's
 
 
-# RL Zoo lists 500 for one run, and 386 +- 64 over five seeds.
+# RL Zoo lists 500 for one run, and 386 +- 64 over five seeds. Not every final policy holds yet: the loss of quantiles
+# counts a large error like a small one, which DQN's settings here avoid.
 CLAIMS = (Claim("evaluation/return_mean", ">=", 475.0, of="success", seeds=20),)
 
 

@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support import ROOT, wait_for
@@ -67,7 +68,7 @@ def test_a_run_goes_on_by_itself_when_a_learner_is_killed(tmp_path: Path) -> Non
     while not list(hurt.glob("checkpoints/*/manifest.json")):
         assert time.monotonic() < until
         time.sleep(0.05)
-    os.kill(_learner_processes()[-1], signal.SIGKILL)
+    _learners_of(process)[-1].kill()
     _, told = process.communicate(timeout=300)
     assert process.returncode == 0
     assert "a learner was lost; going on with 2 of 2 learners" in told
@@ -85,12 +86,13 @@ def test_what_only_the_first_of_two_learners_runs_into_is_one_line(tmp_path: Pat
     assert done.stderr.strip().splitlines()[-1].startswith("error: run folder")
 
 
-def _learner_processes() -> list[int]:
+def _learners_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Those that the process started, and not what else is on this machine."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended
-            if b"RayTrainWorker" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
+    for started in psutil.Process(process.pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has ended
+            if "RayTrainWorker" in " ".join(started.cmdline()):
+                found.append(started)
     return found
 
 
