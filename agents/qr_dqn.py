@@ -24,6 +24,8 @@ from training.optimizer import Loss, OptimizerConfig
 class QRDQNConfig(QLearningConfig):
     """QR-DQN's hyperparameters; quantiles belong to the policy's config. Eps is the paper's 0.01 over 32 samples."""
 
+    kappa: float = 1.0
+    """Up to this error the loss is squared: where returns are large, a small one hides the errors that are rare."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-5, eps=0.01 / 32)
 
 
@@ -50,7 +52,7 @@ class QRDQN(PolicyAndParts):
     def _loss(self, batch: Batch) -> Loss:
         target = qr_dqn_target(self.policy, self._learning.target, batch, double=self._config.double)
         quantiles = taken(self.policy(batch), batch["action"])
-        loss = quantile_huber(quantiles, target)
+        loss = quantile_huber(quantiles, target, self._config.kappa)
         value = quantiles.mean(-1)
         return self._learning.loss(loss, target.mean(-1) - value, value, batch)
 

@@ -21,14 +21,16 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from gymnasium import Space
+from gymnasium import Space, spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 from torch import nn
 
 from agents.acting.collector import Episode, episode_metrics
@@ -46,7 +48,7 @@ from agents.libraries.sb3_state import (
     replay_of,
 )
 from agents.libraries.sb3_vec_env import SB3VecEnv, observations_for_sb3
-from agents.policies.policy import Acting, Mode, NetworkPolicy
+from agents.policies.policy import Acting, Mode, NetworkPolicy, is_float_box
 from agents.recipes.acting import ActingConfig, finish, make_evaluation
 from envs.making import make_vec
 from envs.vectors.vector import Arrays, VectorEnv
@@ -55,6 +57,7 @@ from training.errors import UserError, require
 from training.extras import install_command
 from training.machine import GIB, memory_here, require_memory
 from training.metrics import Last, Metrics
+from training.networks import Normalizer
 from training.optimizer.moments import continued
 from training.recipe import fit_run
 from training.run.compute import Compute, choose_device, choose_threads, multiplications_of
@@ -85,6 +88,10 @@ class SB3PolicyConfig:
     """As there; `activation_fn` and `optimizer_class` by their names in torch.nn and torch.optim."""
     action_noise: Literal["normal", "ornstein_uhlenbeck"] | None = None
     action_noise_std: float = 0.1
+    normalize_observation: bool = False
+    """By running statistics, in VecNormalize; `normalize: true` in RL Zoo's files is this and the next."""
+    normalize_reward: bool = False
+    """Divided by the running standard deviation of the discounted return."""
 
     def __post_init__(self) -> None:
         for name in (*OURS, *REFUSED):
@@ -163,9 +170,31 @@ def make_model(
     policy_kwargs = {name: _named_class(name, value) for name, value in config.policy_kwargs.items()}
     with _refusals(config.algorithm), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it advises on devices and batch sizes, each time a policy is made
-        model = make(config.policy, envs, policy_kwargs=policy_kwargs, seed=seed, device=device, **arguments)
+        model = make(
+            config.policy,
+            _normalized(envs, config, make),
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            device=device,
+            **arguments,
+        )
     model.set_logger(Logger(folder=None, output_formats=[]))
     return model
+
+
+def _normalized(envs: SB3VecEnv, config: SB3PolicyConfig, make: type[BaseAlgorithm]) -> VecEnv:
+    """The environments in VecNormalize where the config asks for it, with the discount of the algorithm."""
+    if not (config.normalize_observation or config.normalize_reward):
+        return envs
+    obs = envs.observation_space
+    parts = obs.spaces.values() if isinstance(obs, spaces.Dict) else [obs]
+    continuous = all(map(is_float_box, parts))
+    takes = f"False for {obs}: it needs continuous observations"
+    asked = config.normalize_observation
+    require(continuous or not asked, "agent.normalize_observation", asked, takes)
+    default = inspect.signature(make).parameters.get("gamma")
+    gamma = config.arguments.get("gamma", 0.99 if default is None else default.default)
+    return VecNormalize(envs, norm_obs=asked, norm_reward=config.normalize_reward, gamma=gamma)
 
 
 @contextmanager
@@ -193,7 +222,13 @@ class SB3Policy(NetworkPolicy):
         *,
         network: nn.Module | None = None,
     ) -> None:
-        super().__init__(observation_space, action_space, config, rescale_action=False)
+        super().__init__(
+            observation_space,
+            action_space,
+            config,
+            rescale_action=False,
+            normalize_observation=config.normalize_observation,
+        )
         if network is None:
             small = {"buffer_size": 1, "learning_starts": 0}  # the policy is wanted, not its memory
             known = inspect.signature(_algorithm(config.algorithm)).parameters
@@ -212,8 +247,10 @@ class SB3Policy(NetworkPolicy):
         return self._takes_state
 
     def acting(self, mode: Mode, rows: int) -> Acting:
+        normalize = self.normalization_of_arrays()
+
         def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
-            obs = observations_for_sb3(step, self.observation_space)
+            obs = observations_for_sb3(normalize(step), self.observation_space)
             more: dict[str, Any] = {}
             if "action_mask" in step:
                 require_masks_taken(self.takes_masks, self.config)
@@ -256,9 +293,11 @@ class SB3Agent:
         self._model, self._made = model, copied(own_values(model))
         envs = model.get_env()
         assert envs is not None
+        self._statistics = unwrap_vec_normalize(envs)
         self.policy = SB3Policy(*_original(envs).env_spaces, config, torch.Generator(), network=model.policy)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        self._give_statistics()
         logger = self._model.logger
         metrics: Metrics = {
             name.replace("train/", "stable_baselines3/"): Last(float(value))
@@ -268,14 +307,48 @@ class SB3Agent:
         logger.dump()  # forgets them: what the next iteration does not measure is not in its row
         return metrics, {}
 
+    def _give_statistics(self) -> None:
+        """What the environments have seen so far, to the policy."""
+        for key, normalizer in self.policy.normalizers.items():
+            assert isinstance(normalizer, Normalizer)
+            seen = self._seen(key)
+            normalizer.mean.copy_(torch.as_tensor(seen.mean))
+            normalizer.variance.copy_(torch.as_tensor(seen.var))
+            normalizer.count.fill_(seen.count)
+
+    def _take_statistics(self) -> None:
+        """The inverse."""
+        for key, normalizer in self.policy.normalizers.items():
+            assert isinstance(normalizer, Normalizer)
+            seen = self._seen(key)
+            seen.mean, seen.var = normalizer.mean.cpu().numpy().copy(), normalizer.variance.cpu().numpy().copy()
+            seen.count = float(normalizer.count)
+
+    def _seen(self, key: str) -> RunningMeanStd:
+        """The statistics of an observation that VecNormalize has."""
+        assert self._statistics is not None
+        seen: Any = self._statistics.obs_rms
+        return seen[key.removeprefix("obs/")] if isinstance(seen, dict) else seen  # type: ignore[no-any-return]
+
     def state_dict(self) -> State:
+        self._give_statistics()
         parameters = {name: part for name, part in self._model.get_parameters().items() if name != "policy"}
         own = changed(own_values(self._model), self._made)
-        return {"policy": self.policy.save(), "parameters": parameters, "own": own}
+        returned = {} if self._statistics is None else vars(self._statistics.ret_rms)
+        returns = {name: float(value) for name, value in returned.items()}
+        return {"policy": self.policy.save(), "parameters": parameters, "own": own, "returns": returns}
 
     def load_state_dict(self, state: State) -> None:
         model: Any = self._model
-        weights = {name.removeprefix("network."): value for name, value in state["policy"]["weights"].items()}
+        weights, statistics = _split(state["policy"]["weights"])
+        normalizes = bool(statistics)
+        takes = f"{normalizes}, as the checkpoint's policy has it"
+        asked = bool(self.policy.normalizers)
+        require(asked == normalizes, "agent.normalize_observation", asked, takes)
+        self.policy.normalizers.load_state_dict(statistics)
+        self._take_statistics()
+        if self._statistics is not None:
+            vars(self._statistics.ret_rms).update(state["returns"])
         parameters: dict[str, Any] = {"policy": weights}
         for name, own in model.get_parameters().items():
             if name != "policy":  # an optimizer; one of a variable that was fixed before begins anew
@@ -308,6 +381,7 @@ class Learning:
         envs = model.get_env()
         assert envs is not None
         self._model, self._vec, self._env_steps, self._envs = model, vec, env_steps, _original(envs)
+        self._statistics = unwrap_vec_normalize(envs)
         self._target = 0
         self._go, self._waits = Semaphore(0), Semaphore(0)
         self._error: BaseException | None = None
@@ -336,6 +410,7 @@ class Learning:
         return {
             "env": self._vec.state_dict(),
             "episodes": self._envs.counts(),
+            "discounted_returns": None if self._statistics is None else self._statistics.returns.copy(),
             "memory": plain(getattr(model, "_last_lstm_states", None)),
             "replay": filled(buffer) if (buffer := replay_of(model)) is not None else {},
             "noise": [
@@ -359,8 +434,13 @@ class Learning:
         if not _is_whole_at_rollout(model):
             self.inexact.append(f"{type(model).__name__} of sb3-contrib keeps some of its state to itself")
         assert model.env is not None
-        model._last_obs = model.env.reset()  # type: ignore[assignment]  # with the strides that its wrappers give it
+        with self._statistics_unchanged():
+            model._last_obs = model.env.reset()  # type: ignore[assignment]  # with the strides that its wrappers give
         model._last_episode_starts = first = self._vec.episode_steps == 0
+        if self._statistics is not None:
+            model._last_original_obs = self._statistics.get_original_obs()
+            if state["discounted_returns"] is not None:
+                self._statistics.returns = np.where(first, 0.0, state["discounted_returns"])
         if state["memory"] is not None:
             model._last_lstm_states = as_before(model._last_lstm_states, state["memory"])  # type: ignore[attr-defined]
         if (buffer := replay_of(model)) is not None:
@@ -384,6 +464,15 @@ class Learning:
             # This model waits where a rollout has begun, and drew its matrices; the one that ended never came there.
             acting: Any = getattr(model, "actor", model.policy)
             acting.reset_noise(self._vec.num_envs)
+
+    @contextmanager
+    def _statistics_unchanged(self) -> Iterator[None]:
+        """For observations that have been taken in already."""
+        if self._statistics is not None:
+            self._statistics.training = False
+        yield
+        if self._statistics is not None:
+            self._statistics.training = True
 
     def close(self) -> None:
         """Ends the thread; the model is left where it is."""
@@ -465,6 +554,15 @@ def _scheduled(name: str, value: Any) -> Any:
         return LinearSchedule(float(value.removeprefix("lin_")), 0.0, 1.0)
     except ValueError:
         raise UserError(f"agent.arguments.{name} = {value!r}: it takes a number after lin_") from None
+
+
+def _split(weights: State) -> tuple[State, State]:
+    """Those of the library's policy and of our normalizers, without their prefixes."""
+    network, normalizers = (
+        {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        for prefix in ("network.", "normalizers.")
+    )
+    return network, normalizers
 
 
 def _named_class(name: str, value: Any) -> Any:

@@ -84,14 +84,15 @@ def mean_kl(epoch: Sequence[Metrics]) -> float:
     return float(kl.value) if kl else 0.0
 
 
-def quantile_huber(quantiles: Tensor, target: Tensor) -> Tensor:
+def quantile_huber(quantiles: Tensor, target: Tensor, kappa: float = 1.0) -> Tensor:
     """The loss [...] of quantiles [..., n] at the middles of n equal shares, for targets [..., m].
 
-    Summed over the quantiles, averaged over the targets; kappa is 1 (Dabney et al. 2018, equation 10).
+    Summed over the quantiles, averaged over the targets (Dabney et al. 2018, equation 10). Errors up to `kappa` count
+    squared, larger ones by their size.
     """
     count = quantiles.shape[-1]
     tau = (torch.arange(count, device=quantiles.device) + 0.5) / count
     error = target.unsqueeze(-2) - quantiles.unsqueeze(-1)  # [..., n, m]
-    huber = huber_loss(error, torch.zeros_like(error), reduction="none")
+    huber = huber_loss(error, torch.zeros_like(error), reduction="none", delta=kappa) / kappa
     below = (error.detach() < 0).float()
     return ((tau.unsqueeze(-1) - below).abs() * huber).mean(-1).sum(-1)

@@ -138,6 +138,7 @@ def parents(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("ppo", ["--agent.optimizer.kind", "adamw"], "--agent.optimizer.kind=adamw: it does not fit what"),
         ("data", ["--model.network.hidden", "32"], "--model.network.hidden=[32]: it does not fit what"),
         ("sb3", ["--agent.algorithm", "A2C"], "--agent.algorithm=A2C: it does not fit what"),
+        ("sb3", ["--agent.normalize-observation", "True"], "agent.normalize-observation=true: it does not fit what"),
     ],
 )
 def test_a_child_that_does_not_fit_its_parent_is_one_line_and_no_folder(
@@ -179,6 +180,7 @@ def test_a_best_score_of_another_measure_is_not_to_be_beaten(
         ("dqn", ["--replay.priority-exponent", "0.6"]),
         ("dqn", ["--replay.capacity", "520"]),
         ("sb3", ["--agent.arguments", '{"n_steps": 128}']),
+        ("sb3", ["--agent.normalize-reward", "True"]),
     ],
 )
 def test_a_child_is_trained_as_it_was_asked_to(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
 from agents.acting.evaluation import EvaluationConfig, play
 from agents.libraries.sb3 import Learning, SB3Agent, SB3Policy, SB3PolicyConfig, SB3RunConfig, make_model, train
@@ -82,6 +83,15 @@ MODELS: dict[str, tuple[str, SB3PolicyConfig]] = {
     "MaskablePPO-pair": ("tests.support.toy_envs:MaskedPair-v0", _sb3("MaskablePPO", ON_POLICY)),
     "dict": ("envs.tasks:Reach-v0", _sb3("PPO", ON_POLICY, "MultiInputPolicy")),
     "n-step": ("Pendulum-v1", _sb3("SAC", {**OFF_POLICY, "n_steps": 3})),
+    "PPO-normalized": (
+        "Pendulum-v1",
+        _sb3("PPO", {**ON_POLICY, "gamma": 0.9}, normalize_observation=True, normalize_reward=True),
+    ),
+    "SAC-normalized": ("Pendulum-v1", _sb3("SAC", OFF_POLICY, normalize_observation=True)),
+    "dict-normalized": (
+        "envs.tasks:Reach-v0",
+        _sb3("PPO", ON_POLICY, "MultiInputPolicy", normalize_observation=True),
+    ),
     "images": ("tests.support.toy_envs:Pictures-v0?bits", _sb3("PPO", ON_POLICY, "CnnPolicy")),
     "start": ("tests.support.toy_envs:Pictures-v0?discrete", _sb3("DQN", OFF_POLICY, "CnnPolicy")),
     "matrix": (
@@ -272,7 +282,21 @@ def test_another_kind_of_optimizer_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PPO", "SAC", "RecurrentPPO", "MaskablePPO", "MaskablePPO-pair", "dict", "TQC", "images", "start"]
+    "name",
+    [
+        "PPO",
+        "PPO-normalized",
+        "SAC-normalized",
+        "dict-normalized",
+        "SAC",
+        "RecurrentPPO",
+        "MaskablePPO",
+        "MaskablePPO-pair",
+        "dict",
+        "TQC",
+        "images",
+        "start",
+    ],
 )
 def test_the_saved_policy_acts_as_the_model_does(name: str) -> None:
     training = Training(name)
@@ -292,6 +316,8 @@ def test_the_saved_policy_acts_as_the_model_does(name: str) -> None:
         masks = {} if step.action_mask is None else {"action_masks": step.action_mask}
         seen |= {} if step.action_mask is None else {"action_mask": step.action_mask}
         obs = step.obs["obs"] if "obs" in step.obs else {key[4:]: value for key, value in step.obs.items()}
+        normalized = unwrap_vec_normalize(training.model.env)
+        obs = obs if normalized is None else normalized.normalize_obs(obs)
         action, state = act(seen, state, {})
         memory = {"state": theirs, "episode_start": first} if name == "RecurrentPPO" else {}
         expected, theirs = training.model.predict(obs, deterministic=True, **masks, **memory)

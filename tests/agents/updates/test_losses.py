@@ -60,7 +60,8 @@ def test_what_is_measured_is_of_all_samples_however_they_are_divided() -> None:
         assert float(parts[key].value) == pytest.approx(float(metric.value), rel=1e-5)
 
 
-def test_the_quantile_loss_is_equation_10() -> None:
+@pytest.mark.parametrize("kappa", [1.0, 2.5])
+def test_the_quantile_loss_is_equation_10(kappa: float) -> None:
     rng = generator(4)
     quantiles, target = torch.randn(2, 3, generator=rng) * 2, torch.randn(2, 5, generator=rng) * 2
     expected = torch.zeros(2)
@@ -69,6 +70,6 @@ def test_the_quantile_loss_is_equation_10() -> None:
             tau = (i + 0.5) / 3
             for j in range(5):
                 error = float(target[row, j] - quantiles[row, i])
-                huber = 0.5 * error**2 if abs(error) <= 1 else abs(error) - 0.5
-                expected[row] += abs(tau - (error < 0)) * huber / 5
-    torch.testing.assert_close(quantile_huber(quantiles, target), expected)
+                huber = 0.5 * error**2 if abs(error) <= kappa else kappa * (abs(error) - 0.5 * kappa)
+                expected[row] += abs(tau - (error < 0)) * huber / kappa / 5
+    torch.testing.assert_close(quantile_huber(quantiles, target, kappa), expected)
