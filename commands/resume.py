@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.distributed import DistError
 
+from agents.recipes.presets import group_of
 from commands.command_line import first_word, print_help, wants_help
 from reports.run_end import print_end
 from training import interruption, learners
@@ -63,7 +64,7 @@ def main(argv: Sequence[str], package: str) -> int:
         same = {name for name in settings["chosen"] if getattr(config, name, None) == getattr(own_config, name, None)}
         settings["chosen"] = {name: value for name, value in settings["chosen"].items() if name in same}
         own = Path(options.run_dir) if options.run_dir else None
-        own = own or (new_folder(settings["experiment"], config.seed) if several else None)
+        own = own or (new_folder(group_of(experiment, config), config.seed) if several else None)
         asked = changed_options(config, own_config)
         work = partial(_begin_child, own, parent, settings, experiment.__name__, config, asked)
     else:
@@ -119,6 +120,7 @@ def _begin_child(
             tracker=settings["tracker"] if scratch is None else "none",
             parent=str(parent),
             chosen=settings["chosen"],
+            group=group_of(experiment, config),
             begin_with=[parent / name for name in ("checkpoints", "metrics.jsonl", "timing.jsonl")],
             claims=claims_of(experiment, config),
         ) as run,

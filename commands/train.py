@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from agents.recipes.presets import PresetOptions, default_config, group_of, has_presets
 from commands.command_line import first_word, print_help, wants_help
 from commands.resume import learners_of, on_learners, reporting_end
 from training import interruption
@@ -27,7 +28,7 @@ class Options:
     """Where a run is written and who gets a copy."""
 
     run_dir: str | None = None
-    """A new or empty folder; by default runs/<experiment>/<id>."""
+    """A new or empty folder; by default runs/<experiment>/<id>, of an algorithm runs/<algorithm>-<environment>/<id>."""
     tracker: Literal["auto", "online", "offline", "none"] = "auto"
     """Weights & Biases: online when logged in and offline otherwise, or one of them, or not at all."""
 
@@ -44,34 +45,47 @@ def main(argv: Sequence[str], package: str) -> int:
     name = first_word(argv, "train", TAKES)
     experiment = load_experiment(name, package)
     if wants_help(argv):
-        return print_help(f"train {name}", experiment.__doc__, Options(), experiment.Config())
-    options, config = parse_options(argv[1:], Options(), experiment.Config())
+        more = (PresetOptions(),) if has_presets(experiment) else ()
+        return print_help(f"train {name}", experiment.__doc__, Options(), *more, experiment.Config())
+    default = default_config(experiment, argv[1:])
+    options, *_, config = parse_options(argv[1:], Options(), *default.asks, default.config)
     if learners_of(config) > 1:
-        folder = options.folder or new_folder(name, config.seed)
-        work = partial(_train_together, name, experiment.__name__, config, replace(options, run_dir=str(folder)))
+        folder = options.folder or new_folder(group_of(experiment, config), config.seed)
+        own = replace(options, run_dir=str(folder))
+        work = partial(_train_together, name, experiment.__name__, config, own, default.chosen)
         on_learners(work, config, folder, experiment.__name__)
         return 0
-    with _new_run(name, experiment, config, options) as run:
+    with _new_run(name, experiment, config, options, default.chosen) as run:
         experiment.train(config, run)
     return 0
 
 
 @contextmanager
-def _new_run(name: str, experiment: ModuleType, config: Any, options: Options) -> Iterator[Run]:
+def _new_run(
+    name: str, experiment: ModuleType, config: Any, options: Options, chosen: Mapping[str, str]
+) -> Iterator[Run]:
     """A run for the experiment to train in; what came of it is printed at its end."""
     with (
         interruption.catch(),
         Run.create(
-            name, config, folder=options.folder, tracker=options.tracker, claims=claims_of(experiment, config)
+            name,
+            config,
+            folder=options.folder,
+            tracker=options.tracker,
+            chosen=chosen,
+            group=group_of(experiment, config),
+            claims=claims_of(experiment, config),
         ) as run,
         reporting_end(run),
     ):
         yield run
 
 
-def _train_together(name: str, module_name: str, config: Any, options: Options, scratch: Path | None) -> None:
+def _train_together(
+    name: str, module_name: str, config: Any, options: Options, chosen: Mapping[str, str], scratch: Path | None
+) -> None:
     """What one of several learners does; in `scratch`, without a copy, where this is not the one whose run is kept."""
     experiment = import_module(module_name)
     own = options if scratch is None else Options(run_dir=str(scratch), tracker="none")
-    with _new_run(name, experiment, config, own) as run:
+    with _new_run(name, experiment, config, own, chosen) as run:
         experiment.train(config, run)

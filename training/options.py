@@ -56,6 +56,16 @@ def parse_options(argv: Sequence[str], *configs: Any) -> list[Any]:
     return [_with_values(config, changes) for config, changes in zip(configs, values, strict=True)]
 
 
+def options_below(argv: Sequence[str], prefix: str) -> list[str]:
+    """The options whose names begin with the prefix, as they are in `argv`; an option's one value is behind a `=`."""
+    return [
+        word
+        for name, tokens in _grouped(argv)
+        if name.startswith(prefix)
+        for word in ([f"{_spelled(name)}={tokens[0]}"] if len(tokens) == 1 else [_spelled(name), *tokens])
+    ]
+
+
 def changed_values(config: Any, default: Any) -> dict[str, Any]:
     """The values of `config`, by dotted key, that are others than in `default`."""
     before = values_by_key(default)

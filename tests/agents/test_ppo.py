@@ -34,6 +34,8 @@ CASES = {
     )
 }
 RESUMED = {
+    # The algorithm's own script, with a preset.
+    "ppo": ["--env.id", "MountainCarContinuous-v0", "--agent.horizon", "64", "--agent.epochs", "2"],
     "ppo_cartpole": ["--agent.epochs", "2"],
     "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile"],
     # Normalized observations, scaled rewards, environments restored by replay, two inference groups.

@@ -11,6 +11,7 @@ from experiments.__main__ import main
 from experiments.data import breast_cancer_mlp
 from tests.support.counting import command, result_of, train_on_data
 from training.data.sources import sklearn_dataset
+from training.run.folder import read_settings
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -106,6 +107,71 @@ def test_bad_data_are_one_line_and_leave_no_run(
     captured = capsys.readouterr().err.strip().splitlines()[-1]
     assert captured.startswith(told)
     assert not (tmp_path / "run").exists()
+
+
+SHORT = "--env-steps 256 --agent.horizon 16 --agent.minibatch-size 64 --evaluation.final-episodes 10 --tracker none"
+
+
+def test_an_algorithm_learns_the_environment_that_is_named_and_the_run_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    env_id = "tests.support.toy_envs:RandomWalk-v0"
+    assert main(["train", "ppo", "--env.id", env_id, *SHORT.split()]) == 0
+    assert capsys.readouterr().err.startswith(f"preset: default of ppo, for {env_id}; --preset takes another\n")
+    (run,) = Path("runs/ppo-tests.support.toy_envs-RandomWalk-v0").iterdir()
+    settings = read_settings(run)
+    assert (settings["experiment"], settings["group"]) == ("ppo", run.parent.name)
+    assert settings["chosen"]["preset"] == "default"
+    assert settings["config"]["policy"]["normalize_observation"] is True  # the preset's
+    assert settings["config"]["agent"]["horizon"] == 16  # the option's
+
+    assert main(["resume", str(run), "--env-steps", "2048"]) == 0
+    assert "preset:" not in capsys.readouterr().err
+    (child,) = set(run.parent.iterdir()) - {run}
+    assert read_settings(child)["chosen"]["preset"] == "default"
+    assert (result_of(child)["counters"]["env_steps"], read_settings(child)["parent"]) == (2048, str(run))
+    assert main(["evaluate", str(child), "--episodes", "10"]) == 0
+
+
+def test_another_preset_of_an_algorithm_is_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = f"train ppo --env.id CartPole-v1 --preset discrete_states --run-dir here {SHORT}"
+    assert main(asked.split()) == 0
+    assert "preset: discrete_states of ppo, for CartPole-v1" in capsys.readouterr().err
+    assert read_settings(Path("here"))["chosen"]["preset"] == "discrete_states"
+    assert main(["resume", "here", "--preset", "default"]) == 2
+    assert "unknown option --preset" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("train ppo", "ppo takes the environment that it is to learn: --env.id Pendulum-v1"),
+        ("train dqn --env.id Pendulum-v1", "dqn takes Discrete actions; Pendulum-v1 has Box(-2.0, 2.0, (1,), float32)"),
+        (
+            "train ppo --env.id CartPole-v1 --preset atarri",
+            "preset = 'atarri': it takes auto or a preset; did you mean",
+        ),
+        (
+            "train ppo --env.id CartPole-v1 --agent.horizn 3",
+            "unknown option --agent.horizn: did you mean --agent.horizon",
+        ),
+        ("train ppo_cartpole --preset default", "unknown option --preset"),
+        ("verify ppo", "ppo makes no claim to verify"),
+        ("rates ppo", "a range test takes an experiment that learns from data"),
+    ],
+)
+def test_a_mistake_about_an_algorithm_leaves_nothing(line: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(line.split()) == 2
+    (*_, last) = capsys.readouterr().err.splitlines()
+    assert last.startswith(f"error: {told}")
+    assert list(Path().iterdir()) == []
+
+
+def test_the_help_of_an_algorithm_has_its_preset(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "ppo", "--help"]) == 0
+    assert "--preset" in capsys.readouterr().out
+    assert main(["train", "ppo_cartpole", "--help"]) == 0
+    assert "--preset" not in capsys.readouterr().out
 
 
 def test_a_run_whose_environment_no_seed_decides_says_that_it_is_not_exact(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from training.options import (
     config_hash,
     config_to_tree,
     nearest,
+    options_below,
     parse_options,
     show_help,
 )
@@ -320,3 +321,23 @@ def test_help_shows_every_option_with_its_default_and_docstring(capsys: pytest.C
 def test_the_nearest_name_is_offered_or_the_first_of_all() -> None:
     assert nearest("ppo_cartpol", ["ppo_cartpole", "a2c_cartpole"]) == "did you mean ppo_cartpole?"
     assert nearest("xyz", ["ppo_cartpole", "a2c_cartpole"]) == "there are ppo_cartpole, a2c_cartpole"
+
+
+def test_the_options_below_a_prefix_are_those_of_the_command_line() -> None:
+    argv = [
+        "--seed",
+        "3",
+        "--env.id=A-v0",
+        "--env-steps",
+        "9",
+        "--env.observation-indices",
+        "0",
+        "2",
+        "--env.kwargs",
+        "{}",
+    ]
+    below = options_below(argv, "env.")
+    assert below == ["--env.id=A-v0", "--env.observation-indices", "0", "2", "--env.kwargs={}"]
+    assert options_below(argv, "preset") == []
+    with pytest.raises(UserError, match="unexpected 'x'"):
+        options_below(["x"], "env.")

@@ -58,9 +58,9 @@ def new_identity(seed: int) -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-seed{seed}-{secrets.token_hex(2)}"
 
 
-def new_folder(experiment: str, seed: int) -> Path:
+def new_folder(group: str, seed: int) -> Path:
     """Where a new run is written by default, for who must know it before the run is made."""
-    return Path("runs", experiment, new_identity(seed))
+    return Path("runs", group, new_identity(seed))
 
 
 def make_folder(folder: Path) -> tuple[Lock, bool]:

@@ -1,6 +1,6 @@
 """A run and its folder: what was run, with what, how far it got and what came of it.
 
-`runs/<experiment>/<id>/` holds `config.json` (everything needed to run it again), `environment.json` (the code, the
+`runs/<group>/<id>/` holds `config.json` (everything needed to run it again), `environment.json` (the code, the
 packages, the machine), `metrics.jsonl` and `timing.jsonl` (the Logger's), `checkpoints/`, `result.json` and `lock`.
 A run of several stages has a folder `<nn>-<name>/` for each, with the same files but the environment and the lock.
 """
@@ -83,6 +83,7 @@ class Run:
         parent: str | None = None,
         begin_with: Sequence[Path] = (),
         chosen: Mapping[str, Any] | None = None,
+        group: str | None = None,
         claims: Claims = NO_CLAIMS,
         runs: Path = Path("runs"),
     ) -> Run:
@@ -91,11 +92,12 @@ class Run:
         Args:
             experiment: its name.
             config: the experiment's frozen dataclass, with its `seed`.
-            folder: where; by default `<runs>/<experiment>/<id>`.
+            folder: where; by default `<runs>/<group>/<id>`.
             tracker: whether and where W&B gets a copy.
             parent: the run that this one continues.
             begin_with: the files and folders of that run which this one begins with copies of.
             chosen: the automatic choices that are made already.
+            group: what it is kept together with, also in W&B; by default the runs of its experiment.
             claims: what the result of the finished run is judged by.
             runs: the folder of all runs.
 
@@ -104,10 +106,12 @@ class Run:
                 made.
         """
         identity, tree = new_identity(config.seed), config_to_tree(config)
-        folder = folder or runs / experiment / identity
+        group = group or experiment
+        folder = folder or runs / group / identity
         lock, was_there = make_folder(folder)
         settings = {
             "experiment": experiment,
+            "group": group,
             "id": identity,
             "seed": config.seed,
             "tracker": tracker,
@@ -231,7 +235,7 @@ class Run:
         self._tracker = Tracker(
             self.folder,
             mode=self._settings["tracker"],
-            experiment=self.experiment,
+            group=self._settings.get("group", self.experiment),
             run_id=f"{identity}-{stage}" if stage else identity,
             parent=self._settings["parent"],
         )

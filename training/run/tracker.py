@@ -35,7 +35,7 @@ class Job:
 
     folder: str
     mode: Mode
-    experiment: str
+    group: str
     run_id: str
     parent: str | None
     training_process: int
@@ -52,7 +52,7 @@ class Tracker:
     Args:
         folder: the run folder, where the Logger writes `metrics.jsonl` and `timing.jsonl`, beside `config.json`.
         mode: where the copy goes; `none` makes every method do nothing.
-        experiment: the W&B group.
+        group: the W&B group.
         run_id: the W&B id and name; a run resumed online under the same id continues there.
         parent: the run that this one continues or adapts; it becomes `parent` in the W&B config.
         finish_timeout_s: the longest that `finish` waits, and that the copier of a killed run lives on.
@@ -63,14 +63,14 @@ class Tracker:
         folder: Path,
         *,
         mode: Mode,
-        experiment: str,
+        group: str,
         run_id: str,
         parent: str | None = None,
         finish_timeout_s: float = 15.0,
     ) -> None:
         self.where: str | None = None
         """The address of the run, or the folder of the offline copy, once `finish` has succeeded."""
-        self._job = Job(str(folder.resolve()), mode, experiment, run_id, parent, os.getpid(), finish_timeout_s)
+        self._job = Job(str(folder.resolve()), mode, group, run_id, parent, os.getpid(), finish_timeout_s)
         self._copier: subprocess.Popen[bytes] | None = None
         self._off = mode == "none" or (mode == "auto" and _disabled())
 
@@ -153,7 +153,7 @@ def _sync_one(folder: Path, mode: Mode) -> dict[str, str]:
     job = Job(
         folder=str(folder),
         mode=mode,
-        experiment=settings["experiment"],
+        group=settings.get("group", settings["experiment"]),
         run_id="-".join(settings[key] for key in ("id", "stage") if key in settings),
         parent=settings["parent"],
         training_process=os.getpid(),

@@ -110,7 +110,7 @@ def _open(job: Job) -> wandb.Run:
     # An argument wins over its variable: what is not given here, such as tags, W&B takes from the environment.
     return wandb.init(
         project=os.environ.get("WANDB_PROJECT", PROJECT),
-        group=os.environ.get("WANDB_RUN_GROUP", job.experiment),
+        group=os.environ.get("WANDB_RUN_GROUP", job.group),
         name=os.environ.get("WANDB_NAME", job.run_id),
         id=_name(job.run_id),
         resume="allow" if online else None,  # offline every segment begins at the first row, so the newest is whole

@@ -22,6 +22,14 @@ from training.run.provenance import describe_environment
 from training.run.run import Run
 
 
+def test_a_run_may_be_kept_in_a_group_of_its_own(tmp_path: Path) -> None:
+    for group in (None, "example-Lake-v1"):
+        with Run.create("example", Config(), tracker="none", group=group, runs=tmp_path) as run:
+            settings = read_settings(run.folder)
+        assert run.folder.parent == tmp_path / (group or "example")
+        assert (settings["experiment"], settings["group"]) == ("example", group or "example")
+
+
 def test_a_completed_run_holds_everything_about_itself(tmp_path: Path) -> None:
     with Run.create("example", Config(), tracker="none", runs=tmp_path) as run:
         now = train(run, 4)

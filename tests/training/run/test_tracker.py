@@ -23,7 +23,8 @@ from training.run.tracker import Job, Mode, Tracker, sync
 from training.run.wandb_process import _use_parent
 
 CONFIG = {
-    "experiment": "ppo_cartpole",
+    "experiment": "ppo",
+    "group": "ppo-CartPole-v1",
     "id": "seed-1",
     "seed": 1,
     "parent": "runs/x/first",
@@ -59,7 +60,7 @@ def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def make_run(folder: Path, mode: Mode, finish_timeout_s: float = 60) -> tuple[Logger, Tracker]:
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(CONFIG))
-    names = {"experiment": "ppo_cartpole", "run_id": "seed-1", "parent": "runs/x/first"}
+    names = {"group": "ppo_cartpole", "run_id": "seed-1", "parent": "runs/x/first"}
     tracker = Tracker(folder, mode=mode, **names, finish_timeout_s=finish_timeout_s)
     logger = Logger(folder, every=Every(10), until=Budget(1000), tracker=tracker, console=None, clock=Clock())
     return logger, tracker
@@ -219,7 +220,7 @@ def test_a_run_resumed_offline_is_made_whole_by_sync(tmp_path: Path) -> None:
     (folder / "result.json").write_text(json.dumps(RESULT))
     copy = read_back(Path(sync(folder)))
     assert [row["env_steps"] for row in copy["history"]] == list(range(10, 210, 10))
-    assert (copy["run"]["run_id"], copy["run"]["run_group"]) == ("seed-1", "ppo_cartpole")
+    assert (copy["run"]["run_id"], copy["run"]["run_group"]) == ("seed-1", "ppo-CartPole-v1")
     assert copy["summary"]["evaluation/return_mean"] == 489.5
 
 
