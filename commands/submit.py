@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from agents.recipes.presets import default_config, group_of
 from commands.command_line import first_word, print_help, wants_help
 from training.cluster.ray_job import Job
 from training.cluster.ray_submit import submit
@@ -51,14 +52,16 @@ def main(argv: Sequence[str], package: str) -> int:
     if wants_help(argv):
         return print_help("submit NAME", main.__doc__, Options())
     name = first_word(argv, "submit", TAKES)
-    default = load_experiment(name, package).Config()
-    options, config = parse_options(argv[1:], Options(), default)
-    folder = Path(options.run_dir) if options.run_dir else new_folder(name, config.seed)
+    experiment = load_experiment(name, package)
+    default = default_config(experiment, argv[1:])
+    options, *_, config = parse_options(argv[1:], Options(), *default.asks, default.config)
+    group = group_of(experiment, config)
+    folder = Path(options.run_dir) if options.run_dir else new_folder(group, config.seed)
     job = Job(
         package=package,
         experiment=name,
-        options=tuple(changed_options(config, default)),
-        storage=f"{_storage(options)}/{name}/{folder.name}",
+        options=(*default.options, *changed_options(config, default.config)),
+        storage=f"{_storage(options)}/{group}/{folder.name}",
     )
     asked = argv if options.run_dir else [*argv, "--run-dir", str(folder)]
     again = shlex.join(["python", "-m", "experiments", "submit", *asked])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shlex
 import statistics
 import sys
@@ -19,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from agents.recipes.presets import Default, default_config, group_of, has_presets
 from commands import verify
 from commands.command_line import first_word, print_help, wants_help
 from commands.verify import Task, train_all
@@ -42,6 +44,9 @@ SEARCH_SEED = 1001
 """Of every trial; those of a population have the seeds from here on."""
 FINALIST_SEEDS = 3
 """Further seeds on which the best trials are trained before one is chosen."""
+
+RETURN = Claim("evaluation/return_mean", ">=", 0.0)
+"""What the script of an algorithm is searched by, which claims nothing."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +75,12 @@ class Options:
     seeds: int = 5
     """The variant is verified on so many, from 101 on."""
     variant: str | None = None
-    """The name of the new experiment; by default NAME_tuned."""
+    """The name of the new experiment; by default NAME_tuned, of an algorithm NAME_<environment>_tuned."""
     cluster: str | None = None
     """The address of a Ray cluster whose nodes share the file system; by default RAY_ADDRESS, or one that starts
     here."""
     run_dir: str | None = None
-    """Holds the runs of all trials; by default runs/<experiment>/sweep."""
+    """Holds the runs of all trials; by default runs/<experiment>/sweep, as that of `train`."""
 
     def __post_init__(self) -> None:
         for name in ("samples", "jobs", "evaluations", "finalists"):
@@ -106,15 +111,17 @@ def main(argv: Sequence[str], package: str) -> int:
         return print_help("sweep NAME", main.__doc__, Options())
     name = first_word(argv, "sweep", TAKES)
     module = load_experiment(name, package)
-    default = module.Config()
-    options, config = parse_options(argv[1:], Options(), default)
-    require(config.seed == default.seed, "seed", config.seed, "nothing: a sweep has seeds of its own")
+    default = default_config(module, argv[1:])
+    options, *_, config = parse_options(argv[1:], Options(), *default.asks, default.config)
+    require(config.seed == default.config.seed, "seed", config.seed, "nothing: a sweep has seeds of its own")
     with extra("search"):
         import optuna  # noqa: F401 - what the search imports later
-    if not module.CLAIMS:
+    claims = (RETURN,) if has_presets(module) else module.CLAIMS
+    if not claims:
         raise UserError(f"{name} makes no claim: a sweep searches by the metric of its first")
-    what = Sweep(name, package, config, read_space(options.space, getattr(module, "SPACE", None), config), options)
-    first = module.CLAIMS[0]
+    space = read_space(options.space, getattr(module, "SPACE", None), config)
+    what = Sweep(name, package, group_of(module, config), default, config, space, options)
+    first = claims[0]
     claim = Claim(first.metric, first.op, baseline=name, at=first.at, seeds=options.seeds, resplit=first.resplit)
     if options.scheduler == "pbt":
         check_schedules(what.space)
@@ -128,9 +135,10 @@ def main(argv: Sequence[str], package: str) -> int:
                 print(f"nothing that was found is better than {name} as it is", file=sys.stderr)
                 return 1
             command = shlex.join(["python", "-m", "experiments", "sweep", *argv])
-            changes = changed_values(found, default)
+            own = module.Config()
+            changes = changed_values(found, own)
             told = f"{told} Found by `{command}`."
-            text = variant_script(module.__name__.rpartition(".")[0], name, default, changes, claim=claim, found=told)
+            text = variant_script(module.__name__.rpartition(".")[0], name, own, changes, claim=claim, found=told)
             what.script.write_text(text, encoding="utf-8")
             print(f"wrote {what.script}", file=sys.stderr)
         importlib.invalidate_caches()
@@ -144,22 +152,31 @@ class Sweep:
 
     name: str
     package: str
+    group: str
+    """Of its runs."""
+    default: Default
+    """What `config` is an option's change of."""
     config: Any
     space: Space
     options: Options
 
     @property
     def folder(self) -> Path:
-        return Path(self.options.run_dir or Path("runs", self.name, "sweep")).resolve()
+        return Path(self.options.run_dir or Path("runs", self.group, "sweep")).resolve()
 
     @property
     def variant(self) -> str:
-        return self.options.variant or f"{self.name}_tuned"
+        base = self.name if self.group == self.name else re.sub(r"\W", "_", self.group).lower()
+        return self.options.variant or f"{base}_tuned"
 
     @property
     def script(self) -> Path:
         known = find_experiments(self.package)  # a name is taken in whatever folder it is
         return known.get(self.variant) or known[self.name].with_name(f"{self.variant}.py")
+
+    def asked_for(self, config: Any) -> tuple[str, ...]:
+        """The options with which `train` has this config."""
+        return (*self.default.options, *changed_options(config, self.default.config))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -217,7 +234,7 @@ def _find(what: Sweep, claim: Claim) -> tuple[Any, str]:
     trials = Trials(
         package=what.package,
         experiment=what.name,
-        options=tuple(changed_options(_measured_every(of_trial, Every(interval, until.unit)), type(what.config)())),
+        options=what.asked_for(_measured_every(of_trial, Every(interval, until.unit))),
         space=what.space,
         metric=claim.metric,
         mode="max" if claim.op == ">=" else "min",
@@ -264,7 +281,7 @@ def _final(what: Sweep, finalists: Sequence[Any], claim: Claim, last_seed: int) 
             Task(
                 what.name,
                 replace(candidate, seed=seed),
-                tuple(changed_options(candidate, type(candidate)())),
+                what.asked_for(candidate),
                 what.folder / "finalists" / f"{index + 1}-seed-{seed}",
             )
             for seed in range(last_seed + 1, last_seed + 1 + FINALIST_SEEDS)

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from agents.recipes.presets import Default, default_in, has_presets
 from commands.command_line import first_word, print_help, wants_help
 from reports.results import RESULTS
 from reports.tables import learning_curve, print_report, summary
@@ -101,10 +103,9 @@ def main(argv: Sequence[str], package: str) -> int:
     if claims.differs is not None:
         raise UserError(f"{claims.differs}, which the claims of {name} are about")
     folder = Path(options.run_dir or Path("runs", name, "verify"))
-    tasks = {name: _tasks(name, config, module.Config(), _seeds(claims.claims, options), folder)}
+    tasks = {name: _tasks(name, config, Default(module.Config()), _seeds(claims.claims, options), folder)}
     for baseline in sorted({claim.baseline for claim in claims.claims if claim.baseline is not None}):
-        default = load_experiment(baseline, package).Config()
-        own = _same_budget(default, config, module.Config())
+        default, own = _of_baseline(load_experiment(baseline, package), config, module.Config())
         seeds = _seeds([claim for claim in claims.claims if claim.baseline == baseline], options)
         tasks[baseline] = _tasks(baseline, own, default, seeds, folder / f"baseline-{baseline}")
 
@@ -140,9 +141,18 @@ def _seeds(claims: Sequence[Claim], options: Options) -> range:
     return range(FIRST_SEED, FIRST_SEED + (options.seeds or max(claim.seeds for claim in claims)))
 
 
-def _tasks(name: str, config: Any, default: Any, seeds: Iterable[int], folder: Path) -> list[Task]:
-    options = tuple(changed_options(config, default))
+def _tasks(name: str, config: Any, default: Default, seeds: Iterable[int], folder: Path) -> list[Task]:
+    options = (*default.options, *changed_options(config, default.config))
     return [Task(name, replace(config, seed=seed), options, folder / f"seed-{seed}") for seed in seeds]
+
+
+def _of_baseline(module: ModuleType, config: Any, default: Any) -> tuple[Default, Any]:
+    """What a baseline is without options, and its config; that of an algorithm is in the environment of `config`."""
+    if not has_presets(module):
+        own = Default(module.Config())
+        return own, _same_budget(own.config, config, default)
+    own = default_in(module, config.env)
+    return own, _same_budget(replace(own.config, env=config.env), config, default)
 
 
 def _same_budget(baseline: Any, config: Any, default: Any) -> Any:

@@ -49,3 +49,17 @@ def test_a_job_is_the_changed_options_and_can_be_followed_again(
     assert folder.parent == Path("runs/ppo_cartpole")
     assert how["any_versions"]
     assert how["again"].endswith(f"--versions any --run-dir {folder}")
+
+
+def test_a_job_of_an_algorithm_names_its_environment_and_its_preset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked: list[Any] = []
+    monkeypatch.setattr(submit, "submit", lambda job, folder, **how: asked.append((job, folder)) or 0)
+    line = "submit ppo --env.id Pendulum-v1 --env.time-limit 50 --preset default --storage s3://runs --versions any"
+    assert main(shlex.split(line)) == 0
+    ((job, folder),) = asked
+    options = ("--env.id=Pendulum-v1", "--preset=default", "--env.time-limit=50")
+    assert job == Job("experiments", "ppo", options, f"s3://runs/ppo-Pendulum-v1/{folder.name}")
+    assert folder.parent == Path("runs/ppo-Pendulum-v1")

@@ -177,6 +177,63 @@ def test_a_population_does_not_wait_for_a_member_that_failed(
     assert len(re.findall(r"trial \d of 4: evaluation/height", told)) == 3
 
 
+QUICK_PPO = '''"""PPO, so short that a search is over soon."""
+
+from experiments.algorithms.ppo import Config, train
+from training.search_space import LogUniform
+
+ACTIONS = "any"
+CLAIMS = ()
+PRESETS = {
+    "default": {"env_steps": 512, "agent.horizon": 32},
+    "classic_control": {
+        "env_steps": 4_096,
+        "agent.epochs": 10,
+        "agent.minibatch_size": 64,
+        "agent.optimizer.learning_rate": 1e-7,  # with which nothing is learned
+        "evaluation.final_episodes": 10,
+    },
+}
+SPACE = {"agent.optimizer.learning_rate": LogUniform(1e-3, 5e-3)}
+'''
+
+
+def test_a_sweep_of_an_algorithm_takes_its_environment(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(PACKAGE, "quick_ppo.py").write_text(QUICK_PPO)
+    assert main(["sweep", "quick_ppo"], PACKAGE) == 2
+    assert "quick_ppo takes the environment that it is to learn" in capsys.readouterr().err
+    assert main(["sweep", "quick_ppo", "--env.id", "CartPole-v1", "--space", "agent.clip_rang"], PACKAGE) == 2
+    assert "--space agent.clip_rang" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_what_a_sweep_of_an_algorithm_finds_is_compared_with_its_preset_in_the_same_environment(
+    package: Path, local_ray: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(PACKAGE, "quick_ppo.py").write_text(QUICK_PPO)
+    importlib.invalidate_caches()
+    line = (
+        "sweep quick_ppo --env.id CartPole-v0 --env.time-limit 100 --samples 2 --evaluations 1 --finalists 1 --seeds 2"
+    )
+    code = main(shlex.split(line), PACKAGE)
+    told = capsys.readouterr()
+    assert "claim: evaluation/return_mean >= quick_ppo: " in told.out
+    tuned = importlib.import_module(f"{PACKAGE}.quick_ppo_cartpole_v0_tuned")
+    config = tuned.Config()
+    assert (config.env.id, config.env.time_limit, config.env_steps) == ("CartPole-v0", 100, 4_096)
+    assert 1e-3 <= config.agent.optimizer.learning_rate <= 5e-3
+    verified = Path("runs/quick_ppo-CartPole-v0/sweep/verify")
+    (claim,) = json.loads((verified / "verdict.json").read_text())["claims"]
+    assert code == (0 if claim["holds"] else 1)
+    assert claim["measured"] > 0
+    baseline = json.loads((verified / "baseline-quick_ppo" / "seed-101" / "config.json").read_text())
+    assert baseline["chosen"]["preset"] == "classic_control"
+    assert (baseline["config"]["env"]["id"], baseline["config"]["env"]["time_limit"]) == ("CartPole-v0", 100)
+    assert baseline["config"]["agent"]["optimizer"]["learning_rate"] == 1e-7
+
+
 def test_a_missing_extra_is_named(
     package: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
