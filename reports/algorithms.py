@@ -39,6 +39,8 @@ class Algorithm:
     family: str
     experiments: tuple[str, ...]
     """The experiments that use it, in alphabetical order."""
+    presets: tuple[str, ...] = ()
+    """The modules with its defaults for kinds of environments."""
 
 
 def find_algorithms(root: Path) -> list[Algorithm]:
@@ -70,6 +72,9 @@ def _algorithm(source: Source, family: str | None, scripts: Sequence[Source], tr
         configs=tuple(name for name in source.classes if name.endswith("Config")),
         family=family or _family(source, node, policy, trained),
         experiments=tuple(sorted(script.path.stem for script in scripts if script.imports(source.module))),
+        presets=tuple(
+            script.module for script in scripts if script.assigns("PRESETS") and script.imports(source.module)
+        ),
     )
 
 

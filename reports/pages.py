@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from reports.algorithms import Algorithm, find_algorithms
 from reports.results import table_of
 from reports.sources import ConfigField, config_fields
+from training.options import as_options
 
 FOLDER = Path("docs", "algorithms")
 MADE = "<!-- `make results` writes this page from the code: change the docstrings there. -->\n"
@@ -17,7 +20,11 @@ ABOUT = """\
 Each algorithm is one file, which cites its source. Its page lists its options, with their defaults, and what the
 experiments that use it reach. An experiment sets other values, and so does the command line: `--agent.gamma 0.98`, or
 `--algorithm.optimizer.learning-rate 1e-3` where it learns from data. `python -m experiments train NAME --help` lists
-all options of an experiment."""
+all options of an experiment.
+
+Those that act are also trained on any environment, with defaults for its kind:
+`python -m experiments train ppo --env.id MyEnv-v0`. The preset of the environment's own id is taken, otherwise that of
+its family, otherwise `default`; options go before it, and `--preset NAME` takes another."""
 OPTIONS = "| option | type | default | what it is |\n|---|---|---|---|\n"
 FAMILIES = {
     "on_policy": (
@@ -126,10 +133,19 @@ def _section(algorithm: Algorithm, reports: Sequence[Mapping[str, Any]]) -> str:
         fields = config_fields(algorithm.source, name)
         if fields:
             parts.append(f"`{name}`:\n\n{OPTIONS}{''.join(map(_row, fields))}")
+    parts += [_presets(module) for module in algorithm.presets]
     results = table_of(reports, algorithm.experiments)
     if results:
         parts.append(f"What it reaches, alone or as a part of more:\n\n{results}")
     return "\n".join(parts)
+
+
+def _presets(module: str) -> str:
+    """The table of the script of an algorithm."""
+    presets = import_module(module).PRESETS
+    rows = [f"| `{name}` | `{_cell(shlex.join(as_options(values)))}` |\n" for name, values in presets.items()]
+    asked = f"`train {module.rpartition('.')[2]} --env.id MyEnv-v0`"
+    return f"Presets of {asked}:\n\n| preset | options that give the same |\n|---|---|\n{''.join(rows)}"
 
 
 def _row(field: ConfigField) -> str:

@@ -70,6 +70,7 @@ class Source:
     def assigns(self, name: str) -> bool:
         """Whether the file gives a value to the name, at its top."""
         targets = [target for node in self.tree.body if isinstance(node, ast.Assign) for target in node.targets]
+        targets += [node.target for node in self.tree.body if isinstance(node, ast.AnnAssign) and node.value]
         return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
     def segment(self, node: ast.expr) -> str:

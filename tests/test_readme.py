@@ -54,7 +54,7 @@ def test_its_experiments_train(example: str, name: str, tmp_path: Path) -> None:
 def test_its_environment_is_learned(example: str, tmp_path: Path) -> None:
     from experiments.__main__ import main
 
-    argv = ["train", "ppo_cartpole", "--env.id", "corridor:Corridor-v0", "--env-steps", "20000", "--tracker", "none"]
+    argv = ["train", "ppo", "--env.id", "corridor:Corridor-v0", "--env-steps", "20000", "--tracker", "none"]
     assert main([*argv, "--run-dir", str(tmp_path / "run")]) == 0
     measured = json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]["evaluation/return_mean"]
     assert measured > -10.5, "it walks straight to the right"
