@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from training.core import Batch
 from training.errors import require
 from training.networks import MLP, Encoder
 from training.networks.in_numpy import as_numpy, encoder_as_numpy, memory_as_numpy
-from training.networks.recurrent import CellName, Memory
+from training.networks.recurrent import Memory
+from training.networks.transformer_memory import TransformerMemory, TransformerMemoryConfig
 
 Advance = Callable[[Arrays, Arrays], tuple[NDArray[Any], Arrays]]
 """A step [N, ...] and the state before it -> the actor's outputs [N, heads.size] and the state after it."""
@@ -30,15 +31,22 @@ Advance = Callable[[Arrays, Arrays], tuple[NDArray[Any], Arrays]]
 class RecurrentActorCriticConfig(ActorCriticConfig):
     """The shape of an actor-critic with a memory between its encoder and the perceptrons of `network`."""
 
-    cell: CellName = "lstm"
+    cell: Literal["lstm", "gru", "transformer"] = "lstm"
+    """transformer: gated, GTrXL (Parisotto et al. 2020)."""
     memory_size: int = 128
     """Units of each memory; 128 are Huang et al.'s (2022, The 37 implementation details of PPO, LSTM details)."""
+    transformer: TransformerMemoryConfig = TransformerMemoryConfig()
+    """Of cell = 'transformer'."""
     shared_memory: bool = False
     """One memory for the actor and the critic, instead of one each."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.memory_size >= 1, "memory_size", self.memory_size, "at least 1 unit")
+        heads = self.transformer.heads
+        fits = self.cell != "transformer" or self.memory_size % (2 * heads) == 0
+        takes = f"a multiple of {2 * heads}: transformer.heads = {heads} have even parts of it"
+        require(fits, "memory_size", self.memory_size, takes)
         takes = "False, or shared_encoder = True before it"
         require(self.shared_encoder or not self.shared_memory, "shared_memory", self.shared_memory, takes)
 
@@ -46,8 +54,8 @@ class RecurrentActorCriticConfig(ActorCriticConfig):
 class RecurrentActorCritic(NetworkPolicy):
     """Encoder, memory and perceptron, for the actor and for the critic.
 
-    The state that acting keeps is `actor` and, where the memories are separate, `critic`, each [N, P, memory_size]
-    (see `Memory`); in batches they are `state/actor` and `state/critic`. Sequences are [T, N, ...], time first.
+    The state that acting keeps is `actor` and, where the memories are separate, `critic`, each [N, ...] as `Memory` or
+    `TransformerMemory` says; in batches they are `state/actor` and `state/critic`. Sequences are [T, N, ...], time first.
     """
 
     has_memory: ClassVar[bool] = True
@@ -70,9 +78,9 @@ class RecurrentActorCritic(NetworkPolicy):
         self.actor_encoder = Encoder(self.obs_spaces, config.network, rng)
         shared = config.shared_encoder
         self.critic_encoder = self.actor_encoder if shared else Encoder(self.obs_spaces, config.network, rng)
-        cell, features, size = config.cell, self.actor_encoder.out_features, config.memory_size
-        self.actor_memory = Memory(cell, features, size, rng)
-        self.critic_memory = self.actor_memory if config.shared_memory else Memory(cell, features, size, rng)
+        features, size = self.actor_encoder.out_features, config.memory_size
+        self.actor_memory = _memory(config, features, rng)
+        self.critic_memory = self.actor_memory if config.shared_memory else _memory(config, features, rng)
         # A small last layer makes the first policy nearly uniform (Andrychowicz et al. 2021, section 3.2).
         self.actor = MLP(size, config.network, rng, outputs=self.heads.size, gain=0.01)
         self.critic = MLP(size, config.network, rng, outputs=1, gain=1.0)
@@ -81,7 +89,7 @@ class RecurrentActorCritic(NetworkPolicy):
         advance, heads = self._advance_in_numpy(rows) or self._advance_in_torch, self.heads
         log_std = {key: value.detach().cpu().numpy() for key, value in heads.log_std.items()}
         draw = heads.sample if mode == "explore" else heads.uniform
-        empty = np.zeros((rows, self.actor_memory.parts, self.config.memory_size), np.float32)
+        empty = np.zeros((rows, *self.actor_memory.state_shape), np.float32)
         nothing_seen = {"actor": empty} if self.config.shared_memory else {"actor": empty, "critic": empty}
 
         def act(step: Arrays, state: Arrays, noise: Arrays) -> tuple[Arrays, Arrays]:
@@ -151,3 +159,9 @@ class RecurrentActorCritic(NetworkPolicy):
         actor, _, after = self.unroll(batch)
         outputs: NDArray[Any] = self.actor(actor[0]).float().cpu().numpy()
         return outputs, {name: after[f"state/{name}"].cpu().numpy() for name in state}
+
+
+def _memory(config: RecurrentActorCriticConfig, inputs: int, rng: torch.Generator) -> Memory | TransformerMemory:
+    if config.cell == "transformer":
+        return TransformerMemory(config.transformer, inputs, config.memory_size, rng)
+    return Memory(config.cell, inputs, config.memory_size, rng)

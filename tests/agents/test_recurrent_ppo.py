@@ -46,11 +46,13 @@ CASES = {
         waits="sequences are cut where episodes begin, which the CPU must know",
     )
 }
+SMALL = [
+    *("--agent.epochs", "2", "--agent.horizon", "32", "--agent.sequence-length", "16"),
+    *("--agent.minibatch-size", "64", "--groups", "2"),
+]
 RESUMED = {  # what is remembered, selected observations, two inference groups
-    "recurrent_ppo_cartpole": [
-        *("--agent.epochs", "2", "--agent.horizon", "32", "--agent.sequence-length", "16"),
-        *("--agent.minibatch-size", "64", "--groups", "2"),
-    ],
+    "recurrent_ppo_cartpole": SMALL,
+    "recurrent_ppo_cartpole-transformer": [*SMALL, "--policy.cell", "transformer", "--policy.transformer.context", "8"],
 }
 
 UNTIL = Budget(1_000)
@@ -158,11 +160,13 @@ def learned(algorithm: Any, policy: Any, config: Any, env_steps: int) -> float:
 ADAM = OptimizerConfig(learning_rate=1e-2, schedule=Schedule("linear"), max_grad_norm=0.5)
 
 
-@pytest.mark.parametrize("shape", ["lstm", pytest.param("gru", marks=pytest.mark.full), "shared"])
+@pytest.mark.parametrize(
+    "shape", ["lstm", "shared", *(pytest.param(name, marks=pytest.mark.full) for name in ("gru", "transformer"))]
+)
 def test_it_learns_to_remember(shape: str) -> None:
     """The sequences of 8 steps begin anywhere in the episodes of 5."""
     env = make_env(RECALL)
-    config = RecurrentActorCriticConfig(network=NetworkConfig(hidden=(16,)), memory_size=16, **SHAPES[shape])
+    config = RecurrentActorCriticConfig(network=NetworkConfig(hidden=(16,)), **SHAPES[shape] | {"memory_size": 16})
     policy = RecurrentActorCritic(env.observation_space, env.action_space, config, generator(1))
     agent = RecurrentPPOConfig(horizon=16, sequence_length=8, minibatch_size=128, epochs=6, optimizer=ADAM)
     assert learned(RecurrentPPO, policy, agent, 12_000) > 0.98

@@ -18,6 +18,7 @@ from training.networks.encoder import Encoder, Flat, OneHot
 from training.networks.normalizer import Normalizer
 from training.networks.perceptrons import MLP, Dueling, NoisyLinear
 from training.networks.recurrent import Memory
+from training.networks.transformer_memory import TransformerMemory
 
 Array = NDArray[Any]
 Function = Callable[[Array], Array]
@@ -72,11 +73,13 @@ def normalizer_as_numpy(normalizer: nn.Module) -> Function:
     return partial(_normalized, _array(normalizer.mean).copy(), 1 / np.sqrt(_array(normalizer.variance) + 1e-8))
 
 
-def memory_as_numpy(memory: Memory, rows: int) -> Callable[[Array, Array, Array], Array] | None:
+def memory_as_numpy(memory: Memory | TransformerMemory, rows: int) -> Callable[[Array, Array, Array], Array] | None:
     """One step of a memory: features [rows, F], is_first [rows] and the state before -> the state [rows, P, size].
 
     What the memory puts out is the first part of that state. None where torch computes it better.
     """
+    if isinstance(memory, TransformerMemory):
+        return None
     cell = memory.cell
     if rows * max(weight.numel() for weight in cell.parameters()) > MOST_MULTIPLICATIONS:
         return None

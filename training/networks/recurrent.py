@@ -32,6 +32,7 @@ class Memory(nn.Module):
             else:
                 nn.init.zeros_(parameter)
         self.parts, self.out_features = 2 if cell == "lstm" else 1, size
+        self.state_shape = (self.parts, size)
 
     def forward(self, features: Tensor, is_first: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """What is remembered at each step [T, N, size], and the state after the last.

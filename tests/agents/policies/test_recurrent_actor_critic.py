@@ -133,6 +133,10 @@ def test_masks_are_obeyed_with_a_memory(name: str) -> None:
 
 
 def test_impossible_shapes_are_named() -> None:
+    with pytest.raises(
+        UserError, match=r"memory_size = 20: it takes a multiple of 8: transformer\.heads = 4 have even"
+    ):
+        RecurrentActorCriticConfig(cell="transformer", memory_size=20)
     with pytest.raises(UserError, match="memory_size = 0: it takes at least 1 unit"):
         RecurrentActorCriticConfig(memory_size=0)
     with pytest.raises(UserError, match="shared_memory = True: it takes False, or shared_encoder = True"):
