@@ -42,6 +42,8 @@ class AutoencoderConfig:
 
     def __post_init__(self) -> None:
         require(self.code >= 1, "code", self.code, "at least 1")
+        own = self.network.module
+        require(own is None or not self.flat, "network.module", own, "None with flat = True, which needs no encoder")
 
 
 class Autoencoder(Model):

@@ -39,6 +39,8 @@ class PredictorConfig:
     def __post_init__(self) -> None:
         require(self.patch >= 1, "patch", self.patch, "at least 1")
         require(not self.shortcut or self.transformer is not None, "shortcut", self.shortcut, "a transformer")
+        own = self.network.module
+        require(own is None or self.transformer is None, "network.module", own, "None with a transformer")
 
 
 class Predictor(Model):

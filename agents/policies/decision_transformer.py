@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,10 @@ class DecisionTransformerPolicyConfig:
     transformer: TransformerConfig = TransformerConfig()
     cnn: Literal["nature", "small"] = "nature"
     """Of observations that are images."""
+    module: str | None = None
+    """An encoder of observations of your own instead of ours, as in NetworkConfig."""
+    module_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Given to its constructor after the observation spaces."""
     context: int = 20
     """Steps that it looks back on, the present one included."""
     target_return: float = 0.0
@@ -45,10 +49,16 @@ class DecisionTransformerPolicyConfig:
     def __post_init__(self) -> None:
         low, high = LOG_STD_RANGE
         require(low <= self.initial_log_std <= high, "initial_log_std", self.initial_log_std, f"{low:g} to {high:g}")
+        object.__setattr__(self, "module", self.network.module)  # a class has become its import path
         require(self.context >= 1, "context", self.context, "at least 1 step")
         require(isfinite(self.target_return), "target_return", self.target_return, "a finite number")
         require(self.return_scale > 0, "return_scale", self.return_scale, "a number above 0")
         require(self.max_episode_steps >= 1, "max_episode_steps", self.max_episode_steps, "at least 1")
+
+    @property
+    def network(self) -> NetworkConfig:
+        """What encodes observations."""
+        return NetworkConfig(cnn=self.cnn, module=self.module, module_kwargs=self.module_kwargs)
 
 
 class DecisionTransformerPolicy(NetworkPolicy):
@@ -73,10 +83,10 @@ class DecisionTransformerPolicy(NetworkPolicy):
             rescale_action=config.rescale_action,
             normalize_observation=config.normalize_observation,
         )
-        width, network = config.transformer.width, NetworkConfig(cnn=config.cnn)
+        width = config.transformer.width
         self.heads = Heads(self.action_spaces, initial_log_std=config.initial_log_std)
-        self.obs_encoder = Encoder(self.obs_spaces, network, rng)
-        self.action_encoder = Encoder(self.action_spaces, network, rng)
+        self.obs_encoder = Encoder(self.obs_spaces, config.network, rng)
+        self.action_encoder = Encoder(self.action_spaces, NetworkConfig(cnn=config.cnn), rng)
         self.embed_obs = normal_linear(self.obs_encoder.out_features, width, rng)
         self.embed_action = normal_linear(self.action_encoder.out_features, width, rng)
         self.embed_return = normal_linear(1, width, rng)

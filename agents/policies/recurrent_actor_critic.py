@@ -55,7 +55,7 @@ class RecurrentActorCritic(NetworkPolicy):
     """Encoder, memory and perceptron, for the actor and for the critic.
 
     The state that acting keeps is `actor` and, where the memories are separate, `critic`, each [N, ...] as `Memory` or
-    `TransformerMemory` says; in batches they are `state/actor` and `state/critic`. Sequences are [T, N, ...], time first.
+    `TransformerMemory` says; in batches they are `state/actor` and `state/critic`. Sequences are [T, N, ...].
     """
 
     has_memory: ClassVar[bool] = True

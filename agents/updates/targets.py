@@ -12,6 +12,7 @@ from torch import nn
 
 from agents.updates.configs import DiscountedConfig
 from training.errors import require
+from training.networks.own import buffers_of_own
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -43,14 +44,17 @@ def follower(target: nn.Module, online: nn.Module, tau: float) -> Callable[[], N
     """A function that moves the target by the fraction `tau` towards `online` (Lillicrap et al. 2016, algorithm 1).
 
     The parameters are looked up once, here, and must stay the same objects: for a small network, looking them up in
-    every step would cost more than moving them.
+    every step would cost more than moving them. The statistics of batch normalization are taken over as they are.
     """
     moved: list[torch.Tensor] = list(target.parameters())
     towards: list[torch.Tensor] = list(online.parameters())
+    statistics, taken_over = buffers_of_own(target), buffers_of_own(online)
 
     @torch.no_grad()
     def follow() -> None:
         torch._foreach_lerp_(moved, towards, tau)
+        if statistics:
+            torch._foreach_copy_(statistics, taken_over)
 
     return follow
 

@@ -38,6 +38,8 @@ RESUMED = {
     "ppo": ["--env.id", "MountainCarContinuous-v0", "--agent.horizon", "64", "--agent.epochs", "2"],
     "ppo_cartpole": ["--agent.epochs", "2"],
     "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile"],
+    # Somebody's own network, with batch normalization and dropout.
+    "ppo_cartpole-own": ["--agent.epochs", "2", "--policy.network.module", "tests.support.networks:Noisy"],
     # Normalized observations, scaled rewards, environments restored by replay, two inference groups.
     "ppo_acrobot": ["--agent.horizon", "32", "--groups", "2"],
     # Ray workers, environments restored by replay, two groups on each.

@@ -30,6 +30,12 @@ CASES = {
 }
 RESUMED = {
     "sac_pendulum": [*SHORT_REPLAY, "--policy.distribution", "state_dependent"],
+    # Somebody's own network, with batch normalization, whose statistics the targets follow, and dropout.
+    "sac_pendulum-own": [
+        *SHORT_REPLAY,
+        *("--policy.network.module", "tests.support.networks:Noisy"),
+        *("--agent.critic-network.module", "tests.support.networks:Noisy"),
+    ],
     "her_reach": SHORT_REPLAY,
     # Ray workers.
     "sac_pendulum-workers": [*SHORT_REPLAY, "--num-envs", "4", "--workers", "2"],

@@ -1,4 +1,4 @@
-"""One encoder for any observation space: images, vectors, discrete values, and dicts of these."""
+"""One encoder for any observation space: images, vectors, discrete values, and dicts of these; or somebody's own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from training.errors import UserError
 from training.networks.config import NetworkConfig
 from training.networks.convolutions import CNN, ResidualCNN, to_float
+from training.networks.own import OwnEncoder
 from training.networks.perceptrons import called
 
 
@@ -22,7 +23,7 @@ class Encoder(nn.Module):
 
     Features are in the order of `observation_spaces`. uint8 arrays of two to four dimensions are images (see CNN);
     other arrays are flattened, uint8 scaled by 1/255; Discrete and every part of MultiDiscrete become one-hot vectors;
-    MultiBinary becomes 0.0 and 1.0.
+    MultiBinary becomes 0.0 and 1.0. Where the config has a `module`, that encodes all of them: see OwnEncoder.
     Raises UserError for any other space, naming its key.
     """
 
@@ -30,11 +31,18 @@ class Encoder(nn.Module):
         self, observation_spaces: Mapping[str, Space[object]], config: NetworkConfig, generator: Generator
     ) -> None:
         super().__init__()
+        self.own: OwnEncoder | None = None
+        if config.module is not None:
+            self.own = OwnEncoder(observation_spaces, config, generator)
+            self.out_features = self.own.out_features
+            return
         encoders = {key: _encoder(key, space, config, generator) for key, space in observation_spaces.items()}
         self.encoders = nn.ModuleDict(encoders)
         self.out_features = sum(int(encoder.out_features) for encoder in encoders.values())
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
+        if self.own is not None:
+            return self.own.forward(observations)
         features = [called(encoder, observations[key]) for key, encoder in self.encoders.items()]
         return features[0] if len(features) == 1 else torch.cat(features, dim=-1)
 

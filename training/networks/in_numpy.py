@@ -59,7 +59,9 @@ def as_numpy(module: nn.Module, rows: int) -> Function | None:
 
 
 def encoder_as_numpy(encoder: Encoder, rows: int) -> Callable[[Mapping[str, Array]], Array] | None:
-    """`as_numpy` of an encoder, which takes named observations."""
+    """`as_numpy` of an encoder, which takes named observations. None for somebody's own."""
+    if encoder.own is not None:
+        return None
     functions = {key: as_numpy(part, rows) for key, part in encoder.encoders.items()}
     known = [(key, function) for key, function in functions.items() if function is not None]
     return partial(_side_by_side, known) if len(known) == len(functions) else None

@@ -5,6 +5,7 @@ The compiler (TorchInductor) needs a C++ compiler; its results are kept on the d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import FunctionType, MethodType
@@ -37,6 +38,10 @@ class Updated(NamedTuple):
     metrics: Metrics
 
 
+class NotCompilableError(Exception):
+    """The compiler does not take a loss, such as that of a network of somebody's own; says why and where."""
+
+
 class CompiledUpdate:
     """One update of the parameters, which stay as they are where the loss or the gradient is not finite.
 
@@ -57,6 +62,7 @@ class CompiledUpdate:
         self._not_blocked = torch.zeros((), device=self._leaves[0].device)
         self._on_gpu = self._leaves[0].device.type == "cuda"
         self._compiled: dict[tuple[Any, Any], Callable[..., Any]] = {}
+        self._has_run = False
         # The gradient is taken inside of what is compiled.
         torch._dynamo.config.trace_autograd_ops = True
 
@@ -69,11 +75,21 @@ class CompiledUpdate:
         prepare: Callable[[Batch], Batch] | None,
         blocked: Tensor | None,
     ) -> Updated:
-        """One update as in `Optimizer.step`. With a `blocked` [] above 0 it only measures."""
+        """One update as in `Optimizer.step`. With a `blocked` [] above 0 it only measures.
+
+        Raises NotCompilableError, before anything is computed, where the first update cannot be compiled.
+        """
         for group in groups:
             group.read_rate()
         blocked = self._not_blocked if blocked is None else blocked
-        numbers, norms, metrics = self._compiled_for(loss_fn, prepare)(groups, loss_fn, batch, rows, prepare, blocked)
+        compiled = self._compiled_for(loss_fn, prepare)
+        try:
+            numbers, norms, metrics = compiled(groups, loss_fn, batch, rows, prepare, blocked)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            if self._has_run:  # a run that goes on would begin compiled again, with other bits
+                raise
+            raise NotCompilableError(_told(error)) from error
+        self._has_run = True
         if self._on_gpu:
             numbers, norms = numbers.clone(), norms.clone()  # a CUDA graph writes the next update into the same memory
             loss, norm, *values = numbers.unbind()
@@ -134,6 +150,16 @@ class CompiledUpdate:
             method = MethodType(_copied(CompiledUpdate._update), self)
             compiled = self._compiled[loss_fn, prepare] = torch.compile(method, fullgraph=True, options=options)
         return compiled
+
+
+def _told(error: Exception) -> str:
+    """What the compiler says, in one line, with the innermost line of the code that it did not take."""
+    text = str(error)
+    message = re.search("Message: (.*)", text)
+    if message:
+        return message.group(1)
+    *_, place = ("", *(f" ({file}:{line})" for file, line in re.findall(r'File "(.+)", line (\d+)', text)))
+    return text.strip().partition("\n")[0] + place
 
 
 def _guards_of_values(guards: Sequence[Any]) -> list[bool]:

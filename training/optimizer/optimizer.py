@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -18,7 +19,7 @@ from training.core import Batch, Budget, Counters
 from training.errors import UserError, require
 from training.metrics import Last, Mean, Metrics, Sum
 from training.optimizer.adam import AdamGroup
-from training.optimizer.compiled_update import CompiledUpdate, select
+from training.optimizer.compiled_update import CompiledUpdate, NotCompilableError, select
 from training.optimizer.config import OptimizerConfig, assign_rules, build_optimizers
 from training.optimizer.gradient import Gradient, Loss, Number, added, clip, rows_of, split_batch, split_for_learners
 from training.optimizer.moments import check_moments, check_names, check_shape, load_moments, moments_of
@@ -113,7 +114,12 @@ class Optimizer:
             return self.apply(self._way(self, loss_fn, select(batch, rows, prepare)), now)
         self._set_learning_rates(now)
         blocked = self._deferred.bad if self._deferred is not None else None
-        made = self._compiled(self._adam_groups, loss_fn, batch, rows, prepare, blocked)
+        try:
+            made = self._compiled(self._adam_groups, loss_fn, batch, rows, prepare, blocked)
+        except NotCompilableError as error:
+            print(f"warning: {self.name}: its update cannot be compiled: {error}; not compiling", file=sys.stderr)
+            self._compiled = None
+            return self.step(loss_fn, batch, now, rows, prepare)
         measured = self._finite(now, made.loss, made.norms, made.norm)
         if measured is None:
             return self._refuse(now, made.loss, made.norms)
