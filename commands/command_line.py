@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from training.errors import UserError
 from training.experiments import constant_of, find_scripts, first_line
@@ -62,6 +63,17 @@ def first_word(argv: Sequence[str], command: str, takes: str) -> str:
     if not argv or argv[0].startswith("-"):
         raise UserError(f"{command} takes {takes} first: python -m experiments {command} {takes} [options]")
     return argv[0]
+
+
+def first_run(argv: Sequence[str], command: str) -> Path:
+    """The folder of the run that a command is about: see `find_run` for what its first word may be."""
+    from training.run.runs import find_run
+
+    word = first_word(argv, command, "RUN")
+    folder = find_run(word)
+    if folder != Path(word):
+        print(f"{word} is {folder}", file=sys.stderr)
+    return folder
 
 
 def require_nothing(argv: Sequence[str], command: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from commands.command_line import first_word, print_help, wants_help
+from commands.command_line import first_run, print_help, wants_help
 from envs.video import record_video
 from reports.run_end import print_measured
 from training.errors import UserError, require
@@ -39,7 +39,7 @@ def main(argv: Sequence[str], package: str) -> int:
     """Plays episodes with the policy of a run and prints what they measure."""
     if wants_help(argv):
         return print_help("evaluate RUN", main.__doc__, Options())
-    folder = Path(first_word(argv, "evaluate", TAKES))
+    folder = first_run(argv, "evaluate")
     (options,) = parse_options(argv[1:], Options())
     require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")
     config = acting_config(folder, package)

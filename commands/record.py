@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from commands.command_line import first_word, print_help, wants_help
+from commands.command_line import first_run, print_help, wants_help
 from commands.evaluate import acting_config
 from reports.run_end import print_measured
 from training.errors import require
@@ -34,7 +33,7 @@ def main(argv: Sequence[str], package: str) -> int:
     """Plays episodes with the policy of a run into a Minari dataset on this machine (extra `offline`)."""
     if wants_help(argv):
         return print_help("record RUN", main.__doc__, Options())
-    folder = Path(first_word(argv, "record", TAKES))
+    folder = first_run(argv, "record")
     (options,) = parse_options(argv[1:], Options())
     require(options.episodes >= 1, "episodes", options.episodes, "at least 1")
     require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")

@@ -16,7 +16,7 @@ import torch
 from torch.distributed import DistError
 
 from agents.recipes.presets import group_of
-from commands.command_line import first_word, print_help, wants_help
+from commands.command_line import first_run, print_help, wants_help
 from reports.run_end import print_end
 from training import interruption, learners
 from training.cluster.ray_learners import Work, launch
@@ -51,7 +51,7 @@ def main(argv: Sequence[str], package: str) -> int:
     """Continues a run that was stopped, or begins a child where it is: --env-steps M, or any option of its config."""
     if wants_help(argv):
         return print_help("resume RUN", main.__doc__, Options())
-    parent = Path(first_word(argv, "resume", TAKES))
+    parent = first_run(argv, "resume")
     settings, experiment, own_config = read_run(parent, package)
     options, config = parse_options(argv[1:], Options(), own_config)
     begins_child, several = bool(argv[1:]), learners_of(config) > 1

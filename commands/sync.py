@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from commands.command_line import first_word, print_help, wants_help
+from commands.command_line import first_run, print_help, wants_help
 from training.options import parse_options
 from training.run.tracker import sync
 
@@ -26,7 +25,7 @@ def main(argv: Sequence[str], _: str) -> int:
     """Makes one whole Weights & Biases run from the files of a run."""
     if wants_help(argv):
         return print_help("sync RUN", main.__doc__, Options())
-    folder = Path(first_word(argv, "sync", TAKES))
+    folder = first_run(argv, "sync")
     (options,) = parse_options(argv[1:], Options())
     print(sync(folder, options.tracker))
     return 0

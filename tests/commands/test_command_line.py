@@ -71,13 +71,13 @@ def test_the_help_of_a_command_lists_its_options(capsys: pytest.CaptureFixture[s
         ("resume taken", "taken is not a run"),
         ("resume", "resume takes RUN first"),
         ("evaluate nowhere", "nowhere is not a run"),
-        ("evaluate nowhere --seed -1", "seed = -1: it takes an integer of at least 0"),
-        ("evaluate nowhere --checkpoint first", "checkpoint = 'first': it takes 'last' or 'best'"),
+        ("evaluate no/where --seed -1", "seed = -1: it takes an integer of at least 0"),
+        ("evaluate no/where --checkpoint first", "checkpoint = 'first': it takes 'last' or 'best'"),
         ("verify counting --jobs 0", "jobs = 0: it takes at least 1"),
         ("verify counting --seed 3", "seed = 3: verify trains the seeds 101 and on"),
         ("verify cmpared", "unknown experiment cmpared: did you mean compared?"),
         ("sync nowhere", "nowhere "),
-        ("sync nowhere --tracker of", "tracker = 'of': it takes 'auto', 'online' or 'offline'"),
+        ("sync no/where --tracker of", "tracker = 'of': it takes 'auto', 'online' or 'offline'"),
         ("results now", "unexpected 'now'"),
     ],
 )
@@ -178,3 +178,18 @@ def test_a_command_is_known_by_its_file_and_has_options_that_stay_as_they_are(
             module.Options().run_dir = "elsewhere"
     assert command(f"{name} --help") == 0
     assert f"python -m experiments {name}" in capsys.readouterr().out
+
+
+def test_every_command_about_a_run_takes_a_word_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("train counting --tracker none") == 0
+    (folder,) = Path("runs/counting").iterdir()
+    capsys.readouterr()
+    for word in ("latest", "counting", folder.name[:20]):
+        assert command(f"resume {word}") == 0
+        assert capsys.readouterr().err.splitlines()[0] == f"{word} is {folder}"
+    takes_a_run = [name for name, script in COMMANDS.items() if constant_of(script, "TAKES") == "RUN"]
+    assert {"evaluate", "record", "resume", "sync"} <= set(takes_a_run)
+    for name in takes_a_run:
+        assert command(f"{name} nowhere") == 2
+        told = capsys.readouterr().err
+        assert told == f"error: nowhere is not a run: runs/ has runs of counting (1); the newest is {folder}\n"

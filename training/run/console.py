@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from training.core import Budget, Counters
+from training.numbers import duration, short
 
 SHOWN = {"return": "rollout/return_mean", "eval": "evaluation/return_mean"}
 """The metrics that the line shows beside the progress, under the names they have there."""
@@ -93,7 +94,7 @@ class Console:
     def _draw(self) -> None:
         self._is_drawn, self._drawn_at = True, time.monotonic()
         latest = self._latest
-        metrics = [f"{name} {_short(latest[metric])}" for name, metric in SHOWN.items() if metric in latest]
+        metrics = [f"{name} {short(latest[metric])}" for name, metric in SHOWN.items() if metric in latest]
         metrics = [self._doing, *metrics] if self._doing else metrics
         if not self._is_live:
             self._terminal.file.write("  ".join([self._title, *self._progress.texts(), *metrics]) + "\n")
@@ -132,9 +133,9 @@ class _Progress:
         unit = self._until.unit.removeprefix("env_")
         return [
             f"{math.floor(100 * self.fraction):3d}%",
-            f"ETA {_duration(left / rate) if rate else '–'}",
-            f"{_short(rate) if rate else '–'}/s",
-            f"{_short(last)}/{_short(self._until.count)} {unit}",
+            f"ETA {duration(left / rate) if rate else '–'}",
+            f"{short(rate) if rate else '–'}/s",
+            f"{short(last)}/{short(self._until.count)} {unit}",
         ]
 
 
@@ -159,25 +160,3 @@ def _line(title: str, progress: _Progress, metrics: list[str], width: int) -> Ta
 
 def _cells(texts: list[str]) -> int:
     return sum(cell_len(text) + 2 for text in texts)
-
-
-def _short(number: float) -> str:
-    """About four characters: 7, 0.0123, 412.3, 124k, 1.25M."""
-    size = abs(number)
-    if not math.isfinite(number):
-        return str(number)
-    for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if size >= 10 * scale or (size >= scale and unit != "k"):
-            scaled = number / scale
-            return f"{scaled:.{0 if abs(scaled) >= 100 else 1 if abs(scaled) >= 10 else 2}f}{unit}"
-    if float(number).is_integer():
-        return f"{number:.0f}"
-    return f"{number:.1f}" if size >= 10 else f"{number:.3g}"
-
-
-def _duration(seconds: float) -> str:
-    whole = math.ceil(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    if hours >= 24:
-        return f"{hours // 24}d {hours % 24}h"
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

@@ -1,4 +1,7 @@
-"""The folder of a run: its lock, the files that make it a run, where its checkpoints are."""
+"""The folder of a run: its lock, the files that make it a run, where its checkpoints are.
+
+Checkpoints, and torch with them, are imported late: what only looks at the folders of runs answers at once.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from training.errors import UserError
-from training.run.checkpoint import newest, newest_first, read_best
 from training.run.stages import stage_folders
 
 LOCK = "lock"
@@ -35,9 +38,7 @@ class Lock:
             self._file = (folder / LOCK).open("a+", encoding="ascii")
         except OSError as error:
             raise UserError(f"run folder {folder} cannot be written ({error.strerror})") from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(self._file):
             self._file.seek(0)
             holder = self._file.read().strip() or "unknown"
             self._file.close()
@@ -51,6 +52,28 @@ class Lock:
     def release(self) -> None:
         """Releases the folder; a second call does nothing."""
         self._file.close()
+
+
+def _locked(file: IO[str]) -> bool:
+    """Locks the file; whoever only looks (`is_held`) holds it for a moment, and is waited for."""
+    for wait_s in (0.01, 0.05, 0.0):
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(wait_s)
+    return False
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the run folder now; it is not kept from anybody by being asked."""
+    try:
+        with (folder / LOCK).open("r", encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no lock, or no right to see it
+        return False
+    return False
 
 
 def new_identity(seed: int) -> str:
@@ -125,6 +148,8 @@ def find_checkpoint(run: Path, which: Literal["best", "last"]) -> Path:
 
     Raises UserError when the folder is not a run or has no such checkpoint.
     """
+    from training.run.checkpoint import newest, read_best
+
     read_settings(run)
     stages = [stage for stage in stage_folders(run) if (stage / "checkpoints").exists()]
     folder = (stages[-1] if stages else run) / "checkpoints"
@@ -135,6 +160,8 @@ def find_checkpoint(run: Path, which: Literal["best", "last"]) -> Path:
 
 
 def _is_unused(folder: Path, begun_with: Mapping[str, Path]) -> bool:
+    from training.run.checkpoint import newest_first
+
     stages = stage_folders(folder)
     for path in folder.iterdir():
         source = begun_with.get(path.name)
