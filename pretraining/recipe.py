@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from torch import nn
 
-from training.core import Algorithm, Batch, Budget, Counters, Every, Stream, Unit
+from training.core import Algorithm, Batch, Budget, Every, Stream, Unit
 from training.data.dataset import Dataset
 from training.data.splits import Splits
 from training.data.streams import Shuffled
@@ -66,8 +67,6 @@ class DataRunConfig(RunConfig):
     """The budget in gradient steps."""
     max_seconds: float | None = None
     """Ends the training when it has taken so long, whatever is left of the budget; such a run is not exact."""
-    patience: int | None = None
-    """Ends the training after so many evaluations without a new best score; None: the whole budget is spent."""
     minibatch_size: int = 64
     evaluation: HeldOutConfig = HeldOutConfig()
     log_every: Every = Every(50, "updates")
@@ -81,7 +80,7 @@ class DataRunConfig(RunConfig):
             self.steps,
             "None where epochs is set, or epochs = None",
         )
-        for name in ("epochs", "steps", "patience"):
+        for name in ("epochs", "steps"):
             count = getattr(self, name)
             require(count is None or count >= 1, name, count, "at least 1, or None")
         require(self.max_seconds is None or self.max_seconds > 0, "max_seconds", self.max_seconds, "above 0, or None")
@@ -156,8 +155,7 @@ def train(
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in zip(Splits._fields, splits, strict=True))
     print(f"learning from {splits.train.source}: {sizes} samples", file=sys.stderr)
     evaluate = HeldOut(splits, config.evaluation, algorithm.score)
-    # The best score and the time are part of the checkpoints, so that a resumed run stops where it would have.
-    stop = lambda checkpoint, now: _is_stale(config, checkpoint, now) or run.out_of_time(config.max_seconds)  # noqa: E731
+    stop = partial(run.out_of_time, config.max_seconds)
     now, checkpoint = fit_run(config, run, compute, algorithm, stream, evaluate, stop)
 
     def measured() -> dict[str, float]:
@@ -166,14 +164,6 @@ def train(
 
     final = measured()
     run.finish(now, metrics=final, best=measured() if _restore_best(config, checkpoint, algorithm) else {})
-
-
-def _is_stale(config: DataRunConfig, checkpoint: Checkpoint, now: Counters) -> bool:
-    """Whether the best score is `patience` evaluations old."""
-    best, every = checkpoint.best_score, config.evaluation.every
-    if config.patience is None or best is None:
-        return False
-    return now.count(every.unit) // every.count - best.counters.count(every.unit) // every.count >= config.patience
 
 
 def _restore_best(config: DataRunConfig, checkpoint: Checkpoint, algorithm: MeasuredAlgorithm) -> bool:

@@ -16,6 +16,10 @@ def print_end(run: Run) -> None:
     for copy in run.copies:
         online = copy.startswith("http")
         print("wandb:", copy if online else f"offline copy in {copy}, send it with: make sync RUN={run.folder}")
+    if why := result.get("stopped_early"):
+        counters = result["counters"]
+        unit = "env_steps" if counters["env_steps"] else "updates"
+        print(f"stopped early at {counters[unit]:,} {unit}: {why}")
     for why in result["inexact"]:
         print(f"not exact: {why}")
     for claim, why in result["not_judged"].items():

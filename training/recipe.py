@@ -15,7 +15,7 @@ from torch import nn
 from training import learners
 from training.core import Algorithm, Budget, Counters, Every, Stream, Unit
 from training.errors import require
-from training.fit import Evaluate, fit, never
+from training.fit import Evaluate, fit
 from training.optimizer.config import all_can_compile, optimizers_of, with_compile
 from training.run.checkpoint import Checkpoint, CheckpointConfig
 from training.run.compute import Compute, OnDevice, choose_compile, choose_device, choose_threads, multiplications_of
@@ -36,6 +36,8 @@ class RunConfig:
     """CPU threads of torch; auto: one for small networks, which more would slow down (see docs/performance.md)."""
     compile: bool | Literal["auto"] = "auto"
     """Compile the update (loss, gradient, clipping, optimizer); auto: where the run is long enough to pay for it."""
+    patience: int | None = None
+    """Ends the training after so many evaluations without a new best score; None: the whole budget is spent."""
     learners: int = 1
     """Processes that divide every gradient among them, on Ray: the same run, sooner where gradients cost the most."""
     evaluation: Any
@@ -46,6 +48,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
         require(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "at least 1, or 'auto'")
+        require(self.patience is None or self.patience >= 1, "patience", self.patience, "at least 1, or None")
         require(self.learners >= 1, "learners", self.learners, "at least 1")
         alone = self.learners == 1 or self.compile is not True
         require(alone, "compile", self.compile, f"False or 'auto' with learners = {self.learners}")
@@ -69,6 +72,15 @@ class RunConfig:
     def until(self) -> Budget:
         """When the run is finished."""
         raise NotImplementedError
+
+    def why_stop(self, checkpoint: Checkpoint) -> str | None:
+        """Why the training ends before its budget is spent, by the scores so far; None: it goes on.
+
+        They are part of the checkpoints, so that a resumed run stops where it would have.
+        """
+        if self.patience is None or checkpoint.scores_since_best < self.patience:
+            return None
+        return f"patience = {self.patience}: that many evaluations brought no new best score"
 
     @property
     def algorithm_config(self) -> Any:
@@ -108,16 +120,19 @@ def fit_run(
     algorithm: Algorithm,
     stream: Stream,
     evaluate: Evaluate,
-    stop: Callable[[Checkpoint, Counters], bool] | None = None,
+    stop: Callable[[], str | None] | None = None,
 ) -> tuple[Counters, Checkpoint]:
     """`fit` with the run's log and checkpoints; returns the final counters and the checkpoints.
 
-    `stop` may end it before the budget is spent, by the best score so far.
+    The config's `why_stop` may end it before the budget is spent, and so may `stop`, which answers why or None.
     """
     until = config.until
     log = run.open_log(every=config.log_every, until=until)
     parts = {config.algorithm_field: algorithm, "stream": stream, "device": OnDevice(compute.device)}
     checkpoint = run.checkpoint(parts, config.checkpoint)
-    ends = never if stop is None else lambda now: stop(checkpoint, now)
+
+    def ends(_: Counters) -> bool:
+        return run.stop_early(config.why_stop(checkpoint) or (stop() if stop else None))
+
     now = fit(algorithm, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint, stop=ends)
     return now, checkpoint

@@ -5,6 +5,7 @@ A recipe makes its parts in order and then trains, all of it in one function: se
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,20 @@ class PolicyRunConfig(RunConfig):
     agent: Any
     env: EnvConfig
     evaluation: EvaluationConfig = EvaluationConfig()
+    stop_at_return: float | None = None
+    """Ends the training once an evaluation during it measures so much as its mean return; None: the whole budget is
+    spent."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        enough = self.stop_at_return
+        require(enough is None or math.isfinite(enough), "stop_at_return", enough, "a finite number, or None")
+
+    def why_stop(self, checkpoint: Checkpoint) -> str | None:
+        best, enough = checkpoint.best_score, self.stop_at_return
+        if best is not None and enough is not None and best.value >= enough:
+            return f"stop_at_return = {enough:g}: an evaluation measured {best.value:g}"
+        return super().why_stop(checkpoint)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,8 @@ def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last
     result: dict[str, Any] = {
         "metrics": {"score": 1.0},
         "best": {},
+        "counters": {"env_steps": 40_000, "updates": 7},
+        "stopped_early": "it is enough",
         "inexact": ["it lost a worker"],
         "claims": [],
         "not_judged": {"score >= other": "judged by `verify`, which runs other on the same seeds"},
@@ -34,6 +36,7 @@ def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last
         "",
         "wandb: https://wandb.ai/x",
         "wandb: offline copy in wandb/offline, send it with: make sync RUN=runs/here",
+        "stopped early at 40,000 env_steps: it is enough",
         "not exact: it lost a worker",
         "claim: score >= other: judged by `verify`, which runs other on the same seeds",
         "run: runs/here",

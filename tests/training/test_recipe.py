@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,10 +14,11 @@ from torch import nn
 
 from training.core import Batch, Budget, Counters, Every, Unit
 from training.errors import UserError
-from training.metrics import Metrics
+from training.metrics import Last, Metrics
 from training.optimizer import OptimizerConfig
 from training.recipe import RunConfig, choose_compute, fit_run
 from training.run.checkpoint import CheckpointConfig
+from training.run.result import read_result
 from training.run.run import Run
 from training.state import State
 
@@ -51,6 +54,7 @@ class Config(RunConfig):
         ({"seed": -1}, "seed = -1: it takes an integer of at least 0"),
         ({"threads": 0}, "threads = 0: it takes at least 1, or 'auto'"),
         ({"learners": 0}, "learners = 0: it takes at least 1"),
+        ({"patience": 0}, "patience = 0: it takes at least 1, or None"),
         ({"learners": 2, "compile": True}, "compile = True: it takes False or 'auto' with learners = 2"),
         (
             {"log_every": Every(1, "env_steps")},
@@ -112,15 +116,69 @@ class Counting:
         self.count = state["count"]
 
 
+class Scored:
+    """An evaluation after every second update, whose scores are given."""
+
+    every, score = Every(2, "updates"), "score"
+
+    def __init__(self, scores: list[float]) -> None:
+        self._scores = scores
+
+    def __call__(self, algorithm: Any) -> Metrics:
+        return {"score": Last(self._scores[algorithm.count // 2 - 1])}
+
+
+@pytest.mark.parametrize(
+    ("scores", "patience", "updates"),
+    [
+        ([1, 2, 2, 1, 3, 3, 3], 2, 8),  # the same score is not better
+        ([1, 2, 2, 1, 3, 3, 3], 3, 14),
+        ([math.nan, math.nan, 9, 9, 9, 9, 9], 2, 4),
+        ([1, 2, 3, 4, 5, 6, 7], 1, 14),
+    ],
+)
+def test_it_stops_after_so_many_evaluations_without_a_new_best_however_often_it_is_killed(
+    scores: list[float], patience: int, updates: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config: Any = Config(patience=patience, checkpoint=CheckpointConfig(every=Every(3, "updates")))
+    evaluate: Any = Scored(scores)
+    monkeypatch.setattr(Config, "until", Budget(14, "updates"))
+    killed_at = iter([1, 3, 4, 5, 7, 8, 11, None])
+
+    class Killed(Counting):
+        def __init__(self, at: int | None) -> None:
+            super().__init__()
+            self._at = at
+
+        def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+            if now.updates == self._at:
+                raise KeyboardInterrupt
+            return super().update(batch, now)
+
+    with Run.create("example", config, folder=tmp_path / "run", tracker="none") as run:
+        compute = choose_compute(config, run, nn.Linear(1, 1), gradient_steps=6, samples_per_step=1)
+    for at in killed_at:
+        with suppress(KeyboardInterrupt), Run.open(tmp_path / "run") as again:
+            counting = Killed(at)
+            now, _ = fit_run(config, again, compute, counting, counting, evaluate)
+            again.finish(now, metrics={})
+    result = read_result(tmp_path / "run")
+    assert result["counters"]["updates"] == updates
+    why = f"patience = {patience}: that many evaluations brought no new best score"
+    assert result["stopped_early"] == (why if updates < 14 else None)
+
+
 def test_the_loop_ends_with_the_budget_or_before_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     config: Any = Config()
     never: Any = type("Never", (), {"every": Every(99, "updates"), "score": ""})()
     with Run.create("example", config, folder=tmp_path / "run", tracker="none") as run:
         compute = choose_compute(config, run, nn.Linear(1, 1), gradient_steps=6, samples_per_step=1)
         counting = Counting()
-        stop = lambda checkpoint, now: now.updates >= 4  # noqa: E731
+        stop = lambda: "it is enough" if counting.count >= 4 else None  # noqa: E731
         now, checkpoint = fit_run(config, run, compute, counting, counting, never, stop)
+        run.finish(now, metrics={})
     assert (now.updates, counting.count, checkpoint.best) == (4, 4, None)
+    assert (run.result["status"], run.result["stopped_early"]) == ("completed", "it is enough")
     with Run.open(tmp_path / "run") as again:
         other = Counting()
         now, _ = fit_run(config, again, compute, other, other, never)

@@ -58,8 +58,8 @@ class Checkpoint:
     """Saves and restores the named parts of one run. One process at a time may use the folder.
 
     `position` holds the counters of what was last restored or saved (None before), `best_score` the highest score,
-    `loading` the part that is given its state just now, which may not fit it, and `unmeasured` whether the evaluation
-    that was due at what was restored is still to be made.
+    `scores_since_best` how many came after it, `loading` the part that is given its state just now, which may not fit
+    it, and `unmeasured` whether the evaluation that was due at what was restored is still to be made.
     """
 
     def __init__(self, folder: Path, parts: Mapping[str, Stateful], *, every: Every, keep_last: int = 3) -> None:
@@ -69,6 +69,7 @@ class Checkpoint:
         self.every = every
         self.position: Counters | None = None
         self.best_score: Score | None = None
+        self.scores_since_best = 0
         self.loading: str | None = None
         self.unmeasured = False
         self._folder = folder
@@ -95,8 +96,9 @@ class Checkpoint:
     def score(self, value: float, now: Counters) -> bool:
         """Takes a score (higher is better); True when it is a new best, which the caller then saves at once."""
         if not math.isfinite(value) or (self.best_score is not None and value <= self.best_score.value):
+            self.scores_since_best += 1
             return False
-        self.best_score = Score(float(value), now)
+        self.best_score, self.scores_since_best = Score(float(value), now), 0
         return True
 
     def save(self, now: Counters, *, unmeasured: bool = False) -> Path:
@@ -151,6 +153,7 @@ class Checkpoint:
         self.best_score = _score(manifest["best"])
         if self.best is None:  # it was among the damaged ones: the next score is the best that can be kept
             self.best_score = None
+        self.scores_since_best = manifest.get("scores_since_best", 0)
         self.unmeasured = manifest.get("unmeasured", False)
         self.position = Counters(**manifest["counters"])
         return self.position
@@ -193,6 +196,7 @@ class Checkpoint:
             "counters": asdict(now),
             "parts": sorted(self._parts),
             "best": None if self.best_score is None else asdict(self.best_score),
+            "scores_since_best": self.scores_since_best,
             "inexact": self.inexact,
             "unmeasured": unmeasured,
             "sha256": hashes,
@@ -204,7 +208,8 @@ class Checkpoint:
         manifest = _read_manifest(folder)
         if manifest["counters"] != asdict(now):
             raise RuntimeError(f"checkpoint {folder} was saved at {manifest['counters']}, not at {asdict(now)}")
-        if _score(manifest["best"]) != self.best_score or manifest["inexact"] != self.inexact:
+        told = _score(manifest["best"]), manifest.get("scores_since_best", 0), manifest["inexact"]
+        if told != (self.best_score, self.scores_since_best, self.inexact):
             self._write_manifest(folder, now, manifest["sha256"], unmeasured=manifest.get("unmeasured", False))
 
     def _require_same_parts(self, folder: Path, saved: list[str]) -> None:
@@ -255,7 +260,7 @@ def forget_best(folder: Path) -> None:
     """None of the checkpoints in the folder is the best any more: what comes is measured otherwise."""
     for checkpoint in newest_first(folder):
         with suppress(DamagedError):  # which is told where it is restored
-            _write_manifest(checkpoint, {**_read_manifest(checkpoint), "best": None})
+            _write_manifest(checkpoint, {**_read_manifest(checkpoint), "best": None, "scores_since_best": 0})
 
 
 def newest_first(folder: Path) -> list[Path]:

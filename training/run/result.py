@@ -59,6 +59,7 @@ def write_result(
     metrics: Mapping[str, float],
     *,
     best: Mapping[str, Any],
+    stopped_early: str | None,
     checkpoint: Path | None,
     account: Account,
     claims: Claims,
@@ -72,6 +73,7 @@ def write_result(
         now: how far it came.
         metrics: what was measured at the end.
         best: what its best checkpoint measured.
+        stopped_early: why its training ended before its budget was spent; None: it did not.
         checkpoint: its newest one.
         account: what it tells of its training.
         claims: what it is judged by.
@@ -83,6 +85,7 @@ def write_result(
         "inexact": account.inexact,
         "seed": settings["seed"],
         "counters": asdict(now),
+        "stopped_early": stopped_early,
         "metrics": {name: float(value) for name, value in metrics.items()},
         "best": dict(best),
         "claims": [],

@@ -71,6 +71,7 @@ class Run:
         self._log: Logger | None = None
         self._tracker: Tracker | None = None
         self._checkpoint: Checkpoint | None = None
+        self._stopped_early: str | None = None
 
     @classmethod
     def create(
@@ -206,12 +207,17 @@ class Run:
         """The run, or this stage of it, came to its end."""
         return self.result.get("status") == "completed"
 
-    def out_of_time(self, seconds: float | None) -> bool:
-        """Whether the training has taken so long, over all its segments; the run is not exact then."""
+    def stop_early(self, why: str | None) -> bool:
+        """Whether there is a reason to end the training before its budget is spent; `result.json` tells it."""
+        self._stopped_early = why
+        return why is not None
+
+    def out_of_time(self, seconds: float | None) -> str | None:
+        """Why the training ends, where it has taken so long over all its segments; the run is not exact then."""
         over = seconds is not None and learners.agreed(self._clock.trained_s >= seconds)
         if over:
             self.not_exact("its training was ended by the clock")
-        return over
+        return f"max_seconds = {seconds:g}: the training took so long" if over else None
 
     @property
     def loading(self) -> str | None:
@@ -276,6 +282,7 @@ class Run:
     def finish_as(self, stage: Run, more: Mapping[str, float] | None = None) -> None:
         """Writes the result of a run of stages: what `stage`, the last of them, came to, and what else was measured."""
         result = stage.result
+        self.stop_early(result.get("stopped_early"))
         self.finish(Counters(**result["counters"]), metrics={**result["metrics"], **(more or {})}, best=result["best"])
 
     def _fail(self, status: Status) -> None:
@@ -298,6 +305,7 @@ class Run:
             now,
             metrics,
             best=best,
+            stopped_early=self._stopped_early if status == "completed" else None,
             checkpoint=self.last_checkpoint,
             account=self._account,
             claims=self._claims,

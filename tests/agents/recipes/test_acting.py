@@ -35,6 +35,7 @@ def without_optimizers(monkeypatch: pytest.MonkeyPatch) -> None:
     ("changes", "message"),
     [
         ({"env_steps": 0}, "env_steps = 0: it takes at least 1"),
+        ({"stop_at_return": float("nan")}, "stop_at_return = nan: it takes a finite number, or None"),
         ({"workers": -1}, "workers = -1: it takes at least 0"),
         ({"max_replacements": -1}, "max_replacements = -1"),
         ({"groups": 0}, "groups = 0"),

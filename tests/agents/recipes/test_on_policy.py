@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from agents.recurrent_ppo import RecurrentPPOConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
 from tests.support.fake_agents import attentive
-from training.core import Budget
+from training.claims import Claim, Claims
+from training.core import Budget, Every
 from training.errors import UserError
 from training.run.run import Run
 
@@ -40,6 +42,18 @@ def test_the_agent_gets_the_policy_its_config_and_rollouts_of_its_horizon(tmp_pa
     assert [batch["reward"].shape for batch in agent.batches] == [(8, 4), (8, 4)]
     assert run.result["counters"]["env_steps"] == 64
     assert run.result["metrics"]["evaluation/length_mean"] >= 1
+
+
+def test_it_stops_once_an_evaluation_measures_enough_and_is_judged_like_any_other(tmp_path: Path) -> None:
+    often = replace(SHORT, every=Every(32, "env_steps"))  # no pole falls in five steps, and none stays for 500
+    claims = Claims((Claim("evaluation/return_mean", ">=", 1.0),))
+    for enough, env_steps in ((5.0, 32), (500.0, 64)):
+        given = config(stop_at_return=enough, evaluation=often)
+        with Run.create("example", given, folder=tmp_path / f"{enough}", tracker="none", claims=claims) as run:
+            train(given, run, attentive())
+        assert (run.result["status"], run.result["counters"]["env_steps"]) == ("completed", env_steps)
+        assert run.result["claims"][0]["holds"]
+        assert (run.result["stopped_early"] or "").startswith("stop_at_return = 5: an ev") == (env_steps == 32)
 
 
 def test_rewards_are_scaled_where_that_is_asked_for(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_a_completed_run_holds_everything_about_itself(tmp_path: Path) -> None:
         "inexact": [],
         "seed": 3,
         "counters": {"env_steps": 40, "updates": 4, "samples": 0, "epochs": 0},
+        "stopped_early": None,
         "metrics": {"evaluation/return_mean": 500.0},
         "best": {"evaluation/return_mean": 501.0},
         "claims": [],
