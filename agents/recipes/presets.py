@@ -28,6 +28,22 @@ from training.search_space import with_changes
 Preset: TypeAlias = "Mapping[str, Any]"
 Presets: TypeAlias = "Mapping[str, Preset]"
 Actions: TypeAlias = Literal["discrete", "continuous", "any"]
+ATARI: Preset = {
+    "env.wrappers": ("atari",),
+    "clip_reward": True,
+    "env_steps": 10_000_000,
+    "evaluation.every.count": 500_000,
+    "evaluation.episodes": 10,
+    "evaluation.final_episodes": 50,
+}
+"""Of every algorithm's preset for Atari games: the published preprocessing, and RL Zoo's budget."""
+MINIGRID: Preset = {
+    "env.wrappers": ("minigrid",),
+    "policy.network.cnn": "small",
+    "env_steps": 1_000_000,
+    "evaluation.every.count": 50_000,
+}
+"""Of every algorithm's preset for MiniGrid: cells as channels of a small image."""
 AUTO = "auto"
 TAKES = {"discrete": "Discrete actions", "continuous": "actions in a bounded Box of floats"}
 WHAT_IT_IS_ABOUT = ("env.id", "env.kwargs", "env.observation_indices", "seed")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.a2c import A2C, A2CConfig
 from agents.recipes import on_policy
-from agents.recipes.presets import Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
 from envs.config import EnvConfig
 from experiments.control import a2c_cartpole
 from training.run.run import Run
@@ -56,6 +56,8 @@ PRESETS: Presets = {
     "default": DEFAULT,
     "box2d": {**CONTINUOUS, "num_envs": 16, "env_steps": 2_000_000, "evaluation.every.count": 200_000},
     "mujoco": {**CONTINUOUS, "env_steps": 1_000_000, "evaluation.every.count": 100_000},
+    "atari": {**IMAGES, **ATARI},
+    "minigrid": {**IMAGES, **MINIGRID},
     "images": {**IMAGES, "scale_reward": True},
     "small_images": {**IMAGES, "scale_reward": True, "policy.network.cnn": "small", "env_steps": 1_000_000},
     "minatar": {**IMAGES, "policy.network.hidden": (256, 256)},

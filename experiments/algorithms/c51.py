@@ -33,6 +33,8 @@ PAPER = {"policy.atoms": 51, "policy.value_range": (-10.0, 10.0)}
 # DQN's presets.
 PRESETS: Presets = {
     **dqn.SHARED,
+    "atari": {**dqn.SHARED["atari"], **PAPER, "agent.optimizer.learning_rate": 2.5e-4},
+    "minigrid": {**dqn.SHARED["minigrid"], **PAPER},
     "images": {**dqn.SHARED["images"], **PAPER},
     "small_images": {**dqn.SHARED["small_images"], **PAPER},
     "minatar": {**dqn.SHARED["minatar"], **PAPER},

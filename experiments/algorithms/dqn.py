@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agents.dqn import DQN, DQNConfig
 from agents.policies.q_network import QNetworkConfig
 from agents.recipes import off_policy
-from agents.recipes.presets import Actions, Preset, Presets, values_of
+from agents.recipes.presets import ATARI, MINIGRID, Actions, Preset, Presets, values_of
 from envs.config import EnvConfig
 from experiments.control import dqn_cartpole
 from training.run.run import Run
@@ -70,6 +70,8 @@ ZOO: Preset = {
 
 SHARED: Presets = {
     "default": VECTORS,
+    "atari": {**IMAGES, **ATARI, "replay.warmup_env_steps": 50_000},
+    "minigrid": {**IMAGES, **MINIGRID},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small", "env_steps": 500_000},
     # Young and Tian's (2019, examples/dqn.py), with Adam and a gradient step in every fourth step.

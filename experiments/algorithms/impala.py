@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.impala import IMPALA, IMPALAConfig
 from agents.recipes import on_policy
-from agents.recipes.presets import Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
 from envs.config import EnvConfig
 from experiments.control import impala_cartpole
 from training.run.run import Run
@@ -40,6 +40,8 @@ IMAGES = {"env_steps": 2_000_000, "num_envs": 32, "policy.network.hidden": (), "
 PRESETS: Presets = {
     "default": DEFAULT,
     "mujoco": {**DEFAULT, "policy.initial_log_std": -1.0, "agent.entropy_coefficient": 0.0, "env_steps": 1_000_000},
+    "atari": {**IMAGES, **ATARI},
+    "minigrid": {**IMAGES, **MINIGRID, "policy.network.hidden": (64,)},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small"},
     "minatar": {**IMAGES, "policy.network.hidden": (256, 256)},

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.ppo import PPO, PPOConfig
 from agents.recipes import on_policy
-from agents.recipes.presets import Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
 from envs.config import EnvConfig
 from experiments.control import (
     ppo_acrobot,
@@ -65,6 +65,15 @@ PRESETS: Presets = {
     "classic_control": {**DEFAULT, "env_steps": 200_000, "agent.horizon": 128, "evaluation.every.count": 20_000},
     "box2d": values_of(ppo_bipedal_walker, OWN),
     "mujoco": {**values_of(ppo_half_cheetah, OWN), "env_steps": 1_000_000},
+    "atari": {**IMAGES, **ATARI},
+    # RL Zoo's for MiniGrid, which observes a vector there.
+    "minigrid": {
+        **MINIGRID,
+        "agent.horizon": 128,
+        "agent.minibatch_size": 64,
+        "agent.epochs": 10,
+        "agent.optimizer.learning_rate": 2.5e-4,
+    },
     "images": {**IMAGES, "scale_reward": True},
     "small_images": {**IMAGES, "scale_reward": True, "policy.network.cnn": "small", "env_steps": 1_000_000},
     # PureJaxRL's for MinAtar (PPO, gamma 0.99, entropy 0.01, 128 steps, 4 epochs), with fewer environments.

@@ -30,6 +30,12 @@ CLAIMS = ()  # of whatever environment, nothing is claimed
 # DQN's presets. The quantiles are those of RL Zoo's: 25 for small tasks, the paper's 200 for images.
 PRESETS: Presets = {
     **dqn.SHARED,
+    "atari": {
+        **dqn.SHARED["atari"],
+        "policy.atoms": 200,
+        "agent.epsilon.fraction": 0.025,
+        "agent.optimizer.learning_rate": 5e-5,
+    },
     "images": {**dqn.SHARED["images"], "policy.atoms": 200, "agent.optimizer.learning_rate": 5e-5},
     # Measured here: the settings of the experiment that claims something there.
     "CartPole-v1": values_of(qr_dqn_cartpole, Config()),

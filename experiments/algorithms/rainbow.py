@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agents.c51 import C51, C51Config
 from agents.policies.q_network import QNetworkConfig
 from agents.recipes import off_policy
-from agents.recipes.presets import Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
 from agents.replay.replay import ReplayConfig
 from agents.updates.q_learning import EpsilonConfig
 from envs.config import EnvConfig
@@ -56,6 +56,8 @@ PRESETS: Presets = {
         "policy.value_range": (-100.0, 100.0),
         "evaluation.every.count": 10_000,
     },
+    "atari": {**IMAGES, **ATARI, "replay.warmup_env_steps": 80_000},
+    "minigrid": {**IMAGES, **MINIGRID, "agent.target_gradient_steps": 250, "agent.optimizer.learning_rate": 2.5e-4},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small", "env_steps": 500_000},
     "minatar": {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.policies.recurrent_actor_critic import RecurrentActorCriticConfig
 from agents.recipes import on_policy
-from agents.recipes.presets import Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from envs.config import EnvConfig
 from experiments.control import recurrent_ppo_cartpole
@@ -75,6 +75,8 @@ PRESETS: Presets = {
         "agent.minibatch_size": 128,
         "evaluation.every.count": 100_000,
     },
+    "atari": {**IMAGES, **ATARI, "scale_reward": False},
+    "minigrid": {**IMAGES, **MINIGRID, "policy.network.hidden": (64,), "agent.clip_range": 0.2},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small", "env_steps": 1_000_000},
     "minatar": {**IMAGES, "policy.network.hidden": (128,), "agent.clip_range": 0.2},

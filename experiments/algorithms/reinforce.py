@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents.recipes import on_policy
-from agents.recipes.presets import Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
 from agents.reinforce import Reinforce, ReinforceConfig
 from envs.config import EnvConfig
 from experiments.control import reinforce_cartpole
@@ -39,6 +39,8 @@ PRESETS: Presets = {
     "default": DEFAULT,
     "box2d": {**DEFAULT, "env_steps": 2_000_000, "evaluation.every.count": 200_000},
     "mujoco": {**DEFAULT, "policy.initial_log_std": -1.0, "env_steps": 1_000_000, "evaluation.every.count": 100_000},
+    "atari": {**IMAGES, **ATARI, "scale_reward": False},
+    "minigrid": {**IMAGES, **MINIGRID},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small", "env_steps": 1_000_000},
     "minatar": {**DEFAULT, **SLOW, "policy.network.hidden": (256, 256), "env_steps": 2_000_000},

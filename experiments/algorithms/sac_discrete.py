@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.policies.actor import ActorConfig
 from agents.recipes import off_policy
-from agents.recipes.presets import Actions, Preset, Presets, values_of
+from agents.recipes.presets import ATARI, MINIGRID, Actions, Preset, Presets, values_of
 from agents.sac_discrete import SACDiscrete, SACDiscreteConfig
 from envs.config import EnvConfig
 from experiments.control import sac_discrete_cartpole
@@ -48,6 +48,8 @@ IMAGES: Preset = {
 
 PRESETS: Presets = {
     "default": DEFAULT,
+    "atari": {**IMAGES, **ATARI, "replay.warmup_env_steps": 20_000},
+    "minigrid": {**IMAGES, **MINIGRID, "agent.critic_network.cnn": "small"},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small", "agent.critic_network.cnn": "small"},
     "minatar": {**IMAGES, "replay.warmup_env_steps": 5_000},
