@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +18,12 @@ from training.errors import UserError, require
 from training.experiments import read_run
 from training.options import parse_options
 from training.run.console import Console
+from training.run.files import append_json_line, read_json
+from training.run.folder import find_checkpoint
 
 TAKES = "RUN"
+KEPT = "evaluations.jsonl"
+"""The file of the run's folder that gets a line for each evaluation."""
 
 
 @dataclass(frozen=True)
@@ -31,38 +38,58 @@ class Options:
     """Of the episodes and the actions; by default the run's own."""
     stochastic: bool = False
     """Draw the actions, as in training, instead of taking the most likely ones."""
-    video: bool = False
-    """Also record one episode into the run's videos/ (extra `video`)."""
+    video: int = 0
+    """Also record so many episodes into the run's videos/ (extra `video`)."""
+    json: bool = False
+    """Print one JSON object instead of words."""
 
 
 def main(argv: Sequence[str], package: str) -> int:
-    """Plays episodes with the policy of a run and prints what they measure."""
+    """Plays episodes with the policy of a run, prints what they measure and keeps it in the run's evaluations.jsonl."""
     if wants_help(argv):
         return print_help("evaluate RUN", main.__doc__, Options())
     folder = first_run(argv, "evaluate")
     (options,) = parse_options(argv[1:], Options())
     require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")
+    require(options.episodes is None or options.episodes >= 1, "episodes", options.episodes, "at least 1")
+    require(options.video >= 0, "video", options.video, "a number of episodes, at least 0")
     config = acting_config(folder, package)
     how = replace(config.evaluation, greedy=config.evaluation.greedy and not options.stochastic)
     if options.episodes is not None:
-        whole = options.episodes >= 1 and options.episodes % how.num_envs == 0
-        require(whole, "episodes", options.episodes, f"a positive multiple of evaluation.num_envs = {how.num_envs}")
         how = replace(how, final_episodes=options.episodes)
 
     from agents.acting.evaluation import Evaluation
-    from agents.policies.saved import load_policy
+    from agents.policies.saved import policy_at
 
-    policy = load_policy(folder, options.checkpoint)
+    checkpoint = find_checkpoint(folder, options.checkpoint)
+    policy = policy_at(checkpoint)
     seed = options.seed if options.seed is not None else config.seed
     trained = getattr(config, "env_steps", None) if options.episodes is None else None
     with Console(folder.name) as console:
         evaluation = Evaluation(config.env, how, seed=seed, trained_env_steps=trained, show=console.show)
         with closing(evaluation):
             measured = evaluation.final(policy)
+    told = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "checkpoint": checkpoint.relative_to(folder).as_posix(),
+        "which": options.checkpoint,
+        "counters": read_json(checkpoint / "manifest.json")["counters"],
+        "seed": seed,
+        "greedy": how.greedy,
+        "metrics": measured,
+    }
+    _keep(folder, told)
+    videos = [
+        record_video(config.env, policy.predictor(greedy=how.greedy), folder / "videos", seed=seed, episode=episode)
+        for episode in range(options.video)
+    ]
+    if options.json:
+        print(json.dumps(told | {"videos": [str(video) for video in videos]}))
+        return 0
     print_measured(measured)
-    if options.video:
-        predict = policy.predictor(greedy=how.greedy)
-        print(f"video: {record_video(config.env, predict, folder / 'videos', seed=seed)}")
+    print(f"checkpoint: {told_checkpoint(checkpoint)}")
+    for video in videos:
+        print(f"video: {video}")
     return 0
 
 
@@ -72,3 +99,18 @@ def acting_config(folder: Path, package: str) -> Any:
     if not hasattr(config, "env"):
         raise UserError(f"{folder} learned from data and has no policy to play with: result.json has its measures")
     return config
+
+
+def told_checkpoint(checkpoint: Path) -> str:
+    """Which one it is, and how far training was: of a run that acts in env steps, otherwise in updates."""
+    counters = read_json(checkpoint / "manifest.json")["counters"]
+    unit = "env_steps" if counters["env_steps"] else "updates"
+    return f"{checkpoint} at {counters[unit]:,} {unit}"
+
+
+def _keep(folder: Path, told: Mapping[str, Any]) -> None:
+    """Somebody else's run may be measured too, where nothing can be written."""
+    try:
+        append_json_line(folder / KEPT, told)
+    except OSError as error:
+        print(f"warning: not kept in {folder / KEPT}: {error.strerror}", file=sys.stderr)

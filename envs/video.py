@@ -30,19 +30,20 @@ class Predict(Protocol):
     def __call__(self, obs: Any, *, action_mask: Any, reward: float) -> Any: ...
 
 
-def record_video(config: EnvConfig, predict: Predict, folder: Path, *, seed: int) -> Path:
-    """Writes episode 0 of environment 0 of `make_vec(config, ..., seed=seed)` as `<id>-seed-<seed>.mp4`; its path.
+def record_video(config: EnvConfig, predict: Predict, folder: Path, *, seed: int, episode: int = 0) -> Path:
+    """Writes an episode of environment 0 of `make_vec(config, ..., seed=seed)` as a video; returns its path.
 
+    It is `<id>-seed-<seed>.mp4`, with `-episode-<episode>` before the dot for other episodes than the first.
     Raises UserError where the extra "video" is missing or the environment cannot be rendered as pictures.
     """
     # pygame opens a sound device that many machines lack, and complains at length.
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     with closing(make_env(config, render_mode="rgb_array")) as env:
         name = config.id.rpartition(":")[2].replace("/", "-")
-        path = folder / f"{name}-seed-{seed}.mp4"
+        path = folder / f"{name}-seed-{seed}{f'-episode-{episode}' if episode else ''}.mp4"
         folder.mkdir(parents=True, exist_ok=True)
         with closing(_open_writer(path, fps=env.metadata.get("render_fps", DEFAULT_FPS))) as writer:
-            for picture in _play(config, env, predict, seed):
+            for picture in _play(config, env, predict, seed, episode):
                 writer.append_data(picture)
     return path
 
@@ -54,10 +55,12 @@ def _open_writer(path: Path, *, fps: int) -> Any:
         return get_writer(path, format="FFMPEG", fps=fps, macro_block_size=None)
 
 
-def _play(config: EnvConfig, env: gym.Env[Any, Any], predict: Predict, seed: int) -> Iterator[NDArray[np.uint8]]:
+def _play(
+    config: EnvConfig, env: gym.Env[Any, Any], predict: Predict, seed: int, episode: int
+) -> Iterator[NDArray[np.uint8]]:
     action, step = None, 0
     try:
-        obs, info = of_reset(env.reset(seed=episode_seed(seed, 0, 0)))
+        obs, info = of_reset(env.reset(seed=episode_seed(seed, 0, episode)))
         yield _picture(config, env)
         reward = 0.0
         while step + 1 < MAX_FRAMES:
@@ -68,7 +71,7 @@ def _play(config: EnvConfig, env: gym.Env[Any, Any], predict: Predict, seed: int
             if terminated or truncated:
                 return
     except ContractError as error:
-        raise EnvFault(describe_fault(config.id, 0, 0, step, action, str(error))) from error
+        raise EnvFault(describe_fault(config.id, 0, episode, step, action, str(error))) from error
 
 
 def _picture(config: EnvConfig, env: gym.Env[Any, Any]) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import gymnasium as gym
@@ -14,6 +15,7 @@ from agents.policies.policy import Mode, Policy
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.spaces import row_bytes
+from envs.vectors.final_info import FinalInfo, means_of
 from envs.vectors.vector import Arrays, Step, VectorEnv
 from training import learners
 from training.core import Batch
@@ -62,10 +64,11 @@ def rollout_bytes(observation_space: gym.Space[Any], action_space: gym.Space[Any
 
 
 class Episode(NamedTuple):
-    """One finished episode: its undiscounted return and its length in env steps."""
+    """One finished episode: its undiscounted return, its length in env steps and what the environment told of it."""
 
     total_reward: float
     length: int
+    info: FinalInfo | None = None
 
 
 class Group:
@@ -112,7 +115,10 @@ class Group:
         """Adds the step to the running episodes; returns those that ended."""
         self._episode_return += step.reward if step.valid is None else step.reward * step.valid
         self._episode_length += 1 if step.valid is None else step.valid
-        ended = [Episode(float(self._episode_return[n]), int(self._episode_length[n])) for n in ended_rows]
+        ended = [
+            Episode(float(self._episode_return[n]), int(self._episode_length[n]), told)
+            for n, told in zip(ended_rows, step.final_info or repeat(None), strict=False)
+        ]
         if ended:
             self._episode_return[ended_rows] = 0.0
             self._episode_length[ended_rows] = 0
@@ -341,8 +347,10 @@ def episode_metrics(ended: Sequence[Episode]) -> Metrics:
     """What a row of the log says of the episodes that ended."""
     if not ended:
         return {"rollout/episodes": Sum(0)}
-    returns, lengths = np.array(ended).T
+    returns, lengths = np.array([episode[:2] for episode in ended]).T
+    told = means_of(episode.info for episode in ended)
     return {
+        **{f"rollout/{name}_mean": Mean(value, count) for name, (value, count) in told.items()},
         "rollout/return_mean": Mean(float(returns.mean()), len(ended)),
         "rollout/length_mean": Mean(float(lengths.mean()), len(ended)),
         "rollout/episodes": Sum(len(ended)),

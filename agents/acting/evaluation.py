@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from agents.acting.collector import Episode
 from agents.policies.policy import Mode, Policy
 from agents.policies.saved import policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
+from envs.vectors.final_info import FinalInfo, means_of
 from envs.vectors.vector import Arrays, Step, VectorEnv
 from training import interruption, learners
 from training.core import Algorithm, Every
@@ -40,7 +42,7 @@ class EvaluationConfig:
     final_episodes: int = 100
     """Episodes of the evaluation that ends a run, and of that of its best checkpoint."""
     num_envs: int = 10
-    """Environments side by side; each plays the same number of episodes, so that short ones are not favoured."""
+    """Environments side by side, with as many episodes each, or one more: so short ones are not favoured."""
     greedy: bool = True
     """Take the most likely action; otherwise draw one, as in training."""
     max_episode_steps: int = 100_000
@@ -55,9 +57,7 @@ class EvaluationConfig:
         require(allowed == "auto" or allowed >= 1, "max_env_steps", allowed, "at least 1, or 'auto'")
         require(self.num_envs >= 1, "num_envs", self.num_envs, "at least 1")
         for name in ("episodes", "final_episodes"):
-            count = getattr(self, name)
-            takes = f"a positive multiple of its num_envs = {self.num_envs}"
-            require(count >= 1 and count % self.num_envs == 0, name, count, takes)
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
 
 
 class Evaluation:
@@ -105,7 +105,8 @@ class Evaluation:
         return self.measure(policy, self._config.final_episodes)
 
     def measure(self, policy: Policy, episodes: int) -> dict[str, float]:
-        """Mean, standard deviation, minimum and mean length over `episodes` episodes.
+        """Mean, standard deviation, minimum and mean length over `episodes` episodes, and means of what their
+        environment tells of each (envs/vectors/final_info.py), over those of which it does.
 
         `evaluation/episodes` is how many of them were played, `evaluation/episodes_left_out` is there where those are
         not all. Raises `interruption.Interrupted` when a signal asked the run to end.
@@ -115,17 +116,20 @@ class Evaluation:
     def _measure(self, policy: Policy, episodes: int, purpose: str) -> dict[str, float]:
         num_envs = self._fitting_envs(episodes)
         mode: Mode = "greedy" if self._config.greedy else "explore"
-        returns, lengths = play(
+        played = play_episodes(
             self._environments(purpose, num_envs),
             policy,
-            episodes // num_envs,
+            [episodes // num_envs + (index < episodes % num_envs) for index in range(num_envs)],
             mode=mode,
             rng=generator(self._seed, "evaluation actions"),
             max_episode_steps=self._config.max_episode_steps,
             max_env_steps=self._max_env_steps,
             show=self._show,
         )
+        returns, lengths = _arrays(played)
+        told = means_of(episode.info for episode in played)
         measured = {
+            **{f"evaluation/{name}_mean": value for name, (value, _) in told.items()},
             "evaluation/return_mean": float(returns.mean()),
             "evaluation/return_std": float(returns.std()),
             "evaluation/return_min": float(returns.min()),
@@ -141,12 +145,12 @@ class Evaluation:
 
     def _fitting_envs(self, episodes: int) -> int:
         """How many environments play: no more than can finish an episode of the longest kind, if that is known."""
-        most = self._config.num_envs
+        wanted = min(self._config.num_envs, episodes)
         longest = self._env.longest_episode_steps
         if self._max_env_steps is None or longest is None:
-            return most
-        most = max(1, min(most, self._max_env_steps // min(longest, self._config.max_episode_steps)))
-        return next(count for count in range(most, 0, -1) if episodes % count == 0)
+            return wanted
+        most = max(1, min(wanted, self._max_env_steps // min(longest, self._config.max_episode_steps)))
+        return wanted if most == wanted else next(count for count in range(most, 0, -1) if episodes % count == 0)
 
     def _environments(self, purpose: str, num_envs: int) -> VectorEnv:
         """Those of one purpose at a time: environments may be large."""
@@ -170,19 +174,30 @@ class Evaluation:
 
 
 def play(
+    vec: VectorEnv, policy: Policy, episodes_per_env: int, *, mode: Mode, rng: torch.Generator, **limits: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns and lengths, both [episodes], of what `play_episodes` plays with its `limits`."""
+    return _arrays(play_episodes(vec, policy, [episodes_per_env] * vec.num_envs, mode=mode, rng=rng, **limits))
+
+
+def _arrays(played: Sequence[Episode]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([episode.total_reward for episode in played]), np.array([episode.length for episode in played])
+
+
+def play_episodes(
     vec: VectorEnv,
     policy: Policy,
-    episodes_per_env: int,
+    wanted: Sequence[int],
     *,
     mode: Mode,
     rng: torch.Generator,
     max_episode_steps: int = EvaluationConfig.max_episode_steps,
     max_env_steps: int | None = None,
     show: Callable[[str], None] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns and lengths of the first `episodes_per_env` episodes of every environment, both [episodes].
+) -> list[Episode]:
+    """The first episodes of every environment, of which `wanted` [N] says how many.
 
-    Where `max_env_steps` would be exceeded, of fewer: as many of each environment as all have finished, so that short
+    Where `max_env_steps` would be exceeded, fewer: as many of each environment as all have finished, so that short
     ones are not favoured; an environment that has finished none counts as it stands. `show` is told how far it is.
 
     Raises `interruption.Interrupted` when a signal asked the run to end.
@@ -191,10 +206,10 @@ def play(
     step = vec.reset()
     state: Arrays = {}
     total, length = np.zeros(vec.num_envs), np.zeros(vec.num_envs, np.int64)
-    finished = np.zeros(vec.num_envs, np.int64)
-    ended: list[tuple[int, float, int]] = []  # which of its environment's episodes, return, length
+    finished, enough = np.zeros(vec.num_envs, np.int64), np.array(wanted)
+    ended: list[tuple[int, Episode]] = []  # which of its environment's episodes, and what it was
     steps, shown_at = 0, time.monotonic()
-    while finished.min() < episodes_per_env:
+    while not (complete := (finished >= enough).all()):
         _end_if_asked(steps)
         if max_env_steps is not None and (steps + 1) * vec.num_envs > max(max_env_steps, vec.num_envs):
             break
@@ -206,21 +221,32 @@ def play(
         total += step.reward * valid
         length += valid
         done = step.terminated | step.truncated | (length >= max_episode_steps)
-        (rows,) = (done & (finished < episodes_per_env)).nonzero()
-        ended += zip(finished[rows].tolist(), total[rows].tolist(), length[rows].tolist(), strict=True)
+        (rows,) = (done & (finished < enough)).nonzero()
+        ended += _numbered(finished, total, length, rows, step)
         finished[rows] += 1
         total[done], length[done] = 0.0, 0
         if show is not None and time.monotonic() - shown_at > SHOWN_EVERY_S:
             shown_at = time.monotonic()
-            episodes = f"{len(ended)}/{episodes_per_env * vec.num_envs} episodes"
+            episodes = f"{len(ended)}/{enough.sum()} episodes"
             show(f"evaluating: {episodes}, {steps * vec.num_envs:,} env steps")
     if show is not None:
         show("")
+    if complete:
+        return [episode for _, episode in ended]
     (rows,) = (finished == 0).nonzero()
-    ended += zip(finished[rows].tolist(), total[rows].tolist(), length[rows].tolist(), strict=True)
-    counted = [(returned, lasted) for number, returned, lasted in ended if number < max(1, finished.min())]
-    returns, lengths = zip(*counted, strict=True)
-    return np.array(returns), np.array(lengths)
+    ended += _numbered(finished, total, length, rows, None)
+    return [episode for number, episode in ended if number < max(1, finished.min())]
+
+
+def _numbered(
+    finished: np.ndarray, total: np.ndarray, length: np.ndarray, rows: np.ndarray, step: Step | None
+) -> Iterator[tuple[int, Episode]]:
+    """The episodes of some rows, with their numbers; of what ended in `step` also what the environment tells."""
+    told: dict[int, FinalInfo] = {}
+    if step is not None and step.final_info:
+        told = dict(zip((step.terminated | step.truncated).nonzero()[0].tolist(), step.final_info, strict=True))
+    for row in rows.tolist():
+        yield int(finished[row]), Episode(float(total[row]), int(length[row]), told.get(row))
 
 
 def _end_if_asked(steps: int) -> None:

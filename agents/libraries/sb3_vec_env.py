@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents.policies.policy import is_float_box
 from envs.spaces import from_zero
+from envs.vectors.final_info import FinalInfo
 from envs.vectors.vector import Arrays, VectorEnv, named
 from training.errors import UserError
 
@@ -37,11 +38,11 @@ class SB3VecEnv(VecEnv):
         self._masks: NDArray[np.bool_] | None = None
         self._running = np.zeros(2 if vec is None else vec.num_envs)
         self._length = np.zeros(len(self._running), np.int64)
-        self._ended: list[tuple[float, int]] = []
+        self._ended: list[tuple[float, int, FinalInfo | None]] = []
         super().__init__(len(self._running), _seen(observation_space), from_zero(action_space))
 
-    def take_ended(self) -> list[tuple[float, int]]:
-        """Return and length of the episodes that ended since it was last asked."""
+    def take_ended(self) -> list[tuple[float, int, FinalInfo | None]]:
+        """Return, length and numbers of the episodes that ended since it was last asked."""
         ended, self._ended = self._ended, []
         return ended
 
@@ -79,7 +80,8 @@ class SB3VecEnv(VecEnv):
         for k, n in enumerate(done.nonzero()[0]):
             infos[n]["terminal_observation"] = self._observations(step.final_obs, k)
             infos[n]["TimeLimit.truncated"] = bool(step.truncated[n] and not step.terminated[n])
-            self._ended.append((float(self._running[n]), int(self._length[n])))
+            told = step.final_info[k] if step.final_info else None
+            self._ended.append((float(self._running[n]), int(self._length[n]), told))
         self._running[done], self._length[done] = 0.0, 0
         return self._observations(step.obs), step.reward.astype(np.float32), done, infos
 

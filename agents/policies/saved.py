@@ -55,4 +55,9 @@ def load_policy(run: str | Path, which: Literal["best", "last"] = "last") -> Any
     A policy with a memory has instead `predict = policy.predictor()`, anew for every episode.
     Raises a UserError when the folder is not a run or holds no checkpoint.
     """
-    return policy_of(read_state(find_checkpoint(Path(run), which), "agent"))
+    return policy_at(find_checkpoint(Path(run), which))
+
+
+def policy_at(checkpoint: Path) -> Any:
+    """The policy in one checkpoint folder; raises UserError when it is damaged."""
+    return policy_of(read_state(checkpoint, "agent"))

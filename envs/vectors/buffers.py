@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from envs.masks import mask_parts
 from envs.spaces import Leaf, leaves, unflatten_rows
+from envs.vectors.final_info import MAX_NAME, MAX_NUMBERS
 from envs.vectors.vector import Arrays, named
 
 ALIGNMENT = 64
@@ -52,6 +53,10 @@ class Buffers:
         self.reward = take((), np.dtype(np.float64))
         self.terminated = take((), np.dtype(np.bool_))
         self.truncated = take((), np.dtype(np.bool_))
+        self.info_count = take((), np.dtype(np.int64))
+        """How many numbers the environment told of its newest finished episode."""
+        self.info_names = take((MAX_NUMBERS,), np.dtype(f"U{MAX_NAME}"))
+        self.info_values = take((MAX_NUMBERS,), np.dtype(np.float64))
         self.episode = take((), np.dtype(np.int64))
         self.episode_steps = take((), np.dtype(np.int64))
         self.busy = take((), np.dtype(np.bool_))

@@ -29,6 +29,7 @@ from envs.actions import check_actions
 from envs.masks import allows_something, mask_array, mask_parts
 from envs.returned import ContractError, of_reset, of_vector_step
 from envs.spaces import SpaceError, flatten, leaves, unflatten
+from envs.vectors.final_info import FinalInfo, VectorNumbers
 from envs.vectors.vector import Arrays, EnvFault, Step, VectorEnv, episode_seed, named
 from training.errors import UserError
 from training.state import State
@@ -94,7 +95,9 @@ class NextStepVectorEnv(VectorEnv):
         self._ended = terminated | truncated
         self._episode_steps = np.where(valid, self._episode_steps + 1, 0)
         self._take(obs, info)
-        self._stepped = self._step(reward, terminated, truncated, valid)
+        self._numbers.add(info, valid)
+        final_info = self._numbers.at_end(info, self._ended) if self._ended.any() else None
+        self._stepped = self._step(reward, terminated, truncated, valid, final_info)
 
     def receive(self) -> Step:
         return self._stepped
@@ -127,6 +130,7 @@ class NextStepVectorEnv(VectorEnv):
             raise self._fault(str(error)) from error
         self._ended = np.zeros(self.num_envs, np.bool_)
         self._episode_steps = np.zeros(self.num_envs, np.int64)
+        self._numbers = VectorNumbers(self.num_envs)
         self._take(obs, info)
         return self.current()
 
@@ -163,12 +167,18 @@ class NextStepVectorEnv(VectorEnv):
         self._mask = self._last_mask | self._ended[:, None]
 
     def _step(
-        self, reward: NDArray[Any], terminated: NDArray[Any], truncated: NDArray[Any], valid: NDArray[Any]
+        self,
+        reward: NDArray[Any],
+        terminated: NDArray[Any],
+        truncated: NDArray[Any],
+        valid: NDArray[Any],
+        final_info: tuple[FinalInfo, ...] | None = None,
     ) -> Step:
         ended = terminated | truncated
         final_obs = {key: array[ended] for key, array in self._obs.items()}
         final_mask = None if self._last_mask is None else self._last_mask[ended]
-        return Step(dict(self._obs), reward, terminated, truncated, final_obs, self._mask, valid, final_mask)
+        obs, mask = dict(self._obs), self._mask
+        return Step(obs, reward, terminated, truncated, final_obs, mask, valid, final_mask, final_info)
 
     def _clip(self, space: gym.Space[Any], action: NDArray[Any]) -> NDArray[Any]:
         return np.clip(action, space.low, space.high) if isinstance(space, spaces.Box) else action

@@ -14,6 +14,7 @@ from envs.returned import ContractError, of_reset, of_step
 from envs.single import make_env
 from envs.spaces import SpaceError
 from envs.vectors.buffers import Buffers
+from envs.vectors.final_info import EpisodeNumbers
 from envs.vectors.vector import Arrays, EnvFault, describe_fault, episode_seed
 from training import interruption
 from training.errors import UserError
@@ -59,11 +60,13 @@ class SubEnv:
         self.used = False
         self.mask_parts = mask_parts(buffers.layout.action_space)
         self.masked: bool | None = None
+        self.numbers = EpisodeNumbers()
 
     def begin(self, episode: int) -> None:
         """Resets the environment with the seed of an episode."""
         buffers, row = self.buffers, self.row
         buffers.episode[row], buffers.episode_steps[row] = episode, IN_RESET
+        self.numbers.begin()
         seed = episode_seed(self.seed, self.env_index, episode)
         obs, info = self._call(lambda: self._instance().reset(seed=seed), of_reset)
         self.used = True
@@ -76,9 +79,12 @@ class SubEnv:
         buffers, row = self.buffers, self.row
         obs, reward, terminated, truncated, info = self._call(lambda: self._step(action), of_step)
         buffers.reward[row], buffers.terminated[row], buffers.truncated[row] = reward, terminated, truncated
+        if info:
+            self.numbers.add(info)
         if terminated or truncated:
             self._write_obs(buffers.final_obs, obs)
             self._write_final_mask(info)
+            self._write_final_info(info)
             self.begin(int(buffers.episode[row]) + 1)
         else:
             self._write_obs(buffers.obs, obs)
@@ -179,6 +185,13 @@ class SubEnv:
             raise self._fault("it reports info['action_mask'] on some observations and not on others")
         known = mask is not None and allows_something(self.mask_parts, mask)
         self.buffers.final_action_mask[self.row] = mask if known else True
+
+    def _write_final_info(self, info: Mapping[str, Any]) -> None:
+        told = self.numbers.at_end(info)
+        self.buffers.info_count[self.row] = len(told)
+        for place, (name, value) in enumerate(told.items()):
+            self.buffers.info_names[self.row, place] = name
+            self.buffers.info_values[self.row, place] = value
 
     def _reported_mask(self, info: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
         mask = info.get("action_mask")

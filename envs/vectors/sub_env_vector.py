@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from envs.actions import check_actions
 from envs.vectors.action_history import ActionHistory
 from envs.vectors.buffers import Buffers
+from envs.vectors.final_info import FinalInfo
 from envs.vectors.sub_env import EpisodeHistory
 from envs.vectors.vector import Arrays, Step, VectorEnv, named
 from training.errors import require
@@ -129,10 +130,17 @@ class SubEnvVectorEnv(VectorEnv):
         (ended,), mask = (terminated | truncated).nonzero(), self._mask()
         final_obs = {key: array.take(ended, axis=0) for key, array in self._buffers.final_obs.items()}
         step = Step(dict(self._buffers.obs), reward, terminated, truncated, final_obs)
+        if len(ended) and np.count_nonzero(self._buffers.info_count):
+            step = step._replace(final_info=tuple(map(self._final_info, ended)))
         if mask is None:
             return step
         final_mask = self._buffers.final_action_mask.take(ended, axis=0)
         return step._replace(action_mask=mask.copy(), final_action_mask=final_mask)
+
+    def _final_info(self, row: int) -> FinalInfo:
+        count = self._buffers.info_count[row]
+        names, values = self._buffers.info_names[row, :count], self._buffers.info_values[row, :count]
+        return dict(zip(names.tolist(), values.tolist(), strict=True))
 
     def _warn_once_about_length(self) -> None:
         steps = int(self._buffers.episode_steps.max())

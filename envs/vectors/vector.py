@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.vectors.final_info import FinalInfo
 from training.state import State, Stateful
 
 Arrays = dict[str, NDArray[Any]]
@@ -39,6 +40,8 @@ class Step(NamedTuple):
     envs/vectors/next_step.py; None: all are."""
     final_action_mask: NDArray[np.bool_] | None = None
     """[K, A] the same of `final_obs`."""
+    final_info: tuple[FinalInfo, ...] | None = None
+    """[K] the numbers that the environment tells of each of these episodes; None where it tells none."""
 
 
 class VectorEnv(Stateful, Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -18,18 +19,28 @@ def test_evaluate_measures_what_the_run_measured_at_its_end(capsys: pytest.Captu
     capsys.readouterr()
     assert main(["evaluate", "here"]) == 0
     measured = result_of("here")["metrics"]
-    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    *told, last = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert told == [[name, f"{value:.6g}"] for name, value in measured.items()]
+    assert last == ["checkpoint:", "here/checkpoints/0000000002", "at", "512", "env_steps"]
     assert main(["evaluate", "here", "--episodes", "10", "--seed", "6", "--stochastic"]) == 0
     assert float(capsys.readouterr().out.split()[1]) != measured["evaluation/return_mean"]
-    assert main(["evaluate", "here", "--episodes", "7"]) == 2
-    assert capsys.readouterr().err == (
-        "error: episodes = 7: it takes a positive multiple of evaluation.num_envs = 10\n"
-    )
-    assert main(["evaluate", "here", "--episodes", "10", "--video"]) == 0
-    video = Path(capsys.readouterr().out.splitlines()[-1].removeprefix("video: "))
-    assert video == Path("here/videos/CartPole-v1-seed-5.mp4")
-    assert video.stat().st_size > 5_000
+    for option in ("--episodes", "--video"):
+        assert main(["evaluate", "here", option, "-1"]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {option[2:]} = -1: it takes ")
+    before = result_of("here")
+    assert main(["evaluate", "here", "--episodes", "7", "--checkpoint", "best", "--json", "--video", "2"]) == 2
+    assert capsys.readouterr().err == "error: run here has no best checkpoint yet\n"  # it was too short for one
+    assert main(["evaluate", "here", "--episodes", "7", "--json", "--video", "2"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["metrics"]["evaluation/episodes"] == 7
+    videos = [Path(video) for video in told.pop("videos")]
+    assert [video.name for video in videos] == ["CartPole-v1-seed-5.mp4", "CartPole-v1-seed-5-episode-1.mp4"]
+    assert all(video.stat().st_size > 1_000 for video in videos)
+    kept = [json.loads(line) for line in Path("here/evaluations.jsonl").read_text().splitlines()]
+    assert [(one["seed"], one["greedy"]) for one in kept] == [(5, True), (6, False), (5, True)]
+    assert kept[-1] == told
+    assert (kept[0]["checkpoint"], kept[0]["metrics"]) == ("checkpoints/0000000002", measured)
+    assert result_of("here") == before
 
 
 def test_a_run_that_learned_from_data_has_no_policy_to_play_with(capsys: pytest.CaptureFixture[str]) -> None:

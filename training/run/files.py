@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -33,6 +34,18 @@ def write_json(path: Path, value: Any) -> None:
     sync(unfinished)
     os.replace(unfinished, path)
     sync(path.parent)
+
+
+def append_json_line(path: Path, value: Any) -> None:
+    """Adds a line of JSON to a file, which several processes may do at once; half a line that a crash left goes."""
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+        file.write(json.dumps(value).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sha256(path: Path) -> str:

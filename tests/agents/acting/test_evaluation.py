@@ -12,7 +12,7 @@ import torch
 from gymnasium import spaces
 
 from agents.acting import evaluation as evaluating
-from agents.acting.evaluation import Evaluation, EvaluationConfig, play
+from agents.acting.evaluation import Evaluation, EvaluationConfig, play, play_episodes
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.policy import Acting
 from agents.ppo import PPO, PPOConfig
@@ -160,6 +160,21 @@ def test_a_short_run_ends_with_a_short_evaluation_and_says_so(capsys: pytest.Cap
     asked = EvaluationConfig(final_episodes=100, max_env_steps=50)
     scores = Evaluation(endless, asked, seed=1, trained_env_steps=1_000_000).final(make_policy(endless))
     assert (scores["evaluation/episodes"], scores["evaluation/length_mean"]) == (1, 50)
+
+
+def test_any_number_of_episodes_is_played_and_the_first_envs_play_one_more() -> None:
+    env = EnvConfig("tests.support.toy_envs:RandomWalk-v0")
+    rounds = _by_env(env, 4, 3)
+    policy = make_policy(env)
+    lengths = [
+        episode.length
+        for episode in play_episodes(
+            make_vec(env, 4, seed=1), policy, [3, 3, 2, 2], mode="greedy", rng=generator(1), max_env_steps=10**9
+        )
+    ]
+    assert sorted(lengths) == sorted([*rounds[0], *rounds[1], *rounds[2][:2], *rounds[3][:2]])
+    assert measured(env, policy, episodes=7, num_envs=4)["evaluation/episodes"] == 7
+    assert measured(env, policy, episodes=3, num_envs=4)["evaluation/episodes"] == 3
 
 
 def test_what_chose_the_best_checkpoint_does_not_measure_it() -> None:

@@ -23,7 +23,7 @@ def test_it_steps_the_environments_that_our_own_algorithms_act_in() -> None:
         assert (done == (t == 3)).all()
     assert infos[0]["TimeLimit.truncated"]
     np.testing.assert_array_equal(infos[1]["terminal_observation"], step.final_obs["obs"][1])
-    assert envs.take_ended() == [(3.0, 3), (3.0, 3)]
+    assert envs.take_ended() == [(3.0, 3, None), (3.0, 3, None)]
     assert envs.take_ended() == []
     np.testing.assert_array_equal(envs.counts()["length"], [0, 0])
 
