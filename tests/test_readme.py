@@ -30,7 +30,12 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     agents = importlib.import_module("agents")
     monkeypatch.setattr(agents, "__path__", [*agents.__path__, str(tmp_path / "agents")])
     yield package.name
-    for module in ("corridor", "agents.vanilla", *[name for name in sys.modules if name.startswith(package.name)]):
+    for module in (
+        "corridor",
+        "nets",
+        "agents.vanilla",
+        *[name for name in sys.modules if name.startswith(package.name)],
+    ):
         sys.modules.pop(module, None)
 
 
@@ -38,6 +43,7 @@ def test_the_readme_has_the_files_that_are_tested_here() -> None:
     assert set(FILES) == {
         "experiments/wide_ppo_cartpole.py",
         "corridor.py",
+        "nets.py",
         "agents/vanilla.py",
         "experiments/vanilla_cartpole.py",
     }
@@ -58,6 +64,19 @@ def test_its_environment_is_learned(example: str, tmp_path: Path) -> None:
     assert main([*argv, "--run-dir", str(tmp_path / "run")]) == 0
     measured = json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]["evaluation/return_mean"]
     assert measured > -10.5, "it walks straight to the right"
+
+
+def test_its_network_is_learned_with(example: str, tmp_path: Path) -> None:
+    from agents.policies.saved import load_policy
+    from experiments.__main__ import main
+
+    options = re.findall(r"(--policy\.network\.module\S*) ('.*?'|[^\s`]+)", README.read_text())
+    argv = [word.strip("'") for option in options for word in option]
+    assert argv[::2] == ["--policy.network.module", "--policy.network.module-kwargs"]
+    assert main(["train", "ppo_cartpole", *QUICK, *argv, "--run-dir", str(tmp_path / "run")]) == 0
+    encoder = load_policy(tmp_path / "run").actor_encoder
+    assert type(encoder.own.module).__module__ == "nets"
+    assert encoder.out_features == 32
 
 
 def test_its_five_lines_load_a_policy(tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ class NetworkConfig:
         require(all(width >= 1 for width in self.hidden), "hidden", self.hidden, "widths of at least 1")
         positive = bool(self.channels) and all(channels >= 1 for channels in self.channels)
         require(positive, "channels", self.channels, "one and more, each at least 1")
-        if isinstance(self.module, type):
-            object.__setattr__(self, "module", path_of(self.module))
+        given: Any = self.module
+        if isinstance(given, type):
+            object.__setattr__(self, "module", path_of(given))
         takes = "none without a module of your own"
         require(self.module is not None or not self.module_kwargs, "module_kwargs", self.module_kwargs, takes)
         if self.module is not None:

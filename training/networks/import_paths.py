@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
-from functools import reduce
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +37,11 @@ def class_at(path: str) -> type[nn.Module]:
         raise _error(
             path, f"cannot import {name!r} ({error}); {_TAKES}, from this folder or one in PYTHONPATH"
         ) from error
-    try:
-        found = reduce(getattr, attribute.split("."), module)
-    except AttributeError:
-        raise _error(path, _not_there(name, attribute, dir(module))) from None
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise _error(path, _not_there(name, part, dir(found)))
+        found = getattr(found, part)
     from torch import nn  # late: see above
 
     # Nothing but a network is ever called, as the path may come from somebody else's checkpoint.

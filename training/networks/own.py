@@ -81,11 +81,11 @@ class OwnEncoder(nn.Module):
         made = class_at(self._path)
         self._is_extractor = _takes_one_space(made)
         given: Any = extractor_space(self._spaces) if self._is_extractor else dict(self._spaces)
-        draw = lambda: int(torch.randint(2**62, (), generator=generator))  # noqa: E731
+        seed, noise_seed = torch.randint(2**62, (2,), generator=generator)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # as in `initialize_orthogonal`, which its constructor may do too
         try:
-            with drawing_from(draw()):
+            with drawing_from(int(seed)):
                 build: Any = made
                 self.module: nn.Module = self._tried("cannot be built from", build, given, **config.module_kwargs)
                 self.out_features = self._check_features()
@@ -98,7 +98,7 @@ class OwnEncoder(nn.Module):
         self._draws = draws
         if draws:
             # Moves on with each draw, and is saved with the weights.
-            self.register_buffer("noise_seed", torch.tensor(draw()))
+            self.register_buffer("noise_seed", noise_seed.clone())
         if self._differs and learners.count() > 1:
             takes = "a network without batch normalization and dropout with several learners, who would draw apart"
             raise UserError(f"module = {self._path!r}: it takes {takes}", key="module")

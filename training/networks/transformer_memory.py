@@ -105,7 +105,8 @@ class GatedLayer(nn.Module):
         return gated
 
     def _by_head(self, vectors: Tensor) -> Tensor:
-        return vectors.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        by_head: Tensor = vectors.unflatten(-1, (self.heads, -1))
+        return by_head.transpose(1, 2)
 
 
 class Gate(nn.Module):
