@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
-import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
+from envs.importing import nearest_hint
+from envs.specs import MakeEnv, find_spec, id_of, known_here_alone
+from envs.wrappers import read_word
 from training.errors import UserError, require
-from training.extras import INSTALL
 
 BackendName = Literal["auto", "batched", "in-process", "subprocess", "vector-entry-point", "envpool"]
 
-NEEDS_FRESH_INSTANCE = frozenset({"BipedalWalker-v3", "BipedalWalkerHardcore-v3"})
-"""Environments whose episodes depend on what their instance lived through before, whatever the seed: Box2D keeps the
-order of contacts of earlier episodes."""
+NEEDS_FRESH_INSTANCE = ("BipedalWalker-v3", "BipedalWalkerHardcore-v3", "MinAtar/")
+"""How the ids of environments begin whose episodes depend on what their instance lived through before, whatever the
+seed: Box2D keeps the order of earlier contacts, and MinAtar may begin with the last action of the episode before."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +29,9 @@ class EnvConfig:
     """
 
     id: str
-    """Any id registered with Gymnasium; `package.module:Env-v0` imports the module first. With the backend envpool: any
-    id of EnvPool's."""
+    """Any id registered with Gymnasium; `package.module:Env-v0` imports the module first. `package.module:Env` is a
+    class of gymnasium.Env, or a function that returns one, in the module. With the backend envpool: any id of
+    EnvPool's."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Given to the environment's constructor."""
     backend: BackendName = "auto"
@@ -40,7 +39,12 @@ class EnvConfig:
     two, whose episodes start anew when a run is resumed: vector-entry-point, the environment's own vector class, and
     envpool, EnvPool's environment of this id."""
     time_limit: int | None = None
-    """Env steps after which an episode is truncated; None: the environment's own limit."""
+    """Env steps, as the agent takes them, after which an episode is truncated; None: the environment's own limit."""
+    wrappers: tuple[str, ...] = ()
+    """Around the environment, the first one innermost: the names of Gymnasium's wrappers, `package.module:Wrapper`, or
+    `atari` or `minigrid` for the published preprocessing; arguments by keyword: `ResizeObservation(shape=(84, 84))`."""
+    drop: tuple[str, ...] = ()
+    """Parts of an observation that the agent does not see, such as the `mission` of MiniGrid: text has no network."""
     observation_indices: tuple[int, ...] | None = None
     """Which entries of an observation vector the agent sees, such as positions without velocities; None: all."""
     frame_stack: int = 1
@@ -57,8 +61,26 @@ class EnvConfig:
         require(distinct, "observation_indices", indices, "different integers of at least 0, at least one of them")
         require(self.frame_stack >= 1, "frame_stack", self.frame_stack, "at least 1")
         require(self.step_timeout_s > 0, "step_timeout_s", self.step_timeout_s, "more than 0 seconds")
+        for word in self.wrappers:
+            read_word(word)  # it raises for one that is unknown, and for wrong arguments
         if self.backend != "envpool":
             self.spec  # noqa: B018 - it raises for an unknown id
+
+    @classmethod
+    def of(cls, env: str | EnvConfig | MakeEnv, **changes: Any) -> EnvConfig:
+        """The config of an environment that is given as its id, as a class of gymnasium.Env, as a function that returns
+        one, or as a config; `changes` are fields of it: `EnvConfig.of(Corridor, kwargs={"length": 9}, time_limit=50)`.
+
+        What another process cannot import (of a script's or a notebook's own, or of a function) is known to this
+        process alone: its run cannot have workers, and is resumed where it is defined. Raises UserError for what makes
+        no environments and for unknown fields.
+        """
+        known = [part.name for part in fields(cls) if part.name != "id"]
+        for name in changes:
+            require(name in known, name, changes[name], f"the name of a field of EnvConfig{nearest_hint(name, known)}")
+        if isinstance(env, EnvConfig):
+            return replace(env, **changes)
+        return cls(env if isinstance(env, str) else id_of(env), **changes)
 
     @cached_property
     def spec(self) -> EnvSpec:
@@ -66,6 +88,11 @@ class EnvConfig:
         return find_spec(self.id)
 
     def __getstate__(self) -> dict[str, Any]:
+        if known_here_alone(self.id):
+            raise UserError(
+                f"env.id = {self.id!r}: other processes (workers, learners, the backend 'subprocess') cannot find it; "
+                "move it to the top of a module"
+            )
         # Without the spec: another process finds it anew, which imports the environment's module there.
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
@@ -84,34 +111,5 @@ class EnvConfig:
     @property
     def needs_fresh_instance(self) -> bool:
         if self.fresh_instance is None:
-            return self.spec.id in NEEDS_FRESH_INSTANCE
+            return self.spec.id.startswith(NEEDS_FRESH_INSTANCE)
         return self.fresh_instance
-
-
-def find_spec(env_id: str) -> EnvSpec:
-    """What Gymnasium knows of an id; raises UserError for an unknown one, with the nearest registered name."""
-    module, _, name = env_id.rpartition(":")
-    if name.startswith("ALE/"):
-        module = module or "ale_py"
-    require(not module.startswith("."), "id", env_id, "a module's whole name before the colon")
-    if module:
-        _import_module(module, env_id)
-    spec = gym.registry.get(name)
-    if spec is None:
-        hint = nearest_hint(name, gym.registry)
-        raise UserError(f"id = {env_id!r}: no environment is registered under this name{hint}", key="id")
-    return spec
-
-
-def nearest_hint(name: str, known: Iterable[str]) -> str:
-    """The end of a complaint about an unknown environment: the known name that was perhaps meant, if there is one."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; the nearest name is {close[0]!r}" if close else ""
-
-
-def _import_module(module: str, env_id: str) -> None:
-    try:
-        importlib.import_module(module)
-    except ImportError as error:
-        command = f"; install it: {INSTALL} ale-py" if module == "ale_py" else ""
-        raise UserError(f"id = {env_id!r}: cannot import {module!r} ({error}){command}", key="id") from error

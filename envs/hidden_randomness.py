@@ -50,22 +50,30 @@ def hidden_randomness(config: EnvConfig, *, seed: int) -> str | None:
         again, _ = _beginning(config, spaces, seed, global_seed=2)
     except (EnvFault, UserError):
         return None
+    differs = difference(first, again)
+    if differs is None:
+        return None
+    source = f"it draws from {' and '.join(moved)}" if moved else "its randomness is not that of its seed"
+    return f"{config.id}: the same seed gives another {differs}: {source}"
+
+
+def difference(first: list[Arrays], again: list[Arrays]) -> str | None:
+    """What is another in two beginnings of an episode, and where; None where nothing is."""
     for step, (one, other) in enumerate(zip(first, again, strict=True)):
         for what, value in one.items():
             if not np.array_equal(value, other[what]):
-                at = f"at step {step}" if step else "at the reset"
-                source = f"it draws from {' and '.join(moved)}" if moved else "its randomness is not that of its seed"
-                return f"{config.id}: the same seed gives another {what} {at}: {source}"
+                return f"{what} at step {step}" if step else f"{what} at the reset"
     return None
 
 
 def _beginning(config: EnvConfig, spaces: Spaces, seed: int, *, global_seed: int) -> tuple[list[Arrays], list[str]]:
     """What the first steps give, beginning with a reset, and which global generators of this process they moved."""
     with _seeded(global_seed) as moved, closing(make_vec(config, 1, seed=seed, spaces=spaces)) as vec:
-        return list(_play(vec, np.random.default_rng(seed))), moved()
+        return list(beginning_of(vec, np.random.default_rng(seed))), moved()
 
 
-def _play(vec: VectorEnv, rng: np.random.Generator) -> Iterator[Arrays]:
+def beginning_of(vec: VectorEnv, rng: np.random.Generator) -> Iterator[Arrays]:
+    """What a reset and the next steps give, with actions that are drawn."""
     action_leaves = leaves(vec.action_space)
     vec.action_space.seed(int(rng.integers(2**31)))
     step = vec.reset()

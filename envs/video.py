@@ -20,6 +20,8 @@ from training.errors import UserError
 from training.extras import extra, install_command
 
 DEFAULT_FPS = 30
+SMALLEST_PIXELS = 160
+"""Lower pictures, such as those of grids, are enlarged by a whole number up to this height."""
 MAX_FRAMES = 10_000
 """An episode without an end is cut here."""
 
@@ -86,5 +88,9 @@ def _picture(config: EnvConfig, env: gym.Env[Any, Any]) -> NDArray[np.uint8]:
         ) from error
     if not isinstance(picture, np.ndarray):
         raise UserError(f"{config.id} cannot be recorded: it does not render in the mode 'rgb_array'")
+    if picture.dtype.kind == "f":  # of 0 to 1
+        picture = (255 * picture).astype(np.uint8)
+    scale = max(1, SMALLEST_PIXELS // len(picture))
+    enlarged: NDArray[np.uint8] = picture.repeat(scale, axis=0).repeat(scale, axis=1)
     # The codec needs even sizes: pictures of odd size lose a row or column.
-    return picture[: len(picture) // 2 * 2, : picture.shape[1] // 2 * 2]
+    return enlarged[: len(enlarged) // 2 * 2, : enlarged.shape[1] // 2 * 2]

@@ -16,6 +16,8 @@ from agents.acting.evaluation import Evaluation, EvaluationConfig
 from agents.policies.saved import load_policy, policy_of
 from envs.config import EnvConfig
 from envs.hidden_randomness import hidden_randomness
+from envs.specs import known_here_alone
+from envs.wrapper_memory import wrapper_memory
 from training import learners
 from training.core import Algorithm, Budget, Counters, Unit
 from training.errors import require
@@ -90,6 +92,10 @@ class ActingConfig(PolicyRunConfig):
         require(groups % self.learners == 0, "groups", self.groups, takes)
         alone = self.learners == 1 or self.workers == 0
         require(alone, "workers", self.workers, f"0 with learners = {self.learners}: those step the environments")
+        alone = not known_here_alone(self.env.id) or (self.workers == 0 and self.learners == 1)
+        require(
+            alone, "env.id", self.env.id, "an environment at the top of a module, which workers and learners import"
+        )
         source = ("workers" if self.workers else "learners") if self.groups == "auto" else "groups"
         takes = f"a multiple of {source} = {groups}"
         require(self.num_envs % groups == 0, "num_envs", self.num_envs, takes)
@@ -128,13 +134,14 @@ def make_collector(config: ActingConfig) -> Collector:
     return LocalCollector(make, groups) if learners.count() == 1 else SharedCollector(make, groups)
 
 
-def note_hidden_randomness(env: EnvConfig, run: Run) -> None:
-    """A run whose environment draws from elsewhere than its seed is not exact, and says so before it begins.
+def note_what_no_resume_restores(env: EnvConfig, run: Run) -> None:
+    """A run whose environment draws from elsewhere than its seed, or has a wrapper that remembers earlier episodes, is
+    not exact, and says so before it begins.
 
     It is asked here, in the process that leads the run, once: that has to make this environment anyway, to measure the
     policy in it.
     """
-    why = hidden_randomness(env, seed=run.seed)
+    why = hidden_randomness(env, seed=run.seed) or wrapper_memory(env, seed=run.seed)
     if why is not None:
         run.not_exact(why)
         print(f"warning: this run is not exact: {why}", file=sys.stderr)
@@ -145,7 +152,7 @@ def make_evaluation(config: PolicyRunConfig, run: Run, *, behaviour_return: floa
 
     `behaviour_return` is the mean return of the data that a policy learns from, where it does not act.
     """
-    note_hidden_randomness(config.env, run)
+    note_what_no_resume_restores(config.env, run)
     return Evaluation(
         config.env,
         config.evaluation,

@@ -14,7 +14,8 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector.utils import batch_space
 
-from envs.config import EnvConfig, nearest_hint
+from envs.config import EnvConfig
+from envs.importing import nearest_hint
 from envs.single import user_errors
 from training.errors import UserError, require
 from training.extras import extra

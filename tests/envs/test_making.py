@@ -48,7 +48,10 @@ def test_what_cannot_be_made_is_refused_in_one_line() -> None:
             EnvConfig("tests.support.toy_envs:Counting-v0", kwargs={"gravity": 1}, backend="vector-entry-point"),
             "env.kwargs = {'gravity': 1}: tests.support.toy_envs:Counting-v0 does not take them",
         ),
-        (EnvConfig("tests.support.toy_envs:Sentences-v0"), r"Text space \(part 'said'\)"),
+        (
+            EnvConfig("tests.support.toy_envs:Sentences-v0"),
+            "it observes 'said', a Text space, .* --env.drop said leaves",
+        ),
     ]
     for config, message in wrong:
         with pytest.raises(UserError, match=message) as error:

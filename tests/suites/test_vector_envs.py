@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import gymnasium as gym
@@ -17,6 +19,7 @@ from envs.vectors.vector import Arrays, VectorEnv, episode_seed
 from tests.support.vectors import TOY, assert_same, assert_same_state, kept, play, sample_actions
 from training.errors import UserError
 
+DRIFTING = "tests.support.toy_wrappers:Drifting(by=0.5, forgets=True)"
 CASES = [
     EnvConfig("CartPole-v1"),
     EnvConfig("Pendulum-v1", time_limit=30),
@@ -26,7 +29,21 @@ CASES = [
     EnvConfig(TOY + "MaskedPair-v0"),
     EnvConfig(TOY + "MaskedPair-v0", kwargs={"nested": True}),
     EnvConfig(TOY + "RandomWalk-v0", frame_stack=3),
+    EnvConfig(TOY + "RandomWalk", wrappers=("TimeAwareObservation(flatten=False)", DRIFTING), time_limit=9),
+    EnvConfig(TOY + "make_counting", kwargs={"length": 6}, wrappers=(DRIFTING,), fresh_instance=True),
 ]
+OF_PACKAGES = [
+    ("ale_py", lambda: EnvConfig("ALE/Pong-v5", wrappers=("atari",))),
+    ("minatar", lambda: EnvConfig("MinAtar/Breakout-v1")),
+    ("minigrid", lambda: EnvConfig("MiniGrid-DoorKey-5x5-v0", wrappers=("minigrid",), time_limit=25)),
+]
+
+
+@pytest.mark.parametrize(("package", "config"), OF_PACKAGES, ids=[package for package, _ in OF_PACKAGES])
+def test_environments_of_packages_are_alike_in_all_backends(package: str, config: Callable[[], EnvConfig]) -> None:
+    if find_spec(package) is None:
+        pytest.skip(f"needs {package}, of the extra 'games'")
+    test_backends_give_the_same_data_and_restore_each_others_episodes(config())
 
 
 @pytest.mark.parametrize("config", CASES, ids=lambda config: config.id)

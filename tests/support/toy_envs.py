@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv
-from gymnasium.wrappers import TimeLimit
+from gymnasium.wrappers import NormalizeReward, TimeLimit
 
 Env = gym.Env[Any, Any]
 
@@ -385,6 +385,23 @@ class Sentences(Env):
     action_space = spaces.Discrete(2)
 
 
+class Spoken(Counting):
+    """Observes a text and a number."""
+
+    observation_space = Sentences.observation_space  # type: ignore[assignment]
+
+    def _obs(self) -> Any:
+        return {"said": "word", "x": self.steps % 2}
+
+
+class Sparse(RandomWalk):
+    """No reward in its first steps."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        obs, _, _, _, info = super().step(action)
+        return obs, 0.0, False, False, info
+
+
 class Pictures(Env):
     """Observes noise as images, and takes each kind of action."""
 
@@ -408,6 +425,27 @@ class Pictures(Env):
 
     def _obs(self) -> Any:
         return self.np_random.integers(0, 256, self.observation_space.shape, np.uint8)
+
+
+def make_counting(length: int = 5) -> Env:
+    """A function that returns an environment."""
+    return Counting(length=length, truncates=True)
+
+
+def make_normalized() -> Env:
+    """With a wrapper inside that keeps statistics."""
+    return NormalizeReward(RandomWalk())
+
+
+def make_nothing() -> None:
+    """A function that forgets to return its environment."""
+
+
+class Outer:
+    """Holds an environment."""
+
+    class Inner(Counting):
+        """Known as `Outer.Inner`."""
 
 
 def native_counting(num_envs: int, length: int = 5, max_episode_steps: int | None = None) -> SyncVectorEnv:

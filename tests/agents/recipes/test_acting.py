@@ -14,6 +14,7 @@ from agents.acting.evaluation import EvaluationConfig
 from agents.recipes import acting
 from agents.recipes.acting import ActingConfig, make_collector
 from envs.config import EnvConfig
+from tests.support.toy_envs import Counting
 from training.core import Counters
 from training.errors import UserError
 from training.run.checkpoint import DamagedError
@@ -58,6 +59,17 @@ def test_environments_that_cannot_be_divided_are_named(changes: dict[str, Any], 
 )
 def test_there_is_a_group_for_each_worker_or_learner(changes: dict[str, Any], groups: int) -> None:
     assert config(**changes).inference_groups == groups
+
+
+def test_what_no_other_process_can_import_has_no_workers() -> None:
+    class Local(Counting):
+        pass
+
+    env = EnvConfig.of(Local)
+    assert config(env=env).env.id == "__main__:test_what_no_other_process_can_import_has_no_workers.Local"
+    for elsewhere in ({"workers": 2}, {"learners": 2}):
+        with pytest.raises(UserError, match=r"^env.id = .*: it takes an environment at the top of a module, which"):
+            config(env=env, **elsewhere)
 
 
 def test_a_collector_holds_all_environments_in_their_groups() -> None:
