@@ -19,7 +19,8 @@ class Rollouts:
     """Rollouts of `horizon` steps in every environment, [T, N], each made with the policy of the last update.
 
     With a `reward_scale` the rewards that the algorithm sees are divided by the running standard deviation of the
-    discounted return; the episodes' statistics stay those of the environment.
+    discounted return, with `clip_reward` they are the signs of the environment's (and these are what is then scaled);
+    the episodes' statistics stay those of the environment.
 
     A policy that normalizes observations and has seen none yet learns their mean and variance from rollouts of their
     own, which are counted and then left: the first update would otherwise learn on numbers of another scale than all
@@ -27,12 +28,19 @@ class Rollouts:
     """
 
     def __init__(
-        self, collector: Collector, policy: NetworkPolicy, horizon: int, reward_scale: RewardScale | None = None
+        self,
+        collector: Collector,
+        policy: NetworkPolicy,
+        horizon: int,
+        reward_scale: RewardScale | None = None,
+        *,
+        clip_reward: bool = False,
     ) -> None:
         self._collector = collector
         self._policy = policy
         self._horizon = horizon
         self._reward_scale = reward_scale
+        self._clip_reward = clip_reward
         num_envs, spaces = collector.num_envs, (collector.observation_space, collector.action_space)
         what = f"agent.horizon = {horizon} of num_envs = {num_envs}: a rollout"
         require_memory(rollout_bytes(*spaces, horizon, num_envs), what, "a smaller one of them takes less")
@@ -67,6 +75,8 @@ class Rollouts:
 
     def _collect(self) -> tuple[Batch, Metrics]:
         batch, metrics = self._collector.collect(self._horizon)
+        if self._clip_reward:
+            batch["reward"] = batch["reward"].sign()
         if self._reward_scale is not None:
             is_first = batch["is_first"][: self._horizon]
             batch["reward"] = self._reward_scale(batch["reward"], is_first, batch.get("valid"))

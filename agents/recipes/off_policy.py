@@ -36,6 +36,8 @@ class OffPolicyConfig(ActingConfig):
     agent: AgentConfig
     policy: QNetworkConfig | ActorConfig
     replay: ReplayConfig = ReplayConfig()
+    clip_reward: bool = False
+    """Learn from the sign of each reward alone, as Mnih et al. 2015; returns are logged and measured as they are."""
     num_envs: int = 1
     """All environments together."""
 
@@ -48,6 +50,9 @@ class OffPolicyConfig(ActingConfig):
         feeds_back = isinstance(self.policy, QNetworkConfig)
         takes = f"0: {type(self.agent).__name__} draws all transitions alike"
         require(not exponent or feeds_back, "replay.priority_exponent", exponent, takes)
+        alone = not (self.clip_reward and self.replay.hindsight_fraction)
+        takes = "False with replay.hindsight_fraction: the rewards of other goals come from the environment as they are"
+        require(alone, "clip_reward", self.clip_reward, takes)
 
 
 def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
@@ -73,6 +78,7 @@ def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
             until=until,
             seed=seed,
             compute_reward=compute_reward,
+            clip_reward=config.clip_reward,
         )
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)

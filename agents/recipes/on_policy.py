@@ -43,6 +43,8 @@ class OnPolicyConfig(ActingConfig):
     policy: ActorCriticConfig = ActorCriticConfig()
     scale_reward: bool = False
     """Divide rewards by the running standard deviation of the discounted return."""
+    clip_reward: bool = False
+    """Learn from the sign of each reward alone, as Mnih et al. 2015; returns are logged and measured as they are."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,7 +74,7 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         compute = choose_compute(config, run, policy, gradient_steps=gradient_steps, samples_per_step=samples)
         agent = make_agent(policy, with_compile(config.agent, compute.compile), until=config.until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
-        stream = Rollouts(collector, policy, config.agent.horizon, reward_scale)
+        stream = Rollouts(collector, policy, config.agent.horizon, reward_scale, clip_reward=config.clip_reward)
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)
 

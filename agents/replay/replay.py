@@ -84,6 +84,7 @@ class Replay:
         until: the run's budget, over which the correction of priorities rises.
         seed: of the draws.
         compute_reward: of a goal environment, for hindsight.
+        clip_reward: remember the sign of each reward; the episodes' statistics stay those of the environment.
     """
 
     def __init__(
@@ -96,9 +97,11 @@ class Replay:
         until: Budget,
         seed: int,
         compute_reward: ComputeReward | None = None,
+        clip_reward: bool = False,
     ) -> None:
         self._collector, self._policy, self._config = collector, policy, config
         self._gamma, self._until, self._compute_reward = gamma, until, compute_reward
+        self._clip_reward = clip_reward
         self._rng = generator(seed, "replay")
         self._buffer = ReplayBuffer(config.capacity, collector.num_envs)
         warmup_horizon = -(-config.warmup_env_steps // collector.num_envs)
@@ -153,6 +156,8 @@ class Replay:
 
     def _add(self, rollout: Batch) -> int:
         """Takes in a rollout; returns its env steps."""
+        if self._clip_reward:
+            rollout = rollout | {"reward": rollout["reward"].sign()}
         self._buffer.add(rollout)
         return count_env_steps(rollout)
 

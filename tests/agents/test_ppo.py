@@ -46,6 +46,12 @@ RESUMED = {
     "ppo_acrobot-workers": ["--agent.horizon", "32", "--groups", "4", "--workers", "2"],
     # Worker processes, continuous actions.
     "ppo_pendulum": ["--agent.horizon", "64", "--agent.epochs", "2", "--env.backend", "subprocess"],
+    # A class that is not registered, wrappers with a state of their own, signs of rewards.
+    "ppo_pendulum-wrapped": [
+        *("--agent.horizon", "64", "--agent.epochs", "2", "--clip-reward", "--env.time-limit", "50"),
+        *("--env.id", "gymnasium.envs.classic_control:PendulumEnv"),
+        *("--env.wrappers", '["TimeAwareObservation", "StickyAction(repeat_action_probability=0.3)"]'),
+    ],
     # A fresh instance for every episode.
     "ppo_bipedal_walker": ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--num-envs", "8"],
 }

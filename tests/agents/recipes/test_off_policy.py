@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,19 @@ def test_the_agent_gets_minibatches_from_the_end_of_the_warm_up_on(tmp_path: Pat
     assert run.result["counters"]["updates"] == len(agent.batches)
 
 
+def test_the_sign_of_rewards_is_learned_from_and_their_sum_is_measured(tmp_path: Path) -> None:
+    env = EnvConfig("CartPole-v1", wrappers=("tests.support.toy_wrappers:scaled(by=-7.0)",), time_limit=5)
+    replay = ReplayConfig(warmup_env_steps=20, minibatch_size=64, horizon=5, n_step=2)
+    make, given = attentive(), config(clip_reward=True, env=env, replay=replay)
+    with Run.create("example", given, folder=tmp_path / "run", tracker="none") as run:
+        train(given, run, make)
+    for batch in make.made[0].batches:  # the last step of an episode has one reward left
+        assert sorted(set(batch["reward"].tolist())) == pytest.approx([-1.0 - given.agent.gamma, -1.0])
+    assert run.result["metrics"]["evaluation/return_mean"] == -35.0
+    rows = [json.loads(row) for row in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert {row["rollout/return_mean"] for row in rows if "rollout/return_mean" in row} == {-35.0}
+
+
 def test_hindsight_asks_the_environment_for_its_rewards(tmp_path: Path) -> None:
     given = config(replay=ReplayConfig(warmup_env_steps=20, minibatch_size=16, hindsight_fraction=0.8))
     run = Run.create("example", given, folder=tmp_path / "run", tracker="none")
@@ -64,6 +78,11 @@ def test_a_policy_is_of_its_configs_kind() -> None:
             {"agent": SACConfig(), "policy": ActorConfig(), "replay": ReplayConfig(priority_exponent=0.5)}
             | {"env_steps": 2_000},
             "replay.priority_exponent = 0.5: it takes 0: SACConfig draws all transitions alike",
+        ),
+        (
+            {"clip_reward": True, "replay": ReplayConfig(warmup_env_steps=20, hindsight_fraction=0.8)},
+            "clip_reward = True: it takes False with replay.hindsight_fraction: the rewards of other goals come from "
+            "the environment as they are",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from agents.recurrent_ppo import RecurrentPPOConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
 from tests.support.fake_agents import attentive
+from tests.support.toy_envs import Counting
 from training.claims import Claim, Claims
 from training.core import Budget, Every
 from training.errors import UserError
@@ -65,6 +67,41 @@ def test_rewards_are_scaled_where_that_is_asked_for(tmp_path: Path) -> None:
         seen.append(make.made[0].batches[0]["reward"])
     assert torch.equal(seen[0], torch.ones(8, 4))
     assert not torch.equal(seen[1], seen[0])
+
+
+def test_the_sign_of_rewards_is_learned_from_and_their_sum_is_measured(tmp_path: Path) -> None:
+    env = EnvConfig("CartPole-v1", wrappers=("tests.support.toy_wrappers:scaled(by=-7.0)",), time_limit=5)
+    make, given = attentive(), config(clip_reward=True, env=env)
+    with Run.create("example", given, folder=tmp_path / "run", tracker="none") as run:
+        train(given, run, make)
+    assert torch.equal(make.made[0].batches[0]["reward"], -torch.ones(8, 4))
+    assert run.result["metrics"]["evaluation/return_mean"] == -35.0
+    rows = [json.loads(row) for row in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert {row["rollout/return_mean"] for row in rows if "rollout/return_mean" in row} == {-35.0}
+
+
+def test_an_environment_of_this_process_alone_is_acted_and_measured_in(tmp_path: Path) -> None:
+    class Local(Counting):
+        pass
+
+    given = config(env=EnvConfig.of(Local, kwargs={"length": 4}, wrappers=("TimeAwareObservation",), time_limit=3))
+    with Run.create("example", given, folder=tmp_path / "run", tracker="none") as run:
+        train(given, run, attentive())
+    assert run.result["metrics"]["evaluation/length_mean"] == 3
+    saved = json.loads((run.folder / "config.json").read_text())["config"]["env"]
+    assert EnvConfig(saved["id"]).spec.entry_point is Local
+
+
+def test_signs_are_scaled_where_both_are_asked_for(tmp_path: Path) -> None:
+    seen = []
+    for by in (1.0, 50.0):
+        env = EnvConfig("CartPole-v1", wrappers=(f"tests.support.toy_wrappers:scaled(by={by})",))
+        make, given = attentive(), config(clip_reward=True, scale_reward=True, env=env)
+        with Run.create("example", given, folder=tmp_path / str(by), tracker="none") as run:
+            train(given, run, make)
+        seen.append(make.made[0].batches[0]["reward"])
+    assert torch.equal(*seen)
+    assert not torch.equal(seen[0], torch.ones(8, 4))
 
 
 def test_a_policy_is_of_its_configs_kind_and_its_weights_of_the_seed() -> None:
