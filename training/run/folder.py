@@ -34,15 +34,11 @@ class Lock:
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            self._file = (folder / LOCK).open("a+", encoding="ascii")
-        except OSError as error:
-            raise UserError(f"run folder {folder} cannot be written ({error.strerror})") from None
-        if not _locked(self._file):
-            self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
+        self._path = folder / LOCK
+        self._file = self._open()
+        while not self._is_there():  # it was released, and so removed, between our opening and our locking it
             self._file.close()
-            raise UserError(f"run folder {folder} is locked by process {holder}: wait for it or stop it") from None
+            self._file = self._open()
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n")
         self._file.flush()
@@ -50,8 +46,30 @@ class Lock:
         os.register_at_fork(after_in_child=self._file.close)
 
     def release(self) -> None:
-        """Releases the folder; a second call does nothing."""
+        """Releases the folder and leaves nothing in it; a second call does nothing."""
+        if not self._file.closed and self._is_there():
+            self._path.unlink()  # while it is held: who comes now makes another one
         self._file.close()
+
+    def _open(self) -> IO[str]:
+        try:
+            file = self._path.open("a+", encoding="ascii")
+        except OSError as error:
+            raise UserError(f"run folder {self._path.parent} cannot be written ({error.strerror})") from None
+        if not _locked(file):
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            file.close()
+            where = f"run folder {self._path.parent} is locked by process {holder}"
+            raise UserError(f"{where}: wait for it or stop it")
+        return file
+
+    def _is_there(self) -> bool:
+        """Whether the file that is locked is still the one that others find."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
 
 
 def _locked(file: IO[str]) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.runs import create, script
 from training.errors import UserError
-from training.run.folder import find_checkpoint, read_settings
+from training.run.folder import Lock, find_checkpoint, read_settings
 from training.run.run import Run
 
 
@@ -105,3 +107,19 @@ def test_the_lock_names_its_holder_and_ends_with_it_even_by_kill_9(tmp_path: Pat
             Run.open(tmp_path / "run").close()
         finally:
             os.kill(orphan, signal.SIGKILL)
+
+
+def test_a_lock_is_not_taken_on_a_file_that_was_removed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Lock(tmp_path)
+    flock = fcntl.flock
+
+    def after_the_release(file: Any, how: int) -> None:
+        first.release()  # between the opening and the locking
+        flock(file, how)
+
+    monkeypatch.setattr("fcntl.flock", after_the_release)
+    second = Lock(tmp_path)
+    assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n", "the file that others find is the one that is held"
+    second.release()

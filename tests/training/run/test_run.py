@@ -37,7 +37,7 @@ def test_a_completed_run_holds_everything_about_itself(tmp_path: Path) -> None:
     assert run.folder.parent == tmp_path / "example"
     assert re.fullmatch(r"\d{8}T\d{6}Z-seed3-[0-9a-f]{4}", run.folder.name)
     assert {path.name for path in run.folder.iterdir()} == {
-        *("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "checkpoints", "result.json", "lock")
+        *("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "checkpoints", "result.json")
     }
     settings = read_settings(run.folder)
     assert settings["config"] == {"seed": 3, "rate": 0.5}
