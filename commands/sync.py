@@ -1,10 +1,9 @@
-"""Send a whole run to Weights & Biases: --tracker online|offline."""
+"""Send a whole run to Weights & Biases or other trackers: --tracker online,tensorboard."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from commands.command_line import first_run, print_help, wants_help
 from training.options import parse_options
@@ -15,14 +14,14 @@ TAKES = "RUN"
 
 @dataclass(frozen=True)
 class Options:
-    """Where the copy of a run goes."""
+    """Where the copies of a run go."""
 
-    tracker: Literal["auto", "online", "offline"] = "auto"
-    """Online when logged in and offline otherwise, or one of them."""
+    tracker: str = "auto"
+    """As for `train`: auto, online or offline for Weights & Biases, tensorboard; online+weights+histograms+code."""
 
 
 def main(argv: Sequence[str], _: str) -> int:
-    """Makes one whole Weights & Biases run from the files of a run."""
+    """Makes whole copies from the files of a run, or of every run in a folder such as that of `verify`."""
     if wants_help(argv):
         return print_help("sync RUN", main.__doc__, Options())
     folder = first_run(argv, "sync")

@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 from agents.recipes.presets import PresetOptions, default_config, group_of, has_presets
 from commands.command_line import first_word, print_help, wants_help
@@ -19,6 +19,7 @@ from training.experiments import claims_of, load_experiment
 from training.options import parse_options
 from training.run.folder import new_folder
 from training.run.run import Run
+from training.run.tracker import read_trackers
 
 TAKES = "NAME"
 
@@ -29,8 +30,12 @@ class Options:
 
     run_dir: str | None = None
     """A new or empty folder; by default runs/<experiment>/<id>, of an algorithm runs/<algorithm>-<environment>/<id>."""
-    tracker: Literal["auto", "online", "offline", "none"] = "auto"
-    """Weights & Biases: online when logged in and offline otherwise, or one of them, or not at all."""
+    tracker: str = "auto"
+    """Weights & Biases: auto (online when logged in and offline otherwise), online or offline, and tensorboard, with
+    commas between them; or none. With more: online+weights+histograms+code, tensorboard+histograms."""
+
+    def __post_init__(self) -> None:
+        read_trackers(self.tracker)
 
     @property
     def folder(self) -> Path | None:

@@ -13,9 +13,8 @@ def print_end(run: Run) -> None:
     result = run.result
     print_measured(result["metrics"], result["best"])
     print()
-    for copy in run.copies:
-        online = copy.startswith("http")
-        print("wandb:", copy if online else f"offline copy in {copy}, send it with: make sync RUN={run.folder}")
+    for tracker, where in run.copies:
+        print(f"{tracker}: {_told(tracker, where, run)}")
     if why := result.get("stopped_early"):
         counters = result["counters"]
         unit = "env_steps" if counters["env_steps"] else "updates"
@@ -27,6 +26,13 @@ def print_end(run: Run) -> None:
     for verdict in result["claims"]:
         print(f"claim: {describe(verdict)}")
     print(f"run: {run.folder}")
+
+
+def _told(tracker: str, where: str, run: Run) -> str:
+    """Where a copy is, and what to do with it."""
+    if tracker == "tensorboard":
+        return f"{where}, look at it with: tensorboard --logdir {where}"
+    return where if where.startswith("http") else f"offline copy in {where}, send it with: make sync RUN={run.folder}"
 
 
 def print_measured(metrics: Mapping[str, float], best: Mapping[str, float] | None = None) -> None:

@@ -28,7 +28,7 @@ def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last
         "claims": [],
         "not_judged": {"score >= other": "judged by `verify`, which runs other on the same seeds"},
     }
-    copies = ["https://wandb.ai/x", "wandb/offline"]
+    copies = [("wandb", "https://wandb.ai/x"), ("wandb", "wandb/offline")]
     run: Any = SimpleNamespace(result=result, copies=copies, seed=1, folder=Path("runs/here"))
     print_end(run)
     assert capsys.readouterr().out.splitlines() == [

@@ -1,1 +1,1 @@
-"""One run and its folder: its files, its log, its checkpoints, its clock, its copy in W&B, its device and threads."""
+"""One run and its folder: its files, log, checkpoints and clock, its copies in trackers, its device and threads."""

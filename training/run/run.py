@@ -31,7 +31,7 @@ from training.run.logger import Logger
 from training.run.provenance import changes, describe_environment, source_hash
 from training.run.result import Account, Status, account_in, account_of, joined, read_result, write_result
 from training.run.stages import make_stage, require_no_stage
-from training.run.tracker import Mode, Tracker
+from training.run.tracker import Tracker, sweep_of_agent
 from training.state import Stateful
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ class Run:
         config: Any,
         *,
         folder: Path | None = None,
-        tracker: Mode = "auto",
+        tracker: str = "auto",
         parent: str | None = None,
         begin_with: Sequence[Path] = (),
         chosen: Mapping[str, Any] | None = None,
@@ -94,7 +94,7 @@ class Run:
             experiment: its name.
             config: the experiment's frozen dataclass, with its `seed`.
             folder: where; by default `<runs>/<group>/<id>`.
-            tracker: whether and where W&B gets a copy.
+            tracker: where copies go, as the option `--tracker` has it.
             parent: the run that this one continues.
             begin_with: the files and folders of that run which this one begins with copies of.
             chosen: the automatic choices that are made already.
@@ -121,6 +121,7 @@ class Run:
             "config_hash": config_hash(config),
             "source_hash": source_hash(experiment, tree),
             "chosen": dict(chosen or {}),
+            **sweep_of_agent(),
         }
         for path in begin_with:
             (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
@@ -230,17 +231,17 @@ class Run:
         return self._stages[-1].last_checkpoint if self._stages else newest(self.folder / "checkpoints")
 
     @property
-    def copies(self) -> list[str]:
-        """Where the finished W&B copies of the run and its stages are: an address, or a folder for an offline one."""
-        own = self._tracker.where if self._tracker else None
-        return [*([own] if own else []), *(copy for stage in self._stages for copy in stage.copies)]
+    def copies(self) -> list[tuple[str, str]]:
+        """The finished copies of the run and its stages: for each the tracker, and its address or its folder."""
+        own = self._tracker.copies if self._tracker else []
+        return [*own, *(copy for stage in self._stages for copy in stage.copies)]
 
     def open_log(self, every: Every, until: Budget) -> Logger:
-        """Makes `run.log`: metrics to the folder, the console and W&B."""
+        """Makes `run.log`: metrics to the folder, the console and the trackers."""
         identity, stage = self._settings["id"], self._settings.get("stage")
         self._tracker = Tracker(
             self.folder,
-            mode=self._settings["tracker"],
+            self._settings["tracker"],
             group=self._settings.get("group", self.experiment),
             run_id=f"{identity}-{stage}" if stage else identity,
             parent=self._settings["parent"],
@@ -298,7 +299,7 @@ class Run:
         self._end(status, position or Counters(), self._log.latest if self._log else {}, self._best)
 
     def _end(self, status: Status, now: Counters, metrics: Mapping[str, float], best: Mapping[str, Any]) -> None:
-        result = write_result(
+        write_result(
             self.folder,
             self._settings,
             status,
@@ -313,7 +314,7 @@ class Run:
         if self._log is not None:
             self._log.close()
         if self._tracker is not None:
-            self._tracker.finish(result)
+            self._tracker.finish()
 
     @property
     def _position(self) -> Counters | None:
