@@ -28,7 +28,7 @@ def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last
         "claims": [],
         "not_judged": {"score >= other": "judged by `verify`, which runs other on the same seeds"},
     }
-    copies = [("wandb", "https://wandb.ai/x"), ("wandb", "wandb/offline")]
+    copies = [("wandb", "https://wandb.ai/x"), ("wandb", "wandb/offline"), ("tensorboard", "here/tb")]
     run: Any = SimpleNamespace(result=result, copies=copies, seed=1, folder=Path("runs/here"))
     print_end(run)
     assert capsys.readouterr().out.splitlines() == [
@@ -36,6 +36,7 @@ def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last
         "",
         "wandb: https://wandb.ai/x",
         "wandb: offline copy in wandb/offline, send it with: make sync RUN=runs/here",
+        "tensorboard: here/tb, look at it with: tensorboard --logdir here/tb",
         "stopped early at 40,000 env_steps: it is enough",
         "not exact: it lost a worker",
         "claim: score >= other: judged by `verify`, which runs other on the same seeds",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +56,17 @@ def make_run(folder: Path, asked: str, finish_timeout_s: float = 60, **settings:
     tracker = Tracker(folder, asked, **names, finish_timeout_s=finish_timeout_s)
     logger = Logger(folder, every=Every(10), until=Budget(1000), tracker=tracker, console=None, clock=Clock())
     return logger, tracker
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No file of what is started here grows beyond so many bytes: it is refused as by a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def end(folder: Path, tracker: Tracker, **more: Any) -> None:

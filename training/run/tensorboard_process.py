@@ -25,6 +25,8 @@ class TensorBoardCopy:
     """
 
     def __init__(self, job: Job) -> None:
+        if os.getppid() != job.training_process:  # it was killed, and whoever resumes the run may be copying it by now
+            raise RuntimeError("the run was gone before its copy began")
         run = Path(job.folder)
         self._folder = run / "tensorboard"
         self._folder.mkdir(exist_ok=True)

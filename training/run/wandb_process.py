@@ -11,6 +11,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +83,8 @@ class WandbCopy:
             _log_artifacts(run, self._job, result)
         run.finish(exit_code=0 if completed else 1)
         where = run.url or str(run.settings.sync_dir)
+        if run.offline:
+            _require_whole(where)
         _tidy(Path(self._job.folder, "wandb"), sent=not run.offline)
         return where
 
@@ -194,6 +198,17 @@ def _log_artifacts(run: wandb.Run, job: Job, result: Mapping[str, Any]) -> None:
         run.log_artifact(code)
     else:
         run.summary["code"] = "not sent: it is no longer what the run was trained with"
+
+
+def _require_whole(folder: str) -> None:
+    """Raises RuntimeError unless the end of the run is in its offline copy.
+
+    W&B's service goes on where the disk refuses to take a row, and says nothing of it.
+    """
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", folder]
+    told = subprocess.run(command, env={**os.environ, "WANDB_MODE": "offline"}, capture_output=True)
+    if told.returncode or json.loads(told.stdout)["exit_code"] is None:
+        raise RuntimeError(f"{folder} ends before the run does: the disk may be full")
 
 
 def _tidy(folder: Path, *, sent: bool) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-import resource
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +15,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams import metadata as hparams
 
-from tests.support.tracked import RESULT, Learned, end, make_run, train
+from tests.support import ROOT
+from tests.support.tracked import RESULT, Learned, end, files_of_at_most, make_run, train
 from training.core import Counters, Every
 from training.run.checkpoint import Checkpoint
-from training.run.tracker import sync
+from training.run.tracker import Job, Target, sync
 
 pytestmark = pytest.mark.usefixtures("logged_out")
 
@@ -65,6 +69,19 @@ def test_a_resumed_run_has_no_step_twice_in_its_event_files(tmp_path: Path) -> N
     assert steps == list(range(10, 130, 10))
 
 
+def test_the_copier_of_a_run_that_is_gone_already_leaves_the_copy_of_the_resumed_one_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    logger, tracker = make_run(folder, "tensorboard")
+    train(logger, range(1, 3))
+    end(folder, tracker)
+    (file,) = (folder / "tensorboard").iterdir()
+    late = Job(str(folder), Target("tensorboard"), "x", "seed-1", None, training_process=1, seconds_left=1.0)
+    command = [sys.executable, "-m", "training.run.copier", json.dumps(asdict(late))]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert json.loads(done.stdout) == {"error": "RuntimeError: the run was gone before its copy began"}
+    assert list((folder / "tensorboard").iterdir()) == [file]
+
+
 def test_the_weights_and_gradients_of_each_checkpoint_are_histograms_on_request(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     logger, tracker = make_run(folder, "tensorboard+histograms")
@@ -87,15 +104,10 @@ def test_the_weights_and_gradients_of_each_checkpoint_are_histograms_on_request(
 def test_a_copy_on_a_full_disk_is_told_in_one_line_and_made_by_sync_once_there_is_room(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The copier's files may not grow beyond 4 KiB, which the system answers as it answers a full disk."""
     folder = tmp_path / "run"
     logger, tracker = make_run(folder, "tensorboard")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        train(logger, range(1, 2))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with files_of_at_most(4096):
+        train(logger, range(1, 2))  # starts the copier
     train(logger, range(2, 501))
     end(folder, tracker)
     (line,) = capsys.readouterr().err.splitlines()

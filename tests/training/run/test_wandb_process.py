@@ -22,7 +22,7 @@ import torch
 
 from experiments.offline import bc_pendulum
 from tests.support import ROOT
-from tests.support.tracked import CONFIG, Learned, end, make_run, offline_runs, read_back, train
+from tests.support.tracked import CONFIG, Learned, end, files_of_at_most, make_run, offline_runs, read_back, train
 from training.core import Counters, Every
 from training.errors import UserError
 from training.metrics import Last
@@ -181,6 +181,20 @@ def test_a_copy_that_is_turned_off_is_not_made(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "run/wandb").exists()
     with pytest.raises(UserError, match="WANDB_MODE = 'disabled': a copy takes 'online' or 'offline'"):
         sync(tmp_path / "run")
+
+
+def test_an_offline_copy_that_the_disk_cut_short_is_not_taken_for_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger, tracker = make_run(tmp_path / "run", "offline")
+    with files_of_at_most(20_000):
+        train(logger, range(1, 2))  # starts the copier
+    train(logger, range(2, 201))
+    end(tmp_path / "run", tracker)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ends before the run does: the disk may be full. The run is complete without it" in line
+    assert tracker.copies == []
+    assert len(read_back(Path(sync(tmp_path / "run", "offline")))["history"]) == 201
 
 
 def test_an_identity_is_spelled_in_the_letters_that_wandb_takes() -> None:
