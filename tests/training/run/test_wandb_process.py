@@ -23,6 +23,7 @@ import torch
 from experiments.offline import bc_pendulum
 from tests.support import ROOT
 from tests.support.tracked import CONFIG, Learned, end, files_of_at_most, make_run, offline_runs, read_back, train
+from tests.support.wandb_server import wandb_server
 from training.core import Counters, Every
 from training.errors import UserError
 from training.metrics import Last
@@ -181,6 +182,46 @@ def test_a_copy_that_is_turned_off_is_not_made(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "run/wandb").exists()
     with pytest.raises(UserError, match="WANDB_MODE = 'disabled': a copy takes 'online' or 'offline'"):
         sync(tmp_path / "run")
+
+
+def test_a_run_that_is_resumed_online_and_sent_again_has_every_row_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, plain = tmp_path / "run", {"metrics": {}, "best": {}}
+    with wandb_server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", "f" * 40)
+        logger, tracker = make_run(folder, "online")
+        train(logger, range(1, 11))
+        state = logger.state_dict()
+        train(logger, range(11, 14))  # lost: they are trained again, to the same bits
+        end(folder, tracker, status="interrupted", **plain)
+        assert len(server.rows) == 13
+        logger, tracker = make_run(folder, "online")
+        logger.load_state_dict(state)
+        train(logger, range(11, 21))
+        end(folder, tracker, **plain)
+        assert tracker.copies == [("wandb", f"{server.address}/us/regimen/runs/seed-1")]
+        assert sync(folder, "online") == tracker.copies[0][1]
+        assert [server.rows[place]["env_steps"] for place in sorted(server.rows)] == list(range(10, 210, 10))
+    assert not (folder / "wandb/artifacts").exists(), "nothing waits to be sent any more"
+
+
+def test_what_a_broken_server_did_not_take_is_sent_once_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with wandb_server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setenv("WANDB_API_KEY", "f" * 40)
+        server.broken = True
+        logger, tracker = make_run(tmp_path / "run", "auto", finish_timeout_s=3)
+        train(logger, range(1, 21))
+        end(tmp_path / "run", tracker, metrics={}, best={})
+        assert capsys.readouterr().err.startswith("W&B: ")
+        assert server.rows == {}
+        server.broken = False
+        assert sync(tmp_path / "run").startswith(server.address)
+        assert len(server.rows) == 20
 
 
 def test_an_offline_copy_that_the_disk_cut_short_is_not_taken_for_whole(
