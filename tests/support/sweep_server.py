@@ -6,48 +6,38 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import yaml
 
+from tests.support.wandb_server import WandbServer
 
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server: Any = self.server
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        data = self._data(json.loads(body), server) if body.startswith(b"{") else {}  # else it reports of its use
-        answer = json.dumps({"data": data}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
 
-    def _data(self, asked: dict[str, Any], server: Any) -> dict[str, Any]:
-        if "agentHeartbeat" in asked["query"]:
-            states = json.loads(asked["variables"]["runState"] or "{}")
-            command = [] if states else [{"type": "exit"}] if server.begun else [server.command]
-            server.begun = True
-            return {"agentHeartbeat": {"agent": {"id": "agent"}, "commands": json.dumps(command)}}
-        if "createAgent" in asked["query"]:
-            return {"createAgent": {"agent": {"id": "agent"}}}
-        if "sweep(" in asked["query"]:
-            sweep = {"id": "sweep", "name": "sweep", "state": "RUNNING", "config": server.config, "runs": {"edges": []}}
-            return {"project": {"sweep": {**sweep, "method": "random"}}}
-        return {"viewer": {"entity": "us", "username": "us", "flags": "{}", "teams": {"edges": []}}}
+class _SweepServer(WandbServer):
+    def __init__(self, command: list[str], arguments: dict[str, Any]) -> None:
+        super().__init__()
+        values = {name: {"value": value} for name, value in arguments.items()}
+        run = {"type": "run", "run_id": "r4nd0m1d", "program": "experiments", "args": values}
+        self._config, self._waiting = yaml.safe_dump({"command": command}), [run]
 
-    def log_message(self, *_: Any) -> None: ...
+    def answer(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
+        query = asked.get("query", "")
+        if "agentHeartbeat" in query:
+            trains = json.loads(asked["variables"]["runState"] or "{}")
+            commands = [] if trains else [self._waiting.pop() if self._waiting else {"type": "exit"}]
+            return {"data": {"agentHeartbeat": {"agent": {"id": "agent"}, "commands": json.dumps(commands)}}}
+        if "createAgent" in query:
+            return {"data": {"createAgent": {"agent": {"id": "agent"}}}}
+        if "sweep(" in query:
+            sweep = {"id": "sweep", "name": "sweep", "state": "RUNNING", "method": "random", "runs": {"edges": []}}
+            return {"data": {"project": {"sweep": {**sweep, "config": self._config}}}}
+        return super().answer(path, asked)
 
 
 @contextmanager
 def sweep_server(command: list[str], arguments: dict[str, Any]) -> Iterator[str]:
     """The address of a server whose sweep has one run: `command`, with these values of the parameters."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        values = {name: {"value": value} for name, value in arguments.items()}
-        run = {"type": "run", "run_id": "r4nd0m1d", "program": "experiments", "args": values}
-        vars(server).update(command=run, config=yaml.safe_dump({"command": command}), begun=False)
-        server.daemon_threads = True
+    with _SweepServer(command, arguments) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield server.address
         server.shutdown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,8 @@ class WandbServer(ThreadingHTTPServer):
                         chunk["offset"] + place: json.loads(row) for place, row in enumerate(chunk["content"])
                     }
             return {}
-        match asked.get("operationName"):
+        query = re.search(r"(?:query|mutation) (\w+)", asked.get("query", ""))
+        match query and query[1]:
             case "RunResumeStatus":
                 return {"data": {"model": {**PROJECT, "bucket": self._history()}}}
             case "UpsertBucket":
@@ -45,7 +47,11 @@ class WandbServer(ThreadingHTTPServer):
                 files = [{"name": name, "uploadUrl": f"{self.address}/{name}"} for name in asked["variables"]["files"]]
                 return {"data": {"createRunFiles": {"runID": "run", "uploadHeaders": [], "files": files}}}
             case "Viewer":
-                return {"data": {"viewer": {"id": "us", "entity": "us", "username": "us", "flags": "{}"}}}
+                return {
+                    "data": {
+                        "viewer": {"id": "us", "entity": "us", "username": "us", "flags": "{}", "teams": {"edges": []}}
+                    }
+                }
         return {"data": {}, "errors": [{"message": "not here"}]}
 
     def _history(self) -> dict[str, Any] | None:
