@@ -91,9 +91,8 @@ def _read_target(asked: str, words: Sequence[str]) -> Target:
     name, *also = words
     library = "wandb" if name in WANDB_MODES else name
     require(library in ALSO, "tracker", asked, TAKES)
-    known = ALSO[library]
-    takes = f"after {name} " + " and ".join(f"+{word}" for word in known)
-    require(set(also) <= set(known) and len(also) == len(set(also)), "tracker", asked, takes)
+    takes = f"{name} with " + ", ".join(f"+{word}" for word in ALSO[library])
+    require(set(also) <= set(ALSO[library]) and len(also) == len(set(also)), "tracker", asked, takes)
     return Target(library, WANDB_MODES.get(name, "auto"), tuple(also))
 
 

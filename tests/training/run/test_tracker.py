@@ -167,13 +167,21 @@ def test_rows_are_written_while_nothing_that_copies_them_runs(
         ("none,tensorboard", "auto, online or offline"),
         ("", "auto, online or offline"),
         ("online,offline", "a tracker once"),
-        ("tensorboard+weights", "after tensorboard +histograms"),
-        ("online+weights+weights", "after online +weights and +histograms and +code"),
+        ("tensorboard+weights", "tensorboard with +histograms"),
+        ("online+weights+weights", "online with +weights, +histograms, +code"),
     ],
 )
 def test_a_tracker_that_there_is_not_is_refused(asked: str, complaint: str) -> None:
     with pytest.raises(UserError, match=re.escape(f"tracker = {asked!r}: it takes {complaint}")):
         read_trackers(asked)
+
+
+def test_a_tracker_whose_package_is_missing_is_refused_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(UserError, match=r"tracker = 'tensorboard': a package is missing .* -e \"\.\[tensorboard\]\""):
+        read_trackers("tensorboard")
 
 
 def test_trackers_are_read_as_they_are_spelled() -> None:
