@@ -16,6 +16,10 @@ from training.extras import extra
 COLUMNS = 3
 RATIO_TICKS = (1, 2, 3, 5, 10, 20)
 INK, FAINT, TARGET = "#1f4e79", "#8fb3d4", "#c0392b"
+DARK = "#0d1117", "#d0d7de"
+"""The ground of a dark picture, and what is written on it."""
+UNDATED: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
+"""Without the date the same numbers give the same bytes."""
 
 
 def draw_learning_curves(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -24,7 +28,7 @@ def draw_learning_curves(reports: Sequence[Mapping[str, Any]], path: Path) -> No
     Writes an SVG that is the same bytes for the same reports. Raises a UserError when matplotlib is missing.
     """
     rows = -(-len(reports) // COLUMNS)
-    with _figure((3.6 * COLUMNS, 2.5 * rows), path) as figure:
+    with figure_of((3.6 * COLUMNS, 2.5 * rows), path) as figure:
         panels = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
         for panel, report in zip(panels, reports, strict=False):
             _draw(panel, report)
@@ -40,7 +44,7 @@ def draw_ratios(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
     Writes an SVG that is the same bytes for the same reports. Raises a UserError when matplotlib is missing.
     """
     measured = [report for report in reports if report["ratio"] is not None]
-    with _figure((9.0, 0.9 + 0.42 * len(measured)), path) as figure:
+    with figure_of((9.0, 0.9 + 0.42 * len(measured)), path) as figure:
         panel = figure.subplots()
         panel.axvline(1.0, color=FAINT, linewidth=0.9)
         for row, report in enumerate(measured):
@@ -64,7 +68,7 @@ def draw_ratios(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 def draw_rates(curve: RateCurve, path: Path) -> None:
     """The loss over the learning rate, with the suggested one."""
-    with _figure((4.5, 3.0), path) as figure:
+    with figure_of((4.5, 3.0), path) as figure:
         panel = figure.subplots()
         panel.plot(curve.rates, curve.losses, color=INK, linewidth=1.6)
         panel.axvline(curve.suggested, color=TARGET, linewidth=0.9, linestyle="--")
@@ -74,8 +78,8 @@ def draw_rates(curve: RateCurve, path: Path) -> None:
 
 
 @contextmanager
-def _figure(size: tuple[float, float], path: Path) -> Iterator[Any]:
-    """A figure of this size in inches, saved as an SVG when the block ends."""
+def figure_of(size: tuple[float, float], path: Path, *, dark: bool = False) -> Iterator[Any]:
+    """A figure of this size in inches, saved when the block ends: as SVG, PNG or PDF, by the end of its name."""
     with extra("plots"):
         import matplotlib as mpl
         from matplotlib.figure import Figure
@@ -84,11 +88,16 @@ def _figure(size: tuple[float, float], path: Path) -> Iterator[Any]:
         "axes.spines.top": False,
         "axes.spines.right": False,
         "svg.hashsalt": "regimen",
+        "savefig.dpi": 200,
     }
+    if dark:
+        ground, ink = DARK
+        style |= dict.fromkeys(["figure.facecolor", "savefig.facecolor", "axes.facecolor"], ground)
+        style |= dict.fromkeys(["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], ink)
     with mpl.rc_context(style):
         figure = Figure(figsize=size, layout="constrained")
         yield figure
-        figure.savefig(path, metadata={"Date": None})
+        figure.savefig(path, metadata=UNDATED[path.suffix])
 
 
 def _draw(panel: Any, report: Mapping[str, Any]) -> None:
@@ -103,10 +112,11 @@ def _draw(panel: Any, report: Mapping[str, Any]) -> None:
         if claim.target is not None and claim.metric == "evaluation/return_mean":
             panel.axhline(claim.target, color=TARGET, linewidth=0.9, linestyle="--")
     panel.set_title(report["experiment"], fontsize=9)
-    panel.xaxis.set_major_formatter(lambda value, _: _short(value))
+    panel.xaxis.set_major_formatter(lambda value, _: short_steps(value))
 
 
-def _short(env_steps: float) -> str:
+def short_steps(env_steps: float) -> str:
+    """Env steps as an axis has them: 500k, 2M."""
     if env_steps >= 1e6:
         return f"{env_steps / 1e6:g}M"
     return f"{env_steps / 1e3:g}k" if env_steps else "0"
