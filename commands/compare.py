@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from commands.command_line import print_help, wants_help
-from reports.comparison.comparing import Comparison, compare
+from reports.comparison.comparing import compare
+from reports.comparison.computed import Comparison
 from reports.comparison.foreign import find_logs, read_logs
 from reports.comparison.groups import group
 from reports.comparison.records import LeftOut, Record
@@ -87,7 +88,7 @@ def compared(words: Sequence[str], options: Options, package: str) -> Comparison
     Raises UserError for a word that names nothing, and where nothing can be compared.
     """
     records, out = read(words, package)
-    grouped = group(records, options.metric, options.at, out, options.env)
+    grouped = group(records, options.metric, options.at, out, options.env, lower_is_better=options.lower_is_better)
     return compare(
         grouped,
         metric=options.metric,

@@ -1,21 +1,20 @@
-"""A comparison: everything that is computed from the scores and curves of groups, ready to be shown in any form."""
+"""Computes a comparison from the scores and curves of groups."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from reports.comparison.curves import Axis, Band, Efficiency, band, efficiency, known, shared_budget
+from reports.comparison.computed import Comparison, Pair, Part, Summary
+from reports.comparison.curves import Axis, band, efficiency, known, shared_budget
 from reports.comparison.groups import Group, Grouped, Seed
 from reports.comparison.normalization import Scale, scale
 from reports.comparison.records import Array
 from reports.comparison.statistics import (
-    Figure,
     Scores,
     chance_of_order,
     coverage,
@@ -40,75 +39,6 @@ INTERVALS = (
     f"intervals: 95 %, percentile bootstrap over seeds, stratified by environment, {RESAMPLES:,} resamples "
     "(Agarwal et al. 2021)"
 )
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What the scores of a group say, in one environment or over all."""
-
-    scores: dict[str, list[float]]
-    """By environment, one for each seed."""
-    seeds: dict[str, list[int | None]]
-    mean: Figure
-    median: Figure
-    iqm: Figure
-    optimality_gap: Figure | None
-    """None where no target is known."""
-    profile: dict[str, list[float]]
-    """`tau`, and the share of runs above it as `value`, with `low` and `high`."""
-    efficiency: Efficiency | None = None
-    curves: dict[str, Band | None] = field(default_factory=dict)
-    """By axis: `env_steps`, `seconds`."""
-    wall_time_s: Figure | None = None
-    """Of the last point of the curve."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two groups, the one with the better mean first."""
-
-    first: str
-    second: str
-    probability_of_improvement: Figure
-    """How probably a run of the first is better than one of the second."""
-    chance_of_order: float | None
-    """The chance that as many other seeds have their means in this order again; None: nothing is known."""
-    seeds_to_settle: int | None
-    """How many other seeds each show this order with a chance of 95 %; None: not even many."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A comparison in one environment, or over all of them on one scale."""
-
-    groups: dict[str, Summary]
-    """The best mean first."""
-    pairs: list[Pair]
-    target: float | None
-    budget: float | None = None
-    """The env steps that all runs have."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All that is computed."""
-
-    metric: str
-    at: str
-    lower_is_better: bool
-    tasks: dict[str, Part]
-    overall: Part | None
-    """Over all environments on one scale; None where no two groups share several."""
-    normalized: str | None
-    """What the scale of `overall` is, in words."""
-    differences: dict[str, dict[str, str]]
-    left_out: list[tuple[str, str]]
-    remarks: list[str]
-
-    def as_json(self) -> dict[str, Any]:
-        """What `--json` prints; arrays are lists, and numbers that are not known are null."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
 
 
 def compare(
@@ -188,7 +118,8 @@ def _task(task: str, groups: Sequence[Group], metric: str, target: float | None,
             curves={axis: band(own, axis) for axis in axes},
             wall_time_s=figure([np.array(timed)], mean) if timed and len(timed) == len(own) else None,
         )
-    return Part(_ranked(summaries, lower=lower), _pairs(scores, lower=lower), goal, budget)
+    unit = next(seed.record.unit for seeds in members.values() for seed in seeds)
+    return Part(_ranked(summaries, lower=lower), _pairs(scores, lower=lower), goal, budget, unit)
 
 
 def _overall(groups: Sequence[Group], tasks: Sequence[str], common: Scale) -> Part:
@@ -276,23 +207,19 @@ def _on_seeds(task: str, part: Part) -> list[str]:
 
 
 def _on_curves(task: str, part: Part) -> list[str]:
-    bands = [summary.curves.get("env_steps") for summary in part.groups.values()]
-    if not any(one is not None and one.interpolated for one in bands):
-        return []
-    return [f"{task}: runs of a group were measured at different env steps: curves are interpolated at common points"]
+    lines = []
+    steps, clocks = (
+        {name: one.curves.get(axis) for name, one in part.groups.items()} for axis in ("env_steps", "seconds")
+    )
+    if any(one is not None and one.interpolated for one in steps.values()):
+        lines.append(f"{task}: runs of a group were measured at different {part.unit}: curves are at common points")
+    for name, one in clocks.items():
+        if one is None and steps[name] is not None:
+            lines.append(
+                f"{task}: {name} has no curve over the wall clock: no time is told, or none that all its runs share"
+            )
+    return lines
 
 
 def _scores(seeds: Sequence[Seed]) -> Array:
     return np.array([seed.score for seed in seeds], np.float64)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return _plain(value._asdict())
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    return None if isinstance(value, float) and not np.isfinite(value) else value

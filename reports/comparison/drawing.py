@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.comparison.comparing import Comparison, Part
+from reports.comparison.computed import Comparison, Part
 from reports.comparison.curves import Axis
 from reports.plots import COLUMNS, figure_of, short_steps
 from training.errors import UserError
@@ -46,7 +46,7 @@ def draw_curves(found: Comparison, path: Path, axis: Axis = "env_steps", *, dark
             if axis == "env_steps":
                 panel.xaxis.set_major_formatter(lambda value, _: short_steps(value))
         told = "; interpolated at common points" if interpolated else ""
-        x_label = "env steps" if axis == "env_steps" else "wall clock, minutes"
+        x_label = next(iter(parts.values())).unit if axis == "env_steps" else "wall clock, minutes"
         figure.supxlabel(f"{x_label}\nline: mean of seeds; band: its 95 % interval{told}", fontsize=8)
         figure.supylabel(found.metric, fontsize=9)
         _legend(figure, names, dark=dark)

@@ -51,7 +51,13 @@ class Grouped:
 
 
 def group(
-    records: Sequence[Record], metric: str, at: str, left_out: Iterable[LeftOut] = (), env: str | None = None
+    records: Sequence[Record],
+    metric: str,
+    at: str,
+    left_out: Iterable[LeftOut] = (),
+    env: str | None = None,
+    *,
+    lower_is_better: bool = False,
 ) -> Grouped:
     """Puts runs into groups.
 
@@ -61,6 +67,7 @@ def group(
         at: `final` or `best`.
         left_out: runs that were left out before.
         env: the environment of foreign logs that name none; None: that of all the others.
+        lower_is_better: the best of a run is its lowest score.
 
     Raises:
         UserError: no run has the metric, or a foreign log names no environment and the others do not agree on one.
@@ -69,7 +76,7 @@ def group(
     remarks: list[str] = []
     scored: list[Seed] = []
     for record in records:
-        value = score(record, metric, at)
+        value = score(record, metric, at, lower_is_better=lower_is_better)
         if isinstance(value, LeftOut):
             out.append(value)
         else:

@@ -51,6 +51,8 @@ class Record:
     hardware: str | None = None
     remarks: tuple[str, ...] = ()
     """What a reader must know to trust its numbers."""
+    unit: str = "env steps"
+    """Of the steps of its curves."""
     about: Mapping[str, str] = field(default_factory=dict)
     """The same of one metric."""
 
@@ -78,13 +80,14 @@ class LeftOut(NamedTuple):
     why: str
 
 
-def score(record: Record, metric: str, at: str) -> float | LeftOut:
+def score(record: Record, metric: str, at: str, *, lower_is_better: bool = False) -> float | LeftOut:
     """The one number of a run, or why it has none.
 
     Args:
         record: the run.
         metric: its name, as the run's log has it.
         at: `final` or `best`.
+        lower_is_better: the best point of a curve is its lowest.
     """
     measured = record.final if at == "final" else record.best
     if metric.startswith(EVALUATION) and (missing := measured.get("evaluation/episodes_left_out")):
@@ -92,7 +95,11 @@ def score(record: Record, metric: str, at: str) -> float | LeftOut:
         return LeftOut(record.source, f"its evaluation was cut short: {played:.0f} of {played + missing:.0f} episodes")
     value = measured.get(metric)
     if value is None and metric in record.curves:
-        value = _of_curve(record.curves[metric], at, last=metric.startswith(EVALUATION))
+        curve = record.curves[metric]
+        if at == "best":
+            value = float(curve.values.min() if lower_is_better else curve.values.max())
+        else:
+            value = _last(curve) if metric.startswith(EVALUATION) else _at_the_end(curve)
     if value is None:
         return LeftOut(
             record.source, f"it has no {at} {metric}: there are {', '.join(sorted(record.metrics)) or 'none'}"
@@ -107,17 +114,20 @@ def how_scored(record: Record, metric: str, at: str) -> str | None:
     if metric in (record.final if at == "final" else record.best) or metric not in record.curves:
         return None
     if at == "best":
-        return "best: the highest point of the curve, which is too good: it was chosen by what it measures"
+        return "best: the best point of the curve, which is too good: it was chosen by what it measures"
     if metric.startswith(EVALUATION):
         return "final: its last evaluation during training, as it has none after it"
     return f"final: the mean of the curve over the last {100 * LAST_SHARE:.0f} % of its env steps"
 
 
-def _of_curve(curve: Curve, at: str, *, last: bool) -> float:
-    if at == "best":
-        return float(curve.values.max())
-    if last or len(curve.steps) == 1:
-        return float(curve.values[-1])
+def _last(curve: Curve) -> float:
+    return float(curve.values[-1])
+
+
+def _at_the_end(curve: Curve) -> float:
+    """The mean over the last steps."""
+    if len(curve.steps) == 1:
+        return _last(curve)
     begin = max(curve.steps[0], curve.steps[-1] * (1 - LAST_SHARE))
     return area(curve.steps, curve.values, begin, curve.steps[-1])
 

@@ -60,6 +60,7 @@ def read_record(folder: Path, label: str | None = None) -> Record | LeftOut:
         targets={claim.metric: claim.target for claim in claims if claim.target is not None},
         source_hash=settings["source_hash"],
         hardware=hardware(environment),
+        unit="env steps" if result["counters"]["env_steps"] else "updates",
         remarks=tuple(_remarks(folder, settings, result)),
     )
 
@@ -89,8 +90,7 @@ def _curves(folder: Path, result: Mapping[str, Any]) -> dict[str, Curve]:
     rows = read_rows(folder / "metrics.jsonl")
     seconds = {row["updates"]: row["wall_time_s"] for row in read_rows(folder / "timing.jsonl")}
     names = {name for row in rows for name in row} - set(COUNTERS)
-    acting = any(row["env_steps"] for row in rows)
-    unit = "env_steps" if acting else "updates"
+    unit = "env_steps" if result["counters"]["env_steps"] else "updates"
     curves = {}
     for name in sorted(names):
         points = [(row[unit], seconds.get(row["updates"], np.nan), row[name]) for row in rows if name in row]

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reports.comparison.comparing import INTERVALS, Comparison, Part
+from reports.comparison.comparing import INTERVALS
+from reports.comparison.computed import Comparison, Part
 from reports.comparison.statistics import Figure
 from training.claims import CONFIDENT, percent
 
@@ -87,7 +88,7 @@ def _figures(part: Part, name: str) -> Iterator[tuple[str, Figure]]:
         yield "area under curve", summary.efficiency.area
         for fraction, one in summary.efficiency.at.items():
             if one is not None:
-                yield f"at {percent(fraction)} of {part.budget:.0f} env steps", one
+                yield f"at {percent(fraction)} of {part.budget:.0f} {part.unit}", one
     if summary.wall_time_s is not None:
         yield "wall time in seconds", summary.wall_time_s
 
@@ -122,7 +123,7 @@ def _with_short_names(found: Comparison) -> tuple[Comparison, dict[str, str]]:
 
 
 def _budget(part: Part) -> str:
-    return f", the first {part.budget:,.0f} env steps of each run" if part.budget else ""
+    return f", the first {part.budget:,.0f} {part.unit} of each run" if part.budget else ""
 
 
 def _table(*columns: str) -> Table:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from reports.comparison.comparing import Comparison, compare
+from reports.comparison.comparing import compare
+from reports.comparison.computed import Comparison
 from reports.comparison.groups import group
 from reports.comparison.records import Curve, Record
 

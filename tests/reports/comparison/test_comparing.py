@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 from reports.comparison.comparing import compare
 from reports.comparison.groups import group
-from tests.support.compared import METRIC, SCORES, comparison, record
+from tests.support.compared import METRIC, SCORES, comparison, curve, record
 
 
 def test_an_environment_has_groups_pairs_profiles_and_curves() -> None:
@@ -87,8 +86,9 @@ def test_over_all_environments_scores_are_on_one_scale_with_one_stratum_each() -
     assert any("without two" in remark for remark in partly.remarks)
 
 
-def test_json_has_every_number_and_none_that_json_lacks() -> None:
-    told = json.dumps(comparison({"CartPole-v1": {"one": [500.0] * 3}}).as_json(), allow_nan=False)
-    group_ = json.loads(told)["tasks"]["CartPole-v1"]["groups"]["one"]
-    assert group_["scores"] == {"CartPole-v1": [500.0] * 3}
-    assert group_["curves"]["env_steps"]["low"] == [None] * 5
+def test_a_group_without_a_common_time_is_said_to_have_no_curve_over_the_wall_clock() -> None:
+    late = curve(1.0)._replace(seconds=np.arange(1000.0, 1005.0))
+    records = [record("one", 1.0, 1), record("one", 2.0, 2, curves={METRIC: late})]
+    found = compare(group(records, METRIC, "final"), metric=METRIC)
+    assert found.tasks["CartPole-v1"].groups["one"].curves["seconds"] is None
+    assert any("no curve over the wall clock" in remark for remark in found.remarks)

@@ -22,7 +22,7 @@ def test_without_it_the_last_evaluation_counts_and_of_training_the_last_tenth() 
     one = record("one", 400.0, 1, final={}, best={}, curves={METRIC: line, "rollout/return_mean": line})
     assert score(one, METRIC, "final") == 100.0
     assert score(one, "rollout/return_mean", "final") == pytest.approx(95.0)
-    assert score(one, METRIC, "best") == 100.0
+    assert (score(one, METRIC, "best"), score(one, METRIC, "best", lower_is_better=True)) == (100.0, 0.0)
     assert "last 10 %" in (how_scored(one, "rollout/return_mean", "final") or "")
     assert "too good" in (how_scored(one, METRIC, "best") or "")
 

@@ -26,6 +26,14 @@ def test_a_run_has_its_scores_config_and_curves(tmp_path: Path) -> None:
     assert not one.remarks
 
 
+def test_a_run_that_learned_from_data_counts_updates(tmp_path: Path) -> None:
+    counters = {"env_steps": 0, "updates": 4, "samples": 4096, "epochs": 1}
+    one = read_record(write_run(tmp_path / "run", 400.0, counters=counters))
+    assert isinstance(one, Record)
+    assert one.unit == "updates"
+    assert one.curves[METRIC].steps.tolist() == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("status", ["interrupted", "failed"])
 def test_a_run_that_did_not_end_is_left_out(tmp_path: Path, status: str) -> None:
     found = read_record(write_run(tmp_path / "run", 1.0, status=status))
