@@ -53,10 +53,6 @@ def main(argv: Sequence[str], package: str) -> int:
     for name in algorithms:
         print(f"{name:{width}}  {descriptions[name]}")
     return 0
-    width = max(map(len, descriptions), default=0)
-    for name, description in descriptions.items():
-        print(f"{name:{width}}  {description}")
-    return 0
 
 
 def _print_runs(states: Sequence[RunState], options: Options) -> None:
