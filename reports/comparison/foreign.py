@@ -78,8 +78,16 @@ def read_logs(files: list[Path], label: str | None = None) -> Record:
         label: of its group; None: what the log calls the experiment, otherwise the name of its folder.
 
     Raises:
-        UserError: a file that is no such log, or holds nothing to compare.
+        UserError: a file that is no such log, is damaged, or holds nothing to compare.
     """
+    try:
+        return _read(files, label)
+    except (OSError, ValueError, KeyError) as error:
+        named = files[0] if len(files) == 1 else files[0].parent
+        raise UserError(f"{named} is damaged or no such log: {type(error).__name__}: {error}") from None
+
+
+def _read(files: list[Path], label: str | None) -> Record:
     logs: dict[str, list[Log]] = {}
     for file in files:
         kind = kind_of(file)

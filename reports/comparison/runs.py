@@ -39,7 +39,14 @@ def find_named(experiment: str, root: Path = Path("runs")) -> list[Path]:
 
 
 def read_record(folder: Path, label: str | None = None) -> Record | LeftOut:
-    """A run as a record, or why it is left out: only one that came to its end is compared."""
+    """A run as a record, or why it is left out: only one that came to its end and can be read is compared."""
+    try:
+        return _read(folder, label)
+    except (OSError, ValueError, KeyError) as error:
+        return LeftOut(str(folder), f"it is damaged: {type(error).__name__}: {error}")
+
+
+def _read(folder: Path, label: str | None) -> Record | LeftOut:
     settings, result = read_settings(folder), read_result(folder)
     status = result.get("status", "unfinished")
     if status != "completed":

@@ -105,6 +105,8 @@ def test_episodes_of_one_part_are_one_point() -> None:
         ("picture.npz", b"PK nonsense", "no log that is known"),
         ("monitor.csv", b'#{"t_start": 1.0, "env_id": "X-v0"}\nr,l,t\n', "no episode that ended"),
         ("progress.csv", b"time/total_timesteps\n1\n", "no number to compare"),
+        ("monitor.csv", b'#{"t_start": 1.0}\nr,l,t\n1,x,3\n', "damaged"),
+        ("monitor.csv", b"#{nonsense\nr,l,t\n1,2,3\n", "damaged"),
     ],
 )
 def test_what_is_no_log_is_one_line(tmp_path: Path, name: str, content: bytes, said: str) -> None:

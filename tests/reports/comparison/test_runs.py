@@ -42,6 +42,15 @@ def test_a_run_that_did_not_end_is_left_out(tmp_path: Path, status: str) -> None
     assert read_record(tmp_path / "run") == LeftOut(str(tmp_path / "run"), "it is unfinished")
 
 
+@pytest.mark.parametrize("name", ["result.json", "metrics.jsonl"])
+def test_a_damaged_run_is_left_out(tmp_path: Path, name: str) -> None:
+    folder = write_run(tmp_path / "run", 1.0)
+    (folder / name).write_text("{")
+    found = read_record(folder)
+    assert isinstance(found, LeftOut)
+    assert "damaged" in found.why
+
+
 def test_what_is_not_exact_or_goes_on_is_marked(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", 1.0, inexact=["a worker was lost"])
     settings = json.loads((folder / "config.json").read_text())
