@@ -11,6 +11,7 @@ import csv
 import json
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,7 +128,11 @@ def _read(files: list[Path], label: str | None) -> Record:
 
 def env_beside(file: Path) -> str | None:
     """The environment that the monitors in the folder of a log name, if they name one."""
-    named = {_env_of(other) for other in file.parent.glob("*.csv") if kind_of(other) == "monitor"} - {None}
+    named = set()
+    for other in file.parent.glob("*.csv"):
+        with suppress(ValueError):  # a damaged neighbour names nothing
+            named.add(_env_of(other) if kind_of(other) == "monitor" else None)
+    named.discard(None)
     return named.pop() if len(named) == 1 else None
 
 

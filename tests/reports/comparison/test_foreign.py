@@ -115,6 +115,14 @@ def test_what_is_no_log_is_one_line(tmp_path: Path, name: str, content: bytes, s
         read_logs([tmp_path / name])
 
 
+def test_a_damaged_neighbour_harms_no_log(tmp_path: Path) -> None:
+    (tmp_path / "progress.csv").write_text("time/total_timesteps,loss\n1,2\n")
+    (tmp_path / "monitor.csv").write_text("#{nonsense\nr,l,t\n1,2,3\n")
+    one = read_logs([tmp_path / "progress.csv"])
+    assert one.curves["loss"].values.tolist() == [2.0]
+    assert "env.id" not in one.config
+
+
 def test_pickles_are_not_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "evaluations.npz", timesteps=np.array([1]), results=np.array([{}], dtype=object))
     with pytest.raises(UserError, match="cannot be read"):
