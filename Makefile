@@ -1,8 +1,10 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-full lint results bench profile sync cluster cluster-down submit clean
+.PHONY: help setup train resume list evaluate verify sweep record sync submit \
+	cluster cluster-down test test-full lint results bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
+RUN ?= latest
 NODES ?= 2
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 RUN_PYTHON := .venv/bin/python
@@ -11,7 +13,10 @@ INSTALL := $(RUN_PYTHON) -m pip install --quiet --disable-pip-version-check --co
 EXTRAS := box2d,mujoco,games,robotics,video,plots,tensorboard,offline,data,language,cluster,search,contrib,dev
 
 help: ## Print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' \
+		$(MAKEFILE_LIST)
+
+##@ Setting up
 
 setup: .venv/.core ## Make .venv and install what training needs
 
@@ -33,8 +38,35 @@ setup: .venv/.core ## Make .venv and install what training needs
 	@$(INSTALL) --editable ".[mujoco,bench]"
 	@touch $@
 
-train: .venv/.core ## Train EXPERIMENT=ppo_cartpole with ARGS="--seed 1 --agent.horizon 64"
+##@ Experiments: EXPERIMENT=ppo_cartpole, with ARGS for the options of the command
+
+train: .venv/.core ## Train EXPERIMENT with ARGS="--seed 1 --agent.horizon 64"
 	@$(RUN_PYTHON) -m experiments train $(EXPERIMENT) $(ARGS)
+
+verify: .venv/.core ## Train the seeds that the claims of EXPERIMENT are judged on, and judge them
+	@$(RUN_PYTHON) -m experiments verify $(EXPERIMENT) $(ARGS)
+
+sweep: .venv/.extras ## Search better values for EXPERIMENT and verify them
+	@$(RUN_PYTHON) -m experiments sweep $(EXPERIMENT) $(ARGS)
+
+##@ Runs: RUN=latest, or a path, an experiment (its newest run), the beginning of a run's name
+
+list: .venv/.core ## Show the runs and how each stands; ARGS= shows what there is to run
+	@$(RUN_PYTHON) -m experiments list $(if $(filter undefined,$(origin ARGS)),--runs,$(ARGS))
+
+resume: .venv/.core ## Continue RUN; ARGS="--env-steps 1M" begins a child of it
+	@$(RUN_PYTHON) -m experiments resume $(RUN) $(ARGS)
+
+evaluate: .venv/.core ## Measure the policy of RUN with ARGS="--episodes 200"
+	@$(RUN_PYTHON) -m experiments evaluate $(RUN) $(ARGS)
+
+record: .venv/.extras ## Record episodes of RUN with ARGS="--dataset robots/walk-v0"
+	@$(RUN_PYTHON) -m experiments record $(RUN) $(ARGS)
+
+sync: .venv/.core ## Send the whole of RUN to Weights & Biases
+	@$(RUN_PYTHON) -m experiments sync $(RUN) $(ARGS)
+
+##@ The project itself
 
 lint: .venv/.extras ## Check style and types
 	@.venv/bin/ruff format --check .
@@ -56,8 +88,10 @@ bench: .venv/.bench ## Measure the speed beside others: make bench ARGS="half_ch
 profile: .venv/.core ## Show where the time of EXPERIMENT=ppo_cartpole goes, with ARGS as for train
 	@$(RUN_PYTHON) -m benchmarks.costs.profile $(EXPERIMENT) $(ARGS)
 
-sync: .venv/.core ## Send a whole run to Weights & Biases: make sync RUN=runs/ppo_cartpole/...
-	@$(RUN_PYTHON) -m experiments sync $(RUN) $(ARGS)
+clean: ## Remove .venv and the caches; runs/ stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+##@ Clusters
 
 cluster: .venv/.extras ## Start a Ray cluster of NODES=2 on this machine
 	@$(RUN_PYTHON) -m training.cluster.ray_local up --nodes $(NODES)
@@ -67,6 +101,3 @@ cluster-down: .venv/.core ## End the Ray cluster that `make cluster` started
 
 submit: .venv/.extras ## Train EXPERIMENT on a Ray cluster: make submit ADDRESS=http://head:8265 ARGS="--storage s3://..."
 	@$(RUN_PYTHON) -m experiments submit $(EXPERIMENT) $(if $(ADDRESS),--address $(ADDRESS)) $(ARGS)
-
-clean: ## Remove .venv and the caches; runs/ stays
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

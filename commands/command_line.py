@@ -5,9 +5,12 @@ No command is imported before it is asked for: `--help` and `list` answer at onc
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -23,6 +26,10 @@ usage: python -m experiments COMMAND
 Exit codes: 0 done, 1 failed or a claim does not hold, 2 a mistake in what was asked, 128 + signal when interrupted."""
 
 
+CLOSED_PIPE = 128 + 13
+"""The exit code of who writes for nobody, as of a program that SIGPIPE ends."""
+
+
 def main(argv: Sequence[str], package: str = "experiments") -> int:
     """Carries out one command.
 
@@ -34,7 +41,9 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
         The exit code.
     """
     if not argv or argv[0] in ("-h", "--help", "help"):
-        print(usage())
+        with suppress(BrokenPipeError):
+            print(usage(), flush=True)
+        _nobody_reads()
         return 0 if argv else 2
     known = find_scripts("commands", "TAKES")
     if argv[0] not in known:
@@ -43,9 +52,12 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
         return _mistake(f"unknown command {argv[0]}: {nearest(argv[0], known)}")
     try:
         code: int = import_module(f"commands.{argv[0]}").main(argv[1:], package)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return CLOSED_PIPE
         return _exit_code(error)
     return code
 
@@ -89,7 +101,7 @@ def wants_help(argv: Sequence[str]) -> bool:
 
 def print_help(command: str, description: str | None, *options: object) -> int:
     """Prints what a command does and every option with its default; returns the exit code."""
-    from training.options import show_help
+    from training.option_help import show_help
 
     show_help(f"python -m experiments {command}", (description or "").partition("\n\n")[0], *options)
     return 0
@@ -109,6 +121,20 @@ def _exit_code(error: Exception) -> int:
     else:
         traceback.print_exc()
     return 1
+
+
+def _nobody_reads() -> bool:
+    """Whether stdout is a pipe that was closed, as by `| head -1`; what is left to write goes nowhere then."""
+    try:
+        stdout = sys.stdout.fileno()
+    except (OSError, ValueError):  # replaced, as by a test
+        return False
+    pipe = select.poll()
+    pipe.register(stdout, 0)
+    closed = any(event & (select.POLLERR | select.POLLHUP) for _, event in pipe.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+    return closed
 
 
 def _mistake(message: str) -> int:

@@ -9,19 +9,27 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agents.recipes.presets import PresetOptions, default_config, group_of, has_presets
-from commands.command_line import first_word, print_help, wants_help
-from commands.resume import learners_of, on_learners, reporting_end
+from agents.recipes.presets import PresetOptions, default_config, group_of
+from commands.command_line import first_word, wants_help
+from commands.shared.after import print_next
+from commands.shared.batch import Asked, BatchOptions, plan, train_in_turn
+from commands.shared.described import describe, keep, kept, require_known
+from commands.shared.sources import SourceOptions, with_sources
 from training import interruption
-from training.experiments import claims_of, load_experiment
-from training.options import parse_options
+from training.experiments import claims_of, find_scripts, load_experiment
+from training.option_help import help_text, main_options, options_of
+from training.options import as_words, field_types, parse_options, take_options, translated
 from training.run.folder import new_folder
-from training.run.run import Run
 from training.run.tracker import read_trackers
 
+if TYPE_CHECKING:  # torch comes with it: help, and the answer to a mistake, are there before
+    from training.run.run import Run
+
 TAKES = "NAME"
+SHORT = 30
+"""So many options are all shown by --help."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +50,29 @@ class Options:
         return Path(self.run_dir) if self.run_dir else None
 
 
+OWN = (Options, SourceOptions, BatchOptions)
+"""The options of the command, beside those of the config."""
+
+
 def main(argv: Sequence[str], package: str) -> int:
     """Makes a new run of the experiment and trains it."""
     if wants_help(argv) and len(argv) == 1:
         print("usage: python -m experiments train NAME [options]; `train NAME --help` lists the options of NAME")
         return 0
     name = first_word(argv, "train", TAKES)
-    experiment = load_experiment(name, package)
     if wants_help(argv):
-        more = (PresetOptions(),) if has_presets(experiment) else ()
-        return print_help(f"train {name}", experiment.__doc__, Options(), *more, experiment.Config())
-    default = default_config(experiment, argv[1:])
-    options, *_, config = parse_options(argv[1:], Options(), *default.asks, default.config)
+        return _print_help(name, package, whole="all" in argv[1:])
+    asked = _checked(argv[1:], name, package)
+    experiment = load_experiment(name, package)
+    batch, asked = take_options(asked, BatchOptions())
+    words = with_sources(asked, [Options(), *_preset_options(name, package)], experiment, package)
+    planned = plan(words, field_types(experiment.Config()), batch)
+    if batch.resume or len(planned) > 1 or planned[0].differs:
+        return train_in_turn(name, package, planned, partial(_read, experiment), again=argv, resume=batch.resume)
+    default = default_config(experiment, words)
+    options, *_, config = parse_options(words, Options(), *default.asks, default.config)
+    from commands.resume import learners_of, on_learners
+
     if learners_of(config) > 1:
         folder = options.folder or new_folder(group_of(experiment, config), config.seed)
         own = replace(options, run_dir=str(folder))
@@ -62,7 +81,48 @@ def main(argv: Sequence[str], package: str) -> int:
         return 0
     with _new_run(name, experiment, config, options, default.chosen) as run:
         experiment.train(config, run)
+    print_next(run.folder, name, has_policy=hasattr(config, "env"))
     return 0
+
+
+def _print_help(name: str, package: str, *, whole: bool) -> int:
+    """Prints the options that people change, or all of them."""
+    known = describe(name, package)
+    own = [*(options() for options in OWN), *_preset_options(name, package)]
+    options = [option for one in own for option in options_of(one)]
+    options += known.options
+    shown = options if whole or len(options) <= SHORT else main_options(options)
+    more = (
+        ""
+        if len(shown) == len(options)
+        else f"These are {len(shown)} of {len(options)} options: --help all shows the others too."
+    )
+    doc = known.doc.partition("\n\n")[0]
+    print(help_text(f"python -m experiments train {name}", doc, shown, more))
+    return 0
+
+
+def _checked(argv: Sequence[str], name: str, package: str) -> list[str]:
+    """The options by their own names. Mistakes are answered at once where the experiment is described already."""
+    known = kept(name, package)
+    types = known.types if known else keep(load_experiment(name, package), name, package).types
+    more = [*(options() for options in OWN), *_preset_options(name, package)]
+    own = [field for options in more for field in field_types(options)]
+    words = translated(argv, [*own, *types])
+    require_known(words, types)
+    return [word for option, tokens in words for word in as_words(option, tokens)]
+
+
+def _preset_options(name: str, package: str) -> list[PresetOptions]:
+    """Those of the script of an algorithm; an experiment has none."""
+    return [PresetOptions()] if name in find_scripts(package, "PRESETS") else []
+
+
+def _read(experiment: ModuleType, words: Sequence[str]) -> Asked:
+    """What is asked of one run of several."""
+    default = default_config(experiment, words)
+    options, *_, config = parse_options(words, Options(), *default.asks, default.config)
+    return Asked(options.folder, group_of(experiment, config), config)
 
 
 @contextmanager
@@ -70,6 +130,9 @@ def _new_run(
     name: str, experiment: ModuleType, config: Any, options: Options, chosen: Mapping[str, str]
 ) -> Iterator[Run]:
     """A run for the experiment to train in; what came of it is printed at its end."""
+    from commands.resume import reporting_end
+    from training.run.run import Run
+
     with (
         interruption.catch(),
         Run.create(

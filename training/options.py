@@ -4,8 +4,8 @@ Both give values by dotted key (`agent.optimizer.learning_rate`). A key must be 
 must be of the field's type (pydantic), and the config is built again with `dataclasses.replace`, so that every
 `__post_init__` checks it. A mistake is a `UserError` of one line.
 
-tyro only writes `--help`. It could parse too, but answers a mistake with a framed page and ends the process, it reads
-no JSON, and it would be a second set of rules about what a field takes.
+No library for command lines does this: they read no JSON, so that there would be a second set of rules about what a
+field takes, and what a person sees first (`training.option_help`) must be there before torch is imported.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, fields, is_dataclass, make_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from functools import partial, reduce
 from operator import attrgetter, getitem
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from training.errors import UserError
+from training.familiar import meant
+from training.familiar import spelled as _spelled
 from training.json_values import decode_free, encode_free
+from training.numbers import unscaled
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
-    from tyro.constructors import ConstructorRegistry
 
 C = TypeVar("C")
 Reading: TypeAlias = "Callable[[TypeAdapter[Any]], Any]"
@@ -36,6 +37,7 @@ Reading: TypeAlias = "Callable[[TypeAdapter[Any]], Any]"
 def parse_options(argv: Sequence[str], *configs: Any) -> list[Any]:
     """Changes the configs by options such as `--agent.horizon 64`; no name may be in two of the configs.
 
+    An option may have a name by which it is known elsewhere (`training.familiar`), and a number letters (100k, 2.5M).
     Dashes and underscores are the same. A field of several values takes them one by one or as a JSON list, a dict or a
     dataclass takes JSON, a bool takes true, false or nothing for true, an optional field takes none.
 
@@ -43,17 +45,51 @@ def parse_options(argv: Sequence[str], *configs: Any) -> list[Any]:
         UserError: an option that no config has, or a value that its field does not take.
     """
     types = [field_types(config) for config in configs]
+    values = read_values(argv, *types)
+    return [_with_values(config, changes) for config, changes in zip(configs, values, strict=True)]
+
+
+def read_values(argv: Sequence[str], *types: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The values that the options give to fields of these types, by dotted key, for each config; errors as above."""
     known = {name: position for position, own in enumerate(types) for name in own}
     assert len(known) == sum(map(len, types)), "an option is in two configs"
-    values: list[dict[str, Any]] = [{} for _ in configs]
-    for name, tokens in _grouped(argv):
+    values: list[dict[str, Any]] = [{} for _ in types]
+    for name, tokens in translated(argv, known):
+        position = known[name]
+        values[position][name] = _read_tokens(name, types[position][name], tokens)
+    return values
+
+
+def translated(argv: Sequence[str], known: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Every option by its own name, with its words, where `argv` may have names by which others know it.
+
+    Raises UserError for an option that there is not, and for one that is given twice.
+    """
+    known = list(known)
+    found: dict[str, list[str]] = {}
+    for asked, words in _grouped(argv):
+        name, tokens = (asked, words) if asked in known else meant(asked, words, known) or (asked, words)
         if name not in known:
             raise UserError(f"unknown option {_spelled(name)}: {nearest(_spelled(name), map(_spelled, known))}")
-        position = known[name]
-        if name in values[position]:
+        if name in found:
             raise UserError(f"{_spelled(name)} is given twice")
-        values[position][name] = _read_tokens(name, types[position][name], tokens)
-    return [_with_values(config, changes) for config, changes in zip(configs, values, strict=True)]
+        found[name] = tokens
+    return list(found.items())
+
+
+def take_options(argv: Sequence[str], config: C) -> tuple[C, list[str]]:
+    """Changes the config by its own options and gives back the words of all others as they are."""
+    types = field_types(config)
+    own: list[str] = []
+    others: list[str] = []
+    for name, tokens in _grouped(argv):
+        (own if name in types else others).extend(as_words(name, tokens))
+    return parse_options(own, config)[0], others
+
+
+def as_words(name: str, tokens: Sequence[str]) -> list[str]:
+    """An option with its values as words of a command line."""
+    return [f"{_spelled(name)}={tokens[0]}"] if len(tokens) == 1 else [_spelled(name), *tokens]
 
 
 def options_below(argv: Sequence[str], prefix: str) -> list[str]:
@@ -132,29 +168,23 @@ def config_from_tree(tree: Any, default: C, *, source: str = "config.json") -> C
     return _with_values(default, values)
 
 
+def options_in_tree(tree: Any, default: Any, *, source: str) -> list[str]:
+    """The options that give a config the values of a tree of JSON values, whole or in part.
+
+    Raises UserError for what is no dict, and for an unknown key.
+    """
+    if not isinstance(tree, dict):
+        raise UserError(f"{source} holds {tree!r}: it takes an object of keys and values")
+    return [
+        f"{_spelled(name)}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, _, value in _paired(default, tree, prefix="", source=source)
+    ]
+
+
 def config_hash(config: Any) -> str:
     """SHA-256 of the config's canonical JSON: the same for equal configs, wherever they came from."""
     canonical = json.dumps(_canonical(config_to_tree(config)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def show_help(program: str, description: str, *configs: Any) -> None:
-    """Prints every option with its default and its field's docstring."""
-    import tyro
-
-    layers = [
-        (f"options_{index}", Annotated[type(config), tyro.conf.arg(name="")], config)
-        for index, config in enumerate(configs)
-    ]
-    with suppress(SystemExit):  # tyro ends the process once the help is printed; that is for the command to do
-        tyro.cli(
-            make_dataclass("Options", layers),
-            prog=program,
-            description=description,
-            args=["--help"],
-            config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
-            registry=_help_registry(),
-        )
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -240,6 +270,8 @@ def _read_tokens(name: str, kind: Any, tokens: list[str]) -> Any:
     if type(None) in members(kind) and tokens[0].lower() in ("none", "null"):
         return None
     one_by_one = several and not tokens[0].startswith("[")
+    if _takes_numbers(kind):
+        tokens = [",".join(map(unscaled, token.split(","))) for token in tokens]
     text = f"[{','.join(tokens)}]" if one_by_one else tokens[0]
     plain = tokens if one_by_one else tokens[0]
     attempts: list[Reading] = [partial(_strict, text=text), lambda adapter: adapter.validate_python(plain)]
@@ -298,16 +330,20 @@ def members(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
+def _takes_numbers(kind: Any) -> bool:
+    """Whether numbers are meant, alone or in a list, and never a text that looks like one."""
+    if get_origin(kind) in (Union, UnionType, tuple, list):
+        inner = [_takes_numbers(part) for part in get_args(kind)]
+        return any(inner) and str not in get_args(kind)
+    return kind in (int, float)
+
+
 def _is_number(token: str) -> bool:
     try:
         float(token)
     except ValueError:
         return False
     return True
-
-
-def _spelled(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def _canonical(value: Any) -> Any:
@@ -317,30 +353,3 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_canonical(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _help_registry() -> ConstructorRegistry:
-    """Shows the fields that take JSON, which tyro would leave out when their default is empty."""
-    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
-
-    registry = ConstructorRegistry()
-
-    @registry.primitive_rule
-    def json_field(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-        parts = [*members(info.type), *get_args(info.type)]
-        if not any(get_origin(part) is dict or is_dataclass(part) for part in parts) or is_dataclass(info.type):
-            return None
-        return PrimitiveConstructorSpec(
-            nargs=1,
-            metavar="JSON",
-            instance_from_str=lambda tokens: json.loads(tokens[0]),
-            is_instance=lambda _: True,
-            str_from_instance=lambda value: [json.dumps(value, default=_shown)],
-        )
-
-    return registry
-
-
-def _shown(value: Any) -> Any:
-    """In a default: what JSON has no word for."""
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else repr(value)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from training.errors import UserError, require
+from training.numbers import unscaled
 from training.optimizer import Schedule
 from training.options import as_options, field_types, members, nearest, parse_options
 
@@ -192,7 +193,7 @@ def _read_range(key: str, text: str, config: Any) -> Range:
     low, dots, high = text.removeprefix("log:").partition("..")
     try:
         if dots:
-            ends = float(low), float(high)
+            ends = float(unscaled(low)), float(unscaled(high))
             if whole and all(end.is_integer() for end in ends):
                 return Integer(int(ends[0]), int(ends[1]), log)
             return (LogUniform if log else Uniform)(*ends)

@@ -23,7 +23,6 @@ from envs.families import Kind, kind_of
 from training.errors import UserError, require
 from training.experiments import constant_of, find_scripts
 from training.options import changed_options, changed_values, nearest, options_below, parse_options
-from training.search_space import with_changes
 
 Preset: TypeAlias = "Mapping[str, Any]"
 Presets: TypeAlias = "Mapping[str, Preset]"
@@ -90,6 +89,8 @@ def default_config(experiment: ModuleType, argv: Sequence[str]) -> Default:
         raise UserError(f"{name} takes the environment that it is to learn: {takes}")
     (in_env,) = parse_options(asked_env, own)
     (asked,) = parse_options(options_below(argv, "preset"), PresetOptions())
+    from training.search_space import with_changes  # late, and torch with it: help is there before
+
     kind = kind_of(in_env.env)
     _require_actions(experiment, name, in_env.env, kind)
     taken = _choose(experiment.PRESETS, asked.preset, kind)

@@ -25,4 +25,5 @@ def workplace(package_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """An empty current folder, from which the package and the platform can be imported, also by subprocesses."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(package_folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(package_folder / "caches"))
     monkeypatch.setenv("PYTHONPATH", f"{package_folder}{os.pathsep}{ROOT}")

@@ -21,7 +21,6 @@ from training.options import (
     nearest,
     options_below,
     parse_options,
-    show_help,
 )
 
 
@@ -104,6 +103,13 @@ def test_options_change_values_of_every_kind() -> None:
         ('--options {"size":[3,null]}', Config(options={"size": [3, None]})),
         ('--warm-start {"pattern":"a"}', Config(warm_start=Rule("a"))),
         ("--name 10", Config(name="10")),
+        ("--name 10k", Config(name="10k")),
+        ("--num-envs 1.5k", Config(num_envs=1500)),
+        ("--agent.hidden 1k,16", Config(agent=Agent(hidden=(1000, 16)))),
+        ("--agent.hidden 1k 16", Config(agent=Agent(hidden=(1000, 16)))),
+        ("--agent.target-kl 2k", Config(agent=Agent(target_kl=2000.0))),
+        ("--horizon 64", Config(agent=Agent(horizon=64))),
+        ("--n-envs 2 --lr 1e-3", Config(num_envs=2, agent=Agent(optimizer=Optimizer(1e-3)))),
     ]
     for line, expected in cases:
         assert read(*line.split(" ")) == expected, line
@@ -119,10 +125,12 @@ def test_options_of_several_configs_may_be_mixed() -> None:
     ("line", "message"),
     [
         ("--agent.horizn 3", "unknown option --agent.horizn: did you mean --agent.horizon?"),
-        ("--horizon 3", "unknown option --horizon: did you mean --agent.horizon?"),
+        ("--lr 1 --agent.optimizer.learning-rate 1", "--agent.optimizer.learning-rate is given twice"),
         ("--zzz 3", "unknown option --zzz: there are --seed, --num-envs"),
         ("--agent 3", "unknown option --agent: did you mean"),
         ("--seed x", "seed = 'x': it takes a valid integer"),
+        ("--seed 2.5k5", "seed = '2.5k5': it takes a valid integer"),
+        ("--seed 1.5", "seed = 1.5: it takes a valid integer"),
         ("--seed 2.5", "seed = 2.5: it takes a valid integer"),
         ("--seed true", "seed = True: it takes a valid integer"),
         ("--seed", "--seed is given nothing: it takes one value"),
@@ -304,18 +312,6 @@ def test_the_hash_changes_with_every_value_and_not_with_the_spelling_of_a_number
     assert len({config_hash(config) for config in variants}) == len(variants)
     whole = replace(Config(), agent=Agent(target_kl=1))
     assert config_hash(whole) == config_hash(read("--agent.target-kl", "1.0"))
-
-
-def test_help_shows_every_option_with_its_default_and_docstring(capsys: pytest.CaptureFixture[str]) -> None:
-    show_help("train example", "It trains.", Command(), Config())
-    text = capsys.readouterr().out
-    for name in ("run-dir", "num-envs", "options", "warm-start", "agent.hidden", "agent.recompute"):
-        assert f"--{name} " in text
-    for name in ("learning-rate", "kind", "rules"):
-        assert f"--agent.optimizer.{name} " in text
-    assert "Step size." in text
-    assert "0.0003" in text
-    assert "train example" in text
 
 
 def test_the_nearest_name_is_offered_or_the_first_of_all() -> None:

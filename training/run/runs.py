@@ -79,6 +79,18 @@ def all_runs(runs: Path = RUNS) -> list[RunState]:
     return [describe(folder, settings) for folder, settings in _newest_first(runs).items()]
 
 
+def find_same(config_hash: str, source_hash: str, runs: Path = RUNS) -> Path | None:
+    """The newest run of this config and this source, if there is one."""
+    asked = {"config_hash": config_hash, "source_hash": source_hash}
+    return next((folder for folder, own in _newest_first(runs).items() if asked.items() <= own.items()), None)
+
+
+def run_names(runs: Path = RUNS) -> list[str]:
+    """The words that name a run: experiments that have one, and the runs' own names, newest first."""
+    found = _newest_first(runs)
+    return [*dict.fromkeys(own["experiment"] for own in found.values()), *dict.fromkeys(path.name for path in found)]
+
+
 def describe(folder: Path, settings: Mapping[str, Any]) -> RunState:
     """How a run stands, of which `config.json` holds the settings."""
     result, config = read_json(folder / "result.json"), settings["config"]

@@ -5,13 +5,13 @@ from typing import Any, Literal
 
 import pytest
 import torch
-import tyro
 from hypothesis import given
 from hypothesis import strategies as st
 
 from training.core import Budget, Counters
 from training.errors import UserError
 from training.optimizer import Schedule
+from training.options import parse_options
 
 BUDGET = Budget(1000, "env_steps")
 
@@ -76,7 +76,8 @@ def test_impossible_values_are_named(wrong: dict[str, Any]) -> None:
 
 
 def test_it_is_a_flat_option_group_on_the_command_line() -> None:
-    schedule = tyro.cli(Schedule, args=["--kind", "cosine", "--warmup", "0.1", "--over", "500", "--unit", "updates"])
+    asked = ["--kind", "cosine", "--warmup", "0.1", "--over", "500", "--unit", "updates"]
+    (schedule,) = parse_options(asked, Schedule())
     assert schedule == Schedule("cosine", warmup=0.1, over=500, unit="updates")
 
 
