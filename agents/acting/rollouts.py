@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agents.acting.collector import Collector, count_env_steps, rollout_bytes
+from agents.acting.ranges import range_metrics
 from agents.policies.policy import NetworkPolicy
 from agents.updates.reward_scale import RewardScale
 from agents.updates.rollout_samples import to_samples
@@ -75,6 +76,7 @@ class Rollouts:
 
     def _collect(self) -> tuple[Batch, Metrics]:
         batch, metrics = self._collector.collect(self._horizon)
+        metrics |= range_metrics(batch)
         if self._clip_reward:
             batch["reward"] = batch["reward"].sign()
         if self._reward_scale is not None:

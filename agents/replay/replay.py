@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from agents.acting.collector import Collector, count_env_steps
+from agents.acting.ranges import range_metrics
 from agents.policies.policy import NetworkPolicy
 from agents.replay.buffer import ReplayBuffer
 from agents.replay.sum_tree import Rows
@@ -126,6 +127,7 @@ class Replay:
             env_steps, collected = self._warm_up(version=now.updates - 1)
         self._collector.publish(self._policy, version=now.updates)
         rollout, metrics = self._collector.collect(config.horizon)
+        metrics |= range_metrics(rollout)
         env_steps += self._add(rollout)
         if collected:
             metrics = merge_metrics([*collected, metrics])
