@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from training.claims import describe
+from training.diagnosis.diagnose import diagnose_run
+from training.diagnosis.finding import Finding
+from training.run.files import write_json
 from training.run.run import Run
+
+FINDINGS = 3
+"""So many are printed at the end of a run; causes come before what they cause."""
 
 
 def print_end(run: Run) -> None:
-    """What was measured, where the copies are, why it is not exact, the verdicts, and where the run is."""
+    """What was measured, where the copies are, why it is not exact, the verdicts, what is wrong, and where the run is.
+
+    What is wrong is kept in `result.json` too, under `findings`.
+    """
     result = run.result
     print_measured(result["metrics"], result["best"])
     print()
@@ -25,6 +35,13 @@ def print_end(run: Run) -> None:
         print(f"claim: {claim}: {why}")
     for verdict in result["claims"]:
         print(f"claim: {describe(verdict)}")
+    findings = diagnose_run(run.folder)
+    kept = [{"stage": stage, **asdict(finding)} for stage, group in findings.items() for finding in group]
+    write_json(run.folder / "result.json", {**result, "findings": kept})
+    for line in finding_lines(findings, most=FINDINGS):
+        print(line)
+    if len(kept) > FINDINGS:
+        print(f"{len(kept) - FINDINGS} more: python -m experiments diagnose {run.folder}")
     print(f"run: {run.folder}")
 
 
@@ -33,6 +50,16 @@ def _told(tracker: str, where: str, run: Run) -> str:
     if tracker == "tensorboard":
         return f"{where}, look at it with: tensorboard --logdir {where}"
     return where if where.startswith("http") else f"offline copy in {where}, send it with: make sync RUN={run.folder}"
+
+
+def finding_lines(findings: Mapping[str, Sequence[Finding]], most: int | None = None) -> list[str]:
+    """The findings of each stage for the console, the first `most` of them."""
+    lines = [
+        finding.lines(f"diagnosis of {stage}" if stage else "diagnosis")
+        for stage, group in findings.items()
+        for finding in group
+    ]
+    return [line for one in lines[:most] for line in one]
 
 
 def print_measured(metrics: Mapping[str, float], best: Mapping[str, float] | None = None) -> None:

@@ -6,7 +6,8 @@ A Markdown file asks for a table by a pair of comments, and gets the experiments
     <!-- /results -->
 
 `benchmarks:` and `/benchmarks` ask for a table of benchmarks, `algorithms:*` and `/algorithms` for a list of all
-algorithms. The pages in docs/algorithms/ are made as a whole.
+algorithms, `symptoms:*` and `/symptoms` for a section for each symptom of a diagnosis. The pages in docs/algorithms/
+are made as a whole.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reports import benchmarks, pages
+from reports import benchmarks, pages, troubleshooting
 from reports.plots import draw_learning_curves, draw_ratios
 from reports.results import RESULTS, read_results, table
 from training.claims import Verdict, claim_of, describe
@@ -40,7 +41,7 @@ IN_README = (
 """The experiments in the README's picture."""
 CURVE = "rollout/return_mean"
 CURVE_POINTS = 60
-MARKERS = re.compile(r"(<!-- (results|benchmarks|algorithms):(\S+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+MARKERS = re.compile(r"(<!-- (results|benchmarks|algorithms|symptoms):(\S+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def summary(
@@ -114,6 +115,7 @@ def write_docs(root: Path) -> list[Path]:
         "results": partial(table, reports),
         "benchmarks": partial(benchmarks.table, measured),
         "algorithms": lambda _: pages.short_list(root),
+        "symptoms": lambda _: troubleshooting.sections(),
     }
     texts = pages.pages(root, reports)
     gone = [file for file in (root / pages.FOLDER).glob("*.md") if file.relative_to(root) not in texts]

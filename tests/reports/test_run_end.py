@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +18,10 @@ def test_measures_stand_in_columns_beside_the_best_checkpoints(capsys: pytest.Ca
 
 
 def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    names = ("experiment", "id", "seed", "tracker", "parent", "config_hash", "source_hash")
+    (tmp_path / "config.json").write_text(json.dumps({**dict.fromkeys(names, ""), "config": {}}))
     result: dict[str, Any] = {
         "metrics": {"score": 1.0},
         "best": {},
@@ -29,16 +32,17 @@ def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last
         "not_judged": {"score >= other": "judged by `verify`, which runs other on the same seeds"},
     }
     copies = [("wandb", "https://wandb.ai/x"), ("wandb", "wandb/offline"), ("tensorboard", "here/tb")]
-    run: Any = SimpleNamespace(result=result, copies=copies, seed=1, folder=Path("runs/here"))
+    run: Any = SimpleNamespace(result=result, copies=copies, seed=1, folder=tmp_path)
     print_end(run)
     assert capsys.readouterr().out.splitlines() == [
         "score  1",
         "",
         "wandb: https://wandb.ai/x",
-        "wandb: offline copy in wandb/offline, send it with: make sync RUN=runs/here",
+        f"wandb: offline copy in wandb/offline, send it with: make sync RUN={tmp_path}",
         "tensorboard: here/tb, look at it with: tensorboard --logdir here/tb",
         "stopped early at 40,000 env_steps: it is enough",
         "not exact: it lost a worker",
         "claim: score >= other: judged by `verify`, which runs other on the same seeds",
-        "run: runs/here",
+        f"run: {tmp_path}",
     ]
+    assert json.loads((tmp_path / "result.json").read_text()) == {**result, "findings": []}

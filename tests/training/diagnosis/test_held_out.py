@@ -1,0 +1,17 @@
+"""Each symptom of training/diagnosis/held_out.py is found where its fault was planted."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.diagnosed_runs import planted, read
+from training.diagnosis import held_out
+from training.diagnosis.finding import Symptom, found
+
+
+@pytest.mark.parametrize(("fault", "symptom"), planted(held_out.SYMPTOMS))
+def test_it_is_found_where_it_was_planted(fault: str, symptom: Symptom) -> None:
+    finding = found(symptom, read(fault))
+    assert finding is not None
+    assert finding.tries
+    assert finding.since <= finding.until
