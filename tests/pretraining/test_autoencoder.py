@@ -14,6 +14,7 @@ from pretraining.autoencoder import (
     Autoencoding,
     AutoencodingConfig,
 )
+from tests.support.networks import Plain
 from training.core import Budget, Counters
 from training.data.augmentation import AugmentationConfig, augment_inputs
 from training.data.sources import of_arrays, sklearn_dataset
@@ -59,3 +60,10 @@ def test_categories_are_no_numbers_to_project() -> None:
     data = of_arrays(np.array([0, 1, 2, 1]), None, "made up")
     with pytest.raises(UserError, match=r"input is Discrete\(3\): it takes numbers or images"):
         Autoencoder(data.inputs, None, SHAPE, generator(1, "weights"))
+
+
+def test_a_network_of_ones_own_is_refused_where_it_would_not_be_used() -> None:
+    network = NetworkConfig(module=Plain)  # type: ignore[arg-type]
+    assert not AutoencoderConfig(network=network, flat=False).flat
+    with pytest.raises(UserError, match=r"network\.module = 'tests.*:Plain': it takes None with flat = True"):
+        AutoencoderConfig(network=network)

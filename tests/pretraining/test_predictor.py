@@ -8,6 +8,7 @@ import torch
 from gymnasium import spaces
 
 from pretraining.predictor import Predictor, PredictorConfig, new_predictor
+from tests.support.networks import Noisy
 from training.data.sources import of_arrays
 from training.errors import UserError
 from training.networks import NetworkConfig
@@ -56,3 +57,15 @@ def test_numbers_are_said_in_their_own_unit_and_classes_as_probabilities_at_the_
     model = new_predictor(classes, PredictorConfig(SMALL), seed=1)
     model.temperature.fill_(2.0)
     torch.testing.assert_close(model.predict(batch), torch.softmax(model(batch) / 2, -1))
+
+
+def test_a_network_of_ones_own_encodes_and_a_transformer_takes_its_place_or_not() -> None:
+    inputs = np.arange(12, dtype=np.float32).reshape(6, 2)
+    data = of_arrays(inputs, np.array([0, 1, 2, 1, 0, 2]), "made up")
+    own = NetworkConfig(module=Noisy)  # type: ignore[arg-type]
+    model = new_predictor(data, PredictorConfig(network=own), seed=1)
+    batch = data.gather(torch.arange(6))
+    assert torch.equal(model.predict(batch), model.predict(batch)), "measured without the noise of training"
+    assert not torch.equal(model(batch), model(batch))
+    with pytest.raises(UserError, match=r"network\.module = 'tests.*:Noisy': it takes None with a transformer"):
+        PredictorConfig(network=own, transformer=TransformerConfig())
