@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -24,8 +25,9 @@ from agents.updates.targets import follower, frozen_copy
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.single import make_env
-from tests.support import ROOT
-from tests.support.cases import OnPolicyCase, cases
+from tests.suites.test_off_policy import assert_same
+from tests.support import ROOT, off_policy
+from tests.support.cases import OffPolicyCase, OnPolicyCase, cases
 from tests.support.networks import Extractor, Noisy, Plain
 from tests.support.on_policy import SMALL, Training
 from training.errors import UserError
@@ -99,6 +101,39 @@ def test_on_policy_learning_with_it(name: str, module: Any) -> None:
     assert all(not torch.equal(value, before[key]) for key, value in training.policy.named_parameters())
     returns, _ = play(make_vec(env, 10, seed=99), training.policy, 2, mode="greedy", rng=generator(0))
     assert returns.mean() >= (-0.6 if module is Extractor else 9.0)
+
+
+@pytest.mark.parametrize("name", ["ppo", "recurrent_ppo", "dqn", "td3", "sac"])
+def test_a_loaded_state_continues_to_the_bit(name: str) -> None:
+    """With dropout and statistics, of the policy, its critics and their targets."""
+    first, second = (noisy_training(name) for _ in range(2))
+    for _ in range(3):
+        first.update()
+    saved = copy.deepcopy({"agent": first.agent.state_dict(), "stream": stream(first).state_dict()})
+    second.update()  # a state that the loaded one must replace
+    second.agent.load_state_dict(saved["agent"])
+    stream(second).load_state_dict(saved["stream"])
+    second.now = first.now
+    torch.manual_seed(7)  # which nothing may draw from
+    for _ in range(3):
+        first.update()
+        second.update()
+    assert_same(first.agent.state_dict(), second.agent.state_dict())
+    moved = buffers_of_own(first.policy)
+    assert all(not torch.equal(*pair) for pair in zip(moved, buffers_of_own(noisy_training(name).policy), strict=True))
+
+
+def noisy_training(name: str) -> Any:
+    if name in cases(OnPolicyCase):
+        return Training(cases(OnPolicyCase)[name], EnvConfig("CartPole-v1"), replace(SMALL, network=NOISY), num_envs=4)
+    case = cases(OffPolicyCase)[name]
+    changes = {"critic_network": NOISY} if case.continuous else {}
+    case = replace(case, policy=replace(case.policy, network=NOISY), config=replace(case.config, **changes))
+    return off_policy.Training(case, off_policy.classic(case), env_steps=2_000)
+
+
+def stream(training: Any) -> Any:
+    return training.rollouts if hasattr(training, "rollouts") else training.replay
 
 
 def test_a_target_takes_over_the_statistics_of_what_it_follows() -> None:
