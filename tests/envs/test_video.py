@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.vector import EnvFault
 from envs.video import record_video
+from tests.support.toy_envs import Counting
 from training.errors import UserError
 
 CARTPOLE = EnvConfig("CartPole-v1")
@@ -48,6 +49,31 @@ def test_a_video_shows_the_policy_the_action_mask(tmp_path: Path) -> None:
 
     record_video(EnvConfig("tests.support.toy_envs:Masked-v0"), first_allowed, tmp_path, seed=0)
     assert [int(mask.sum()) for mask in masks] == [3] * 6
+
+
+class Board(Counting):
+    """Draws one bright corner of ten by six cells."""
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(length=3)
+        self.render_mode = render_mode
+
+    def render(self) -> Any:
+        picture = np.zeros((10, 6, 3))
+        picture[:5, :3] = 1.0
+        return picture
+
+
+def test_small_pictures_of_floats_can_be_seen(tmp_path: Path) -> None:
+    from imageio.v2 import get_reader
+
+    path = record_video(EnvConfig.of(Board), lambda obs, *, action_mask, reward: 0, tmp_path, seed=0)
+    picture = get_reader(path).get_data(0)
+    assert picture.shape == (160, 96, 3)
+    assert picture[:70, :40].min() > 200
+    assert picture[90:].max() < 50
 
 
 def test_an_environment_in_the_old_manner_is_named_in_a_video_too(tmp_path: Path) -> None:
