@@ -55,9 +55,10 @@ def keep(experiment: ModuleType, name: str, package: str) -> Described:
     config = experiment.Config()
     types = {key: _encoded(kind) for key, kind in field_types(config).items()}
     options = options_of(config)
+    doc = experiment.__doc__ or ""
     content = {
         "files": {file: _stamp(file) for file in _files()},
-        "doc": experiment.__doc__ or "",
+        "doc": doc,
         "options": [asdict(option) for option in options],
         "types": types,
     }
@@ -67,7 +68,7 @@ def keep(experiment: ModuleType, name: str, package: str) -> Described:
         unfinished = file.with_suffix(f".{os.getpid()}")
         unfinished.write_text(json.dumps(content), encoding="utf-8")
         os.replace(unfinished, file)
-    return Described(content["doc"], options, {key: _type(kind) for key, kind in types.items()})
+    return Described(doc, options, {key: _type(kind) for key, kind in types.items()})
 
 
 def _file(name: str, package: str) -> Path:
@@ -110,7 +111,7 @@ def _type(encoded: Any) -> Any:
     if what == "literal":
         return Literal[tuple(inner)]
     if what == "tuple":
-        return tuple[_type(inner), ...]
+        return tuple.__class_getitem__((_type(inner), ...))  # of a type that is known only now
     return Union[tuple(map(_type, inner))]  # noqa: UP007 - of types that are known only now
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -70,7 +71,9 @@ def evaluation_disagrees(record: Record) -> Evidence | None:
         acted, measured = row["rollout/return_mean"], row["evaluation/return_mean"]
         if acted - measured <= max(APART * max(abs(acted), abs(measured)), ERRORS * _error(row)):
             return None
-    acted, measured = (np.mean([row[f"{name}/return_mean"] for row in pairs]) for name in ("rollout", "evaluation"))
+    acted, measured = (
+        float(np.mean([row[f"{name}/return_mean"] for row in pairs])) for name in ("rollout", "evaluation")
+    )
     shown = f"The last {AGREEING} evaluations return {measured:.4g}, the episodes of training {acted:.4g}."
     return Evidence(shown, pairs[0][record.unit], pairs[-1][record.unit])
 
@@ -88,7 +91,7 @@ def not_learning(record: Record) -> Evidence | None:
     return Evidence(shown, float(returns.at[0]), float(returns.at[-1]))
 
 
-def _error(measured: dict[str, float]) -> float:
+def _error(measured: Mapping[str, float]) -> float:
     return measured["evaluation/return_std"] / math.sqrt(max(1.0, measured.get("evaluation/episodes", 1.0)))
 
 
