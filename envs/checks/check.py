@@ -1,0 +1,89 @@
+"""Everything that is asked of an environment, in order; what breaks it ends the questions that need more of it."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import closing
+from dataclasses import replace
+
+import gymnasium as gym
+
+from envs.checks.checkers import check_with_libraries
+from envs.checks.episodes import (
+    check_ends,
+    check_masks,
+    check_memory,
+    check_resume,
+    check_rewards,
+    check_seeds,
+    check_speed,
+)
+from envs.checks.findings import Finding, catching
+from envs.checks.sample import Sample, play
+from envs.checks.spaces import check_actions, check_effects, check_observations, require_arrays
+from envs.config import EnvConfig
+from envs.single import make_env
+from training.errors import UserError
+
+PLAY_STEPS, PLAY_SECONDS = 10_000, 3.0
+"""Of random play; a slow environment is judged by fewer steps."""
+PART_SECONDS = 1.0
+
+
+def check(config: EnvConfig, *, seed: int = 1) -> list[Finding]:
+    """What is to be said of the environment.
+
+    Raises UserError where the config is wrong, so that there is no environment; what the environment's own code raises
+    is a finding. A step that never returns is waited for.
+    """
+    if config.backend != "envpool":
+        config = replace(config, backend="in-process")
+    found: list[Finding] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # each is asked for below
+        sample = _made(config, found)
+        if sample is None:
+            return found
+        found += require_arrays(sample.observation_space, "spaces") + require_arrays(sample.action_space, "actions")
+        if not found:
+            _play(config, sample, found, seed)
+        with catching(found, "checkers"):
+            found += check_with_libraries(config, found)
+    return found
+
+
+def _made(config: EnvConfig, found: list[Finding]) -> Sample | None:
+    try:
+        with closing(make_env(config)) as env:
+            return Sample(env.observation_space, env.action_space)
+    except Exception as error:
+        cause = error.__cause__
+        asked_wrongly = cause is None or isinstance(cause, ImportError | TypeError | gym.error.Error)
+        if isinstance(error, UserError) and asked_wrongly:
+            raise
+        with catching(found, "making"):  # its own mistake, whatever it was given
+            raise (cause if isinstance(cause, Exception) else error) from None
+    return None
+
+
+def _play(config: EnvConfig, sample: Sample, found: list[Finding], seed: int) -> None:
+    with catching(found, "contract"):
+        play(config, sample, seed=seed, seconds=PLAY_SECONDS, steps=PLAY_STEPS)
+    is_sound = not found
+    found += check_observations(sample.observation_space, sample)
+    found += check_actions(sample.action_space)
+    if not is_sound or any(one.level == "wrong" for one in found):
+        return
+    with catching(found, "seeds"):
+        found += check_seeds(config, seed=seed)
+    if not any(one.level == "wrong" for one in found):  # what no seed decides cannot be restored either
+        with catching(found, "resume"):
+            found += check_resume(config, seed=seed, seconds=PART_SECONDS)
+    if not sample.masks:
+        with catching(found, "actions"):
+            found += check_effects(config, sample.action_space, seed=seed, seconds=PART_SECONDS)
+    found += check_ends(config, sample)
+    found += check_rewards(sample)
+    found += check_masks(sample)
+    found += check_speed(sample)
+    found += check_memory(sample)
