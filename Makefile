@@ -1,10 +1,10 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup train resume list evaluate verify sweep record sync submit \
-	cluster cluster-down test test-full lint results bench profile clean
+.PHONY: help setup check train verify sweep list resume evaluate play diagnose compare plot record sync submit cluster cluster-down test test-full lint results bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest
+RUNS ?= $(RUN)
 NODES ?= 2
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 RUN_PYTHON := .venv/bin/python
@@ -40,6 +40,10 @@ setup: .venv/.core ## Make .venv and install what training needs
 
 ##@ Experiments: EXPERIMENT=ppo_cartpole, with ARGS for the options of the command
 
+check: .venv/.core ## Ask of an environment what would go wrong in it: make check ENV=CartPole-v1
+	@test -n "$(ENV)" || { echo "error: make check takes ENV: make check ENV=CartPole-v1" >&2; exit 2; }
+	@$(RUN_PYTHON) -m experiments check $(ENV) $(ARGS)
+
 train: .venv/.core ## Train EXPERIMENT with ARGS="--seed 1 --agent.horizon 64"
 	@$(RUN_PYTHON) -m experiments train $(EXPERIMENT) $(ARGS)
 
@@ -59,6 +63,18 @@ resume: .venv/.core ## Continue RUN; ARGS="--env-steps 1M" begins a child of it
 
 evaluate: .venv/.core ## Measure the policy of RUN with ARGS="--episodes 200"
 	@$(RUN_PYTHON) -m experiments evaluate $(RUN) $(ARGS)
+
+play: .venv/.core ## Watch the policy of RUN with ARGS="--render terminal --step"
+	@$(RUN_PYTHON) -m experiments play $(RUN) $(ARGS)
+
+diagnose: .venv/.core ## Say what is wrong with RUN
+	@$(RUN_PYTHON) -m experiments diagnose $(RUN) $(ARGS)
+
+compare: .venv/.core ## Compare RUNS="ppo_cartpole a2c_cartpole": runs, experiments and logs of other libraries
+	@$(RUN_PYTHON) -m experiments compare $(RUNS) $(ARGS)
+
+plot: .venv/.extras ## Draw the learning curves of RUNS
+	@$(RUN_PYTHON) -m experiments plot $(RUNS) $(ARGS)
 
 record: .venv/.extras ## Record episodes of RUN with ARGS="--dataset robots/walk-v0"
 	@$(RUN_PYTHON) -m experiments record $(RUN) $(ARGS)

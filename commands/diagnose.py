@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from commands.command_line import first_word, print_help, wants_help
+from commands.command_line import first_run, print_help, wants_help
 from training.errors import UserError
 
 TAKES = "RUN"
@@ -15,7 +14,7 @@ def main(argv: Sequence[str], _: str) -> int:
     """Reads the files of a run, or of one that goes on, and prints what is wrong with it; nothing is run."""
     if wants_help(argv):
         return print_help("diagnose RUN", main.__doc__)
-    folder = Path(first_word(argv, "diagnose", TAKES))
+    folder = first_run(argv, "diagnose")
     if argv[1:]:
         raise UserError(f"unexpected {argv[1]!r}: diagnose takes a run and nothing else")
 

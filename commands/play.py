@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium as gym
 import rich.console
 
-from commands.command_line import first_word, print_help, wants_help
+from commands.command_line import first_run, print_help, wants_help
 from commands.evaluate import acting_config, told_checkpoint
 from envs.config import EnvConfig
 from envs.single import make_env
@@ -60,7 +59,7 @@ def main(argv: Sequence[str], package: str) -> int:
     """Plays episodes with the policy of a run for you to watch, and prints the return and the length of each."""
     if wants_help(argv):
         return print_help("play RUN", main.__doc__, Options())
-    folder = Path(first_word(argv, "play", TAKES))
+    folder = first_run(argv, "play")
     (options,) = parse_options(argv[1:], Options())
     require(options.episodes >= 1, "episodes", options.episodes, "at least 1")
     require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")

@@ -38,7 +38,7 @@ def test_groups_are_told_in_words_or_as_json_and_what_is_wrong_is_exit_code_1(
     [
         (["check"], "check takes ENV first"),
         (["check", "CartPole-v9"], "no environment is registered under this name"),
-        (["check", "CartPole-v1", "--time-limit", "3"], "unknown option --time-limit"),
+        (["check", "CartPole-v1", "--agent.gamma", "3"], "unknown option --agent.gamma"),
     ],
 )
 def test_a_mistake_is_one_line(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

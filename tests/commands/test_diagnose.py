@@ -48,8 +48,8 @@ def test_where_nothing_is_found_it_says_so(capsys: pytest.CaptureFixture[str]) -
     ("asked", "told"),
     [
         ("diagnose", "diagnose takes RUN first"),
-        ("diagnose nowhere", "nowhere is not a run: its config.json cannot be read"),
-        ("diagnose nowhere --deep", "unexpected '--deep': diagnose takes a run and nothing else"),
+        ("diagnose nowhere", "nowhere is not a run: there is none in runs/ yet"),
+        ("diagnose no/where --deep", "unexpected '--deep': diagnose takes a run and nothing else"),
     ],
 )
 def test_a_mistake_is_one_line(asked: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
