@@ -61,7 +61,7 @@ def main(argv: Sequence[str], package: str) -> int:
         return 0
     name = first_word(argv, "train", TAKES)
     if wants_help(argv):
-        return _print_help(name, package, whole="all" in argv[1:])
+        return _print_help(name, package, argv[1:])
     asked = _checked(argv[1:], name, package)
     experiment = load_experiment(name, package)
     batch, asked = take_options(asked, BatchOptions())
@@ -85,12 +85,16 @@ def main(argv: Sequence[str], package: str) -> int:
     return 0
 
 
-def _print_help(name: str, package: str, *, whole: bool) -> int:
-    """Prints the options that people change, or all of them."""
-    known = describe(name, package)
+def _print_help(name: str, package: str, argv: Sequence[str]) -> int:
+    """Prints the options that people change, or all of them; of an algorithm whose environment is named its preset."""
+    asked = [word for word in argv if word not in ("--help", "-h", "all")]
+    whole, known = "all" in argv, describe(name, package)
+    of_config = known.options
+    if asked and _preset_options(name, package):
+        of_config = options_of(default_config(load_experiment(name, package), _checked(asked, name, package)).config)
     own = [*(options() for options in OWN), *_preset_options(name, package)]
     options = [option for one in own for option in options_of(one)]
-    options += known.options
+    options += of_config
     shown = options if whole or len(options) <= SHORT else main_options(options)
     more = (
         ""

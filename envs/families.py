@@ -16,6 +16,7 @@ from gymnasium import spaces
 
 from envs.config import EnvConfig
 from envs.making import Spaces, make_vec, spaces_of
+from envs.single import user_errors
 
 ActionKind = Literal["discrete", "continuous", "other"]
 DEFAULT = "default"
@@ -47,10 +48,10 @@ class Kind:
 
 def kind_of(config: EnvConfig) -> Kind:
     """What kind of environment a config describes; raises UserError where it cannot be made."""
-    observation_space, action_space = _spaces(config)
     module = "" if config.backend == "envpool" else _entry_module(config)
-    own = [config.id.rpartition(":")[2]]
-    named = [*own, *_within(module, GAMES), *_by_observation(observation_space), *_within(module, PHYSICS), DEFAULT]
+    games = list(_within(module, GAMES))
+    observation_space, action_space = _spaces_as_registered(config) if games else _spaces(config)
+    named = [config.id, *games, *_by_observation(observation_space), *_within(module, PHYSICS), DEFAULT]
     return Kind(tuple(dict.fromkeys(named)), _kind_of_actions(action_space), action_space)
 
 
@@ -59,6 +60,14 @@ def _spaces(config: EnvConfig) -> Spaces:
         return spaces_of(config)
     with closing(make_vec(config, 1, seed=0)) as vec:
         return vec.observation_space, vec.action_space
+
+
+def _spaces_as_registered(config: EnvConfig) -> Spaces:
+    """Without wrappers, which a preset may have to add before anything can learn from the observations."""
+    with user_errors(config):
+        env = gym.make(config.spec, disable_env_checker=True, **config.kwargs)
+    with closing(env):
+        return env.observation_space, env.action_space
 
 
 def _entry_module(config: EnvConfig) -> str:

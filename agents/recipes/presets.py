@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 from envs.config import EnvConfig
-from envs.families import Kind, kind_of
+from envs.families import DEFAULT, Kind, kind_of
 from training.errors import UserError, require
 from training.experiments import constant_of, find_scripts
 from training.options import changed_options, changed_values, nearest, options_below, parse_options
@@ -128,7 +128,10 @@ def _options_of(env: EnvConfig) -> list[str]:
 
 def _choose(presets: Presets, asked: str, kind: Kind) -> str:
     if asked == AUTO:
-        return next(name for name in kind.names if name in presets)
+        fitting = [name for name in kind.names if name in presets]
+        if not fitting:
+            raise UserError(f"PRESETS has none of {', '.join(kind.names)}: it takes at least {DEFAULT}")
+        return fitting[0]
     require(asked in presets, "preset", asked, f"auto or a preset; {nearest(asked, presets)}")
     return asked
 

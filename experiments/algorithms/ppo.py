@@ -76,7 +76,7 @@ PRESETS: Presets = {
     },
     "images": {**IMAGES, "scale_reward": True},
     "small_images": {**IMAGES, "scale_reward": True, "policy.network.cnn": "small", "env_steps": 1_000_000},
-    # PureJaxRL's for MinAtar (PPO, gamma 0.99, entropy 0.01, 128 steps, 4 epochs), with fewer environments.
+    # Chosen here after Atari's, with more environments and a larger step size.
     "minatar": {
         "env_steps": 2_000_000,
         "num_envs": 16,

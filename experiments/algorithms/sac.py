@@ -94,7 +94,7 @@ PRESETS: Presets = {
     "Pendulum-v1": values_of(sac_pendulum, OWN),
     "LunarLanderContinuous-v3": values_of(sac_lunar_lander, OWN),
     "HalfCheetah-v5": values_of(sac_half_cheetah, OWN),
-    "Reach-v0": values_of(her_reach, OWN),
+    "envs.tasks:Reach-v0": values_of(her_reach, OWN),
 }
 
 # About what RL Zoo's sampler draws from.

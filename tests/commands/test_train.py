@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,13 @@ def test_a_mistake_about_an_algorithm_leaves_nothing(line: str, told: str, capsy
 
 def test_the_help_of_an_algorithm_has_its_preset(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "ppo", "--help"]) == 0
-    assert "--preset" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "--preset" in told
+    assert re.search(r"--agent\.horizon INT[^(]*\(default: 128\)", told)
+    assert main(["train", "ppo", "--env.id", "Reacher-v5", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"--agent\.horizon INT[^(]*\(default: 256\)", told)
+    assert "Reacher-v5" in told
     assert main(["train", "ppo_cartpole", "--help"]) == 0
     assert "--preset" not in capsys.readouterr().out
 

@@ -55,9 +55,9 @@ def registered() -> Any:
         ("Reacher-v5", ("Reacher-v5", "mujoco", "default"), "continuous"),
         ("FrozenLake-v1", ("FrozenLake-v1", "discrete_states", "default"), "discrete"),
         ("Blackjack-v1", ("Blackjack-v1", "discrete_states", "default"), "discrete"),
-        ("envs.tasks:Reach-v0", ("Reach-v0", "goals", "default"), "continuous"),
-        ("envs.tasks:DigitDial-v0", ("DigitDial-v0", "small_images", "default"), "discrete"),
-        ("tests.support.toy_envs:Counting-v0", ("Counting-v0", "default"), "discrete"),
+        ("envs.tasks:Reach-v0", ("envs.tasks:Reach-v0", "goals", "default"), "continuous"),
+        ("envs.tasks:DigitDial-v0", ("envs.tasks:DigitDial-v0", "small_images", "default"), "discrete"),
+        ("tests.support.toy_envs:Counting-v0", ("tests.support.toy_envs:Counting-v0", "default"), "discrete"),
     ],
 )
 def test_the_families_of_real_environments(env_id: str, names: tuple[str, ...], actions: str) -> None:
