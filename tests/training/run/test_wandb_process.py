@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -258,7 +259,7 @@ def screen_of(command: list[str], awaited: bytes, limit_s: float = 90.0) -> byte
                 if select.select([ours], [], [], 1.0)[0]:
                     drawn += os.read(ours, 65536)
         finally:
-            viewer.kill()
+            os.killpg(viewer.pid, signal.SIGKILL)  # the viewer has a process of its own
             os.close(ours)
     return re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", drawn)
 
