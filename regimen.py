@@ -1,0 +1,195 @@
+"""Regimen from Python, in scripts and notebooks: train, look, act, compare.
+
+    import regimen
+
+    run = regimen.train("ppo", env="CartPole-v1", env_steps=50_000)
+    run.score                                     # the mean return at the end
+    run.policy.predict(obs)                       # an action for an observation
+    run.plot()                                    # the learning curve
+    regimen.compare(run, regimen.train("a2c", env="CartPole-v1", env_steps=50_000))
+
+Everything is what the commands do: the same options by the same names, the same run folders, the same errors.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any, Literal
+
+from commands.compare import Options as CompareOptions
+from commands.compare import compared
+from commands.train import train_one
+from envs.config import EnvConfig
+from reports.comparison.computed import Comparison
+from reports.comparison.drawing import draw_curves
+from reports.comparison.showing import print_comparison
+from training.errors import UserError
+from training.experiments import load_experiment
+from training.options import as_options, as_words, field_types, translated, values_by_key
+from training.run.folder import read_settings
+from training.run.logger import read_rows
+from training.run.result import read_result
+from training.run.runs import find_run
+
+__all__ = ["TrainedRun", "UserError", "compare", "load", "resume", "train"]
+
+Env = str | EnvConfig | type[Any] | Callable[..., Any]
+RETURN = "evaluation/return_mean"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawing, which a notebook shows."""
+
+    svg: str
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run in its folder, finished or not."""
+
+    folder: Path
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The contents of `result.json`: status, metrics, claims; empty while it goes on."""
+        return read_result(self.folder)
+
+    @property
+    def score(self) -> float | None:
+        """The mean return of the policy at the end, or what else the experiment is chosen by; None before."""
+        metrics: dict[str, float] = self.result.get("metrics", {})
+        return metrics.get(RETURN, next(iter(metrics.values()), None))
+
+    @property
+    def rows(self) -> list[dict[str, float]]:
+        """The rows of `metrics.jsonl`, oldest first; `pandas.DataFrame(run.rows)` makes a table of them."""
+        return read_rows(self.folder / "metrics.jsonl")
+
+    @property
+    def policy(self) -> Any:
+        """The policy at the end: `run.policy.predict(obs)`."""
+        return self.policy_at("last")
+
+    def policy_at(self, which: Literal["last", "best"]) -> Any:
+        """The policy of the newest or of the best checkpoint. Raises UserError where there is none."""
+        from agents.policies.saved import load_policy
+
+        return load_policy(self.folder, which)
+
+    def plot(self, path: str | Path | None = None) -> Path | Picture:
+        """The learning curve of the evaluations, of the training itself where there are not two: written to a file, or
+        shown in a notebook.
+        """
+        evaluated = sum(RETURN in row for row in self.rows) >= 2
+        return _plotted(compare(self, metric=RETURN if evaluated else "rollout/return_mean"), path)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Groups of runs beside each other."""
+
+    found: Comparison
+
+    def plot(self, path: str | Path | None = None) -> Path | Picture:
+        """The learning curves with their intervals: written to a file, or shown in a notebook."""
+        return _plotted(self, path)
+
+    def as_json(self) -> Any:
+        """Every figure, as plain values."""
+        return self.found.as_json()
+
+    def __str__(self) -> str:
+        """The table that `compare` prints."""
+        with redirect_stdout(io.StringIO()) as text:
+            print_comparison(self.found)
+        return text.getvalue()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def train(name: str, *, env: Env | None = None, package: str = "experiments", **options: Any) -> TrainedRun:
+    """Trains one seed, as the command `train` does, and gives the run.
+
+    Args:
+        name: of an experiment, or of an algorithm such as `ppo`.
+        env: an id, a class, a function that makes one, or an EnvConfig.
+        package: where the experiments are.
+        options: those of the command, with `_` for `-`: `env_steps=50_000`, `run_dir="runs/mine"`. What has a dot in
+            its name is inside of a dict: `agent={"horizon": 64}`.
+
+    Raises:
+        UserError: a mistake in the options, before anything is written.
+        training.interruption.Interrupted: it was asked to end, and has saved: `resume` goes on.
+    """
+    experiment = load_experiment(name, package)
+    return TrainedRun(train_one(name, experiment, _words(experiment, env, options))[0])
+
+
+def resume(run: str | Path | TrainedRun, *, package: str = "experiments") -> TrainedRun:
+    """Goes on with a run that was stopped; a finished one stays as it is."""
+    from commands.resume import main
+
+    folder = load(run).folder
+    main([str(folder)], package)
+    return TrainedRun(folder)
+
+
+def load(run: str | Path | TrainedRun) -> TrainedRun:
+    """A run by its folder, or by what the commands take: `latest`, an experiment, the beginning of its name."""
+    folder = run.folder if isinstance(run, TrainedRun) else find_run(str(run))
+    read_settings(folder)  # it raises for what is no run
+    return TrainedRun(folder)
+
+
+def compare(*runs: str | Path | TrainedRun, package: str = "experiments", **options: Any) -> Compared:
+    """Compares runs, experiments and logs of other libraries, as the command `compare` does, with its options."""
+    words = [str(run.folder if isinstance(run, TrainedRun) else run) for run in runs]
+    return Compared(compared(words, CompareOptions(**options), package))
+
+
+def _words(experiment: ModuleType, env: Env | None, options: Mapping[str, Any]) -> list[str]:
+    """The options as words of the command line."""
+    from agents.recipes.presets import PresetOptions
+    from commands.train import Options
+
+    config = experiment.Config()
+    known = field_types(config)
+    values = dict(_flat(options, known))
+    if env is not None:
+        given = EnvConfig.of(env)
+        plain = values_by_key(EnvConfig(given.id))
+        changed = {key: value for key, value in values_by_key(given).items() if value != plain[key]}
+        values |= {f"env.{key}": value for key, value in {"id": given.id, **changed}.items()}
+    own = [*known, *field_types(Options()), *field_types(PresetOptions())]
+    return [word for key, tokens in translated(as_options(values), own) for word in as_words(key, tokens)]
+
+
+def _flat(options: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Every value by its dotted key; a dict is one value where the config has a field of its name."""
+    found: list[tuple[str, Any]] = []
+    for key, value in options.items():
+        name = prefix + key
+        inside = isinstance(value, Mapping) and name not in known
+        found += _flat(value, known, f"{name}.") if inside else [(name, value)]
+    return found
+
+
+def _plotted(compared: Compared, path: str | Path | None) -> Path | Picture:
+    if path is not None:
+        draw_curves(compared.found, Path(path))
+        return Path(path)
+    with TemporaryDirectory() as folder:
+        drawn = Path(folder) / "curves.svg"
+        draw_curves(compared.found, drawn)
+        return Picture(drawn.read_text(encoding="utf-8"))
