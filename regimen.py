@@ -22,17 +22,28 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, Literal
 
+from agents.recipes.presets import PresetOptions, group_of
 from commands.compare import Options as CompareOptions
 from commands.compare import compared
-from commands.train import train_one
+from commands.resume import main as go_on
+from commands.train import Options, main
 from envs.config import EnvConfig
 from reports.comparison.computed import Comparison
 from reports.comparison.drawing import draw_curves
 from reports.comparison.showing import print_comparison
 from training.errors import UserError
 from training.experiments import load_experiment
-from training.options import as_options, as_words, field_types, translated, values_by_key
-from training.run.folder import read_settings
+from training.options import (
+    as_options,
+    as_words,
+    field_types,
+    options_below,
+    parse_options,
+    take_options,
+    translated,
+    values_by_key,
+)
+from training.run.folder import new_folder, read_settings
 from training.run.logger import read_rows
 from training.run.result import read_result
 from training.run.runs import find_run
@@ -133,15 +144,18 @@ def train(name: str, *, env: Env | None = None, package: str = "experiments", **
         training.interruption.Interrupted: it was asked to end, and has saved: `resume` goes on.
     """
     experiment = load_experiment(name, package)
-    return TrainedRun(train_one(name, experiment, _words(experiment, env, options))[0])
+    words = _words(experiment, env, options)
+    asked, rest = take_options(words, Options())
+    (config,) = parse_options([*options_below(rest, "env."), *options_below(rest, "seed")], experiment.Config())
+    folder = asked.folder or new_folder(group_of(experiment, config), config.seed)
+    main([name, *words, *([] if asked.run_dir else [f"--run-dir={folder}"])], package)
+    return TrainedRun(folder)
 
 
 def resume(run: str | Path | TrainedRun, *, package: str = "experiments") -> TrainedRun:
     """Goes on with a run that was stopped; a finished one stays as it is."""
-    from commands.resume import main
-
     folder = load(run).folder
-    main([str(folder)], package)
+    go_on([str(folder)], package)
     return TrainedRun(folder)
 
 
@@ -160,9 +174,6 @@ def compare(*runs: str | Path | TrainedRun, package: str = "experiments", **opti
 
 def _words(experiment: ModuleType, env: Env | None, options: Mapping[str, Any]) -> list[str]:
     """The options as words of the command line."""
-    from agents.recipes.presets import PresetOptions
-    from commands.train import Options
-
     config = experiment.Config()
     known = field_types(config)
     values = dict(_flat(options, known))

@@ -69,27 +69,20 @@ def main(argv: Sequence[str], package: str) -> int:
     planned = plan(words, field_types(experiment.Config()), batch)
     if batch.resume or len(planned) > 1 or planned[0].differs:
         return train_in_turn(name, package, planned, partial(_read, experiment), again=argv, resume=batch.resume)
-    folder, has_policy = train_one(name, experiment, words)
-    print_next(folder, name, has_policy=has_policy)
-    return 0
-
-
-def train_one(name: str, experiment: ModuleType, words: Sequence[str]) -> tuple[Path, bool]:
-    """Makes a new run of an experiment with these options and trains it: its folder, and whether it has a policy."""
-    from commands.resume import learners_of, on_learners
-
     default = default_config(experiment, words)
     options, *_, config = parse_options(words, Options(), *default.asks, default.config)
-    has_policy = hasattr(config, "env")
+    from commands.resume import learners_of, on_learners
+
     if learners_of(config) > 1:
         folder = options.folder or new_folder(group_of(experiment, config), config.seed)
         own = replace(options, run_dir=str(folder))
         work = partial(_train_together, name, experiment.__name__, config, own, default.chosen)
         on_learners(work, config, folder, experiment.__name__)
-        return folder, has_policy
+        return 0
     with _new_run(name, experiment, config, options, default.chosen) as run:
         experiment.train(config, run)
-    return run.folder, has_policy
+    print_next(run.folder, name, has_policy=hasattr(config, "env"))
+    return 0
 
 
 def _print_help(name: str, package: str, argv: Sequence[str]) -> int:

@@ -39,7 +39,7 @@ def require_arrays(space: Space, env_id: str) -> None:
         where = f"{name!r}, a {type(part).__name__}" if name else f"a {type(part).__name__}"
         drop = f"--env.drop {name} leaves it out, " if can_drop else ""
         what = f"it observes {where} space, which no network takes: {drop}a wrapper (--env.wrappers) may make numbers"
-        raise UserError(f"env.id = {env_id!r}: {what} of it")
+        raise UserError(f"env.id = {env_id!r}: {what} of it", key="drop")
 
 
 def unreadable(space: Space) -> list[tuple[str, Space, bool]]:

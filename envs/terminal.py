@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,8 @@ def _shrunk(picture: NDArray[np.float64], size: int, axis: int) -> NDArray[np.fl
     """Means of neighbouring rows or columns: thin lines stay, paler."""
     length = picture.shape[axis]
     if length < size:
-        return picture.take(np.arange(size) * length // size, axis)
+        taken: NDArray[np.float64] = picture.take(np.arange(size) * length // size, axis)
+        return taken
     edges = np.arange(size + 1) * length // size
     sums = np.add.reduceat(picture, edges[:-1], axis)
     counts = np.diff(edges).reshape([-1 if each == axis else 1 for each in range(picture.ndim)])
@@ -84,4 +84,4 @@ def told_value(value: Any) -> str:
     if array.size > 32:
         spread = f", {array.min():.4g} to {array.max():.4g}" if array.dtype.kind in "biuf" else ""
         return f"{array.dtype} {list(array.shape)}{spread}"
-    return " ".join(np.array2string(array, precision=4, suppress_small=True, max_line_width=math.inf).split())  # type: ignore[call-overload]
+    return " ".join(np.array2string(array, precision=4, suppress_small=True, max_line_width=10_000).split())

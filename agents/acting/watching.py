@@ -101,11 +101,11 @@ def thoughts_of(policy: NetworkPolicy, step: Arrays, state: Arrays) -> Thoughts:
             values = values.where(mask[0], torch.nan)
         return {"action_values": values.cpu().numpy()}
     if isinstance(policy, Actor):
-        params = policy.params(batch)
+        outputs = policy.params(batch)[0]
         if isinstance(policy.head, Categorical):
-            return {"probabilities": params[0].softmax(-1).cpu().numpy()}
-        mean = {"mean": params[0, : policy.head.size].tanh().cpu().numpy()}
-        return mean if policy.deterministic else mean | _deviation(params[0, policy.head.size :])
+            return {"probabilities": outputs.softmax(-1).cpu().numpy()}
+        mean = {"mean": outputs[: policy.head.size].tanh().cpu().numpy()}
+        return mean if policy.deterministic else mean | _deviation(outputs[policy.head.size :])
     network = getattr(policy, "network", None)
     if network is not None and not policy.has_memory:
         return _of_stable_baselines3(policy, network, step)
@@ -117,7 +117,7 @@ def _mask(batch: Batch) -> torch.Tensor | None:
 
 
 def _remembering(policy: RecurrentActorCritic, batch: Batch, state: Arrays) -> Thoughts:
-    empty = np.zeros((1, policy.actor_memory.parts, policy.config.memory_size), np.float32)
+    empty = np.zeros((1, *policy.actor_memory.state_shape), np.float32)
     names = ("actor",) if policy.config.shared_memory else ("actor", "critic")
     now = {key: value[None] for key, value in batch.items()}
     now |= {f"state/{name}": torch.from_numpy(state.get(name, empty)).to(policy.device) for name in names}

@@ -57,13 +57,18 @@ def _made(config: EnvConfig, found: list[Finding]) -> Sample | None:
         with closing(make_env(config)) as env:
             return Sample(env.observation_space, env.action_space)
     except Exception as error:
+        if isinstance(error, UserError) and error.key == "drop":
+            seen, _, change = str(error).partition("which no network takes: ")
+            found.append(Finding("wrong", "spaces", f"{seen}which no network takes", change))
+            return None
         cause = error.__cause__
         asked_wrongly = cause is None or isinstance(cause, ImportError | TypeError | gym.error.Error)
         if isinstance(error, UserError) and asked_wrongly:
             raise
-        with catching(found, "making"):  # its own mistake, whatever it was given
-            raise (cause if isinstance(cause, Exception) else error) from None
-    return None
+        its_own = cause if isinstance(cause, Exception) else error
+    with catching(found, "making"):  # a mistake of the environment, whatever it was given
+        raise its_own from None
+    return None  # type: ignore[unreachable]  # what is caught is a finding
 
 
 def _play(config: EnvConfig, sample: Sample, found: list[Finding], seed: int) -> None:

@@ -95,7 +95,7 @@ def test_nothing_is_wrong_with_a_sound_environment() -> None:
         ("constructor", "wrong", "making", "no licence", "test_check.py:"),
         ("nan", "wrong", "contract", "its reward is nan", ""),
         ("outside", "wrong", "contract", "has shape (3,)", ""),
-        ("text", "wrong", "spaces", "Text space (part 'said')", "numbers of a fixed size"),
+        ("text", "wrong", "spaces", "it observes 'said', a Text space", "--env.drop said leaves it out"),
         ("random", "wrong", "seeds", "it draws from np.random", "self.np_random"),
         ("memory", "wrong", "resume", "not the same after a resume", "--env.fresh-instance true"),
         ("unused", "advice", "actions", "part [1] of the action changes neither", "leave it out"),
