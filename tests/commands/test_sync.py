@@ -66,7 +66,7 @@ def test_a_tracker_that_there_is_not_is_refused_before_anything_is_written(capsy
         "error: tracker = 'comet': it takes auto, online or offline, which are W&B"
     )
     assert not Path("here").exists()
-    assert command("sync here --tracker none") == 2
+    assert command("sync no/where --tracker none") == 2
     assert "tracker = 'none': it takes auto, online" in capsys.readouterr().err
 
 
