@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from reports.columns import print_columns
@@ -26,7 +24,7 @@ def test_a_narrow_terminal_loses_what_may_be_dropped_and_then_the_ends(
     width: int, first: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((width, 24)))
+    monkeypatch.setenv("COLUMNS", str(width))
     print_columns(TITLES, ROWS, right=("score",), drop=("seed",))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].rstrip() == first
