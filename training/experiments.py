@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -93,6 +94,13 @@ def folder_of(package: str) -> Path:
 
 
 def _parsed(file: Path) -> ast.Module:
+    status = file.stat()
+    return _parse(file, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _parse(file: Path, *_: int) -> ast.Module:
+    """Once for each state of a file: a command looks several times at what there is."""
     return ast.parse(file.read_text(encoding="utf-8"))
 
 

@@ -73,7 +73,7 @@ OTHERWISE = MappingProxyType(
         "n_updates": "the budget is --env-steps, over all environments together",
         "train_batch_size": "a rollout has agent.horizon steps of each of num_envs environments",
         "anneal_lr": "the schedule is agent.optimizer.schedule.kind: linear, or constant for none",
-        "track": "--tracker takes online, offline or none",
+        "track": "--tracker takes online, offline, tensorboard or none",
         "cuda": "--device takes cpu, cuda or auto",
         "no_cuda": "--device takes cpu, cuda or auto",
         "wandb_project": "WANDB_PROJECT in the environment names the project",
@@ -81,7 +81,7 @@ OTHERWISE = MappingProxyType(
         "wandb_entity": "WANDB_ENTITY in the environment names the entity",
         "exp_name": "--run-dir names the folder of the run, WANDB_NAME its copy",
         "run_name": "--run-dir names the folder of the run, WANDB_NAME its copy",
-        "capture_video": "`evaluate RUN --video` records an episode of a run",
+        "capture_video": "`evaluate RUN --video 1` records an episode of a run",
         "verbose": "the progress is always shown, on stderr",
         "progress_bar": "the progress is always shown, on stderr",
     }

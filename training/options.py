@@ -94,12 +94,7 @@ def as_words(name: str, tokens: Sequence[str]) -> list[str]:
 
 def options_below(argv: Sequence[str], prefix: str) -> list[str]:
     """The options whose names begin with the prefix, as they are in `argv`; an option's one value is behind a `=`."""
-    return [
-        word
-        for name, tokens in _grouped(argv)
-        if name.startswith(prefix)
-        for word in ([f"{_spelled(name)}={tokens[0]}"] if len(tokens) == 1 else [_spelled(name), *tokens])
-    ]
+    return [word for name, tokens in _grouped(argv) if name.startswith(prefix) for word in as_words(name, tokens)]
 
 
 def changed_values(config: Any, default: Any) -> dict[str, Any]:
