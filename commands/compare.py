@@ -21,6 +21,7 @@ from reports.comparison.showing import csv_rows, print_comparison
 from training.errors import UserError, require
 from training.experiments import find_experiments
 from training.options import nearest, parse_options
+from training.run.runs import find_run
 
 TAKES = "RUN..."
 
@@ -145,10 +146,16 @@ def _once(path: Path, seen: set[Path], read_one: object, *arguments: object) -> 
 
 
 def _named(name: str, label: str | None, package: str, seen: set[Path]) -> Iterator[Record | LeftOut]:
-    """The runs of an experiment."""
+    """The runs of an experiment, or one that is named as other commands take it: `latest`, how its name begins."""
     known = find_experiments(package)
     if name not in known:
-        raise UserError(f"{name} is no file, no folder and no experiment: {nearest(name, known)}")
+        try:
+            folder = find_run(name)
+        except UserError as error:
+            told = f"{name} is no file, no folder and no experiment: {nearest(name, known)}"
+            raise UserError(told) from error
+        yield from _once(folder, seen, read_record, folder, label)
+        return
     folders = find_named(name)
     if not folders:
         raise UserError(f"runs/{name} holds no run: python -m experiments train {name}")

@@ -32,10 +32,13 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def find_named(experiment: str, root: Path = Path("runs")) -> list[Path]:
-    """The runs of an experiment in `runs/`: those of `train`, and the seeds of `verify`; none of a sweep's trials."""
-    own = root / experiment
-    folders = [folder for pattern in ("*", "verify/*") for folder in own.glob(pattern) if is_run(folder)]
-    return sorted(folder for folder in folders if read_settings(folder)["experiment"] == experiment)
+    """The runs of an experiment in `runs/`: those of `train`, and the seeds of `verify`; none of a sweep's trials.
+
+    Those of an algorithm are in a folder for each environment, `runs/ppo-Pendulum-v1/`.
+    """
+    groups = [root / experiment, *root.glob(f"{experiment}-*")]
+    folders = [folder for own in groups for pattern in ("*", "verify/*") for folder in own.glob(pattern)]
+    return sorted(one for one in folders if is_run(one) and read_settings(one)["experiment"] == experiment)
 
 
 def read_record(folder: Path, label: str | None = None) -> Record | LeftOut:

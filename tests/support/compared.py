@@ -48,13 +48,15 @@ def comparison(scores: Mapping[str, Mapping[str, Sequence[float]]], **how: Any) 
     return compare(group(records, METRIC, "final"), metric=METRIC, **how)
 
 
-def write_run(folder: Path, score: float, *, seed: int = 1, horizon: int = 32, **changes: Any) -> Path:
-    """A finished run of ppo_cartpole, as its folder has it."""
+def write_run(
+    folder: Path, score: float, *, experiment: str = "ppo_cartpole", seed: int = 1, horizon: int = 32, **changes: Any
+) -> Path:
+    """A finished run, as its folder has it."""
     folder.mkdir(parents=True)
     config = {"seed": seed, "threads": 1, "env": {"id": "CartPole-v1", "time_limit": None}, "env_steps": 4000}
     config |= {"agent": {"horizon": horizon}, "evaluation": {"final_episodes": 100, "num_envs": 10}}
     settings = {
-        "experiment": "ppo_cartpole",
+        "experiment": experiment,
         "id": folder.name,
         "seed": seed,
         "tracker": "none",
@@ -65,7 +67,7 @@ def write_run(folder: Path, score: float, *, seed: int = 1, horizon: int = 32, *
     }
     counters = {"env_steps": 4096, "updates": 4, "samples": 4096, "epochs": 0}
     result = {
-        "experiment": "ppo_cartpole",
+        "experiment": experiment,
         "status": "completed",
         "exact": True,
         "inexact": [],

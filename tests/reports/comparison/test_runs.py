@@ -68,6 +68,13 @@ def test_runs_are_found_below_a_folder_and_by_the_name_of_their_experiment(tmp_p
     assert find_runs(tmp_path) == sorted([direct, seed, trial])
     assert find_named("ppo_cartpole", tmp_path) == [direct, seed], "a trial of a sweep was chosen, not drawn"
     assert find_named("sac_pendulum", tmp_path) == []
+
+
+def test_the_runs_of_an_algorithm_are_in_a_folder_for_each_environment(tmp_path: Path) -> None:
+    environments = ("CartPole-v1", "Pendulum-v1")
+    runs = [write_run(tmp_path / f"ppo-{env}" / "run", 1.0, experiment="ppo") for env in environments]
+    write_run(tmp_path / "ppo-other" / "run", 1.0)
+    assert find_named("ppo", tmp_path) == runs
     assert not is_run(tmp_path)
 
 
