@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, Literal
 
-from agents.recipes.presets import PresetOptions, group_of
+from agents.recipes.presets import asks_of, group_of
 from commands.compare import Options as CompareOptions
 from commands.compare import compared
 from commands.resume import main as go_on
@@ -35,12 +35,11 @@ from training.errors import UserError
 from training.experiments import load_experiment
 from training.options import (
     as_options,
-    as_words,
+    by_own_names,
     field_types,
     options_below,
     parse_options,
     take_options,
-    translated,
     values_by_key,
 )
 from training.run.folder import new_folder, read_settings
@@ -182,8 +181,7 @@ def _words(experiment: ModuleType, env: Env | None, options: Mapping[str, Any]) 
         plain = values_by_key(EnvConfig(given.id))
         changed = {key: value for key, value in values_by_key(given).items() if value != plain[key]}
         values |= {f"env.{key}": value for key, value in {"id": given.id, **changed}.items()}
-    own = [*known, *field_types(Options()), *field_types(PresetOptions())]
-    return [word for key, tokens in translated(as_options(values), own) for word in as_words(key, tokens)]
+    return by_own_names(as_options(values), Options(), *asks_of(experiment), config)
 
 
 def _flat(options: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

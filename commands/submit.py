@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from agents.recipes.presets import default_config, group_of
+from agents.recipes.presets import asks_of, default_config, group_of
 from commands.command_line import first_word, print_help, wants_help
 from training.cluster.ray_job import Job
 from training.cluster.ray_submit import submit
 from training.errors import UserError, require
 from training.experiments import load_experiment
-from training.options import changed_options, parse_options
+from training.options import by_own_names, changed_options, parse_options
 from training.run.folder import new_folder
 
 TAKES = "NAME"
@@ -53,8 +53,9 @@ def main(argv: Sequence[str], package: str) -> int:
         return print_help("submit NAME", main.__doc__, Options())
     name = first_word(argv, "submit", TAKES)
     experiment = load_experiment(name, package)
-    default = default_config(experiment, argv[1:])
-    options, *_, config = parse_options(argv[1:], Options(), *default.asks, default.config)
+    words = by_own_names(argv[1:], Options(), *asks_of(experiment), experiment.Config())
+    default = default_config(experiment, words)
+    options, *_, config = parse_options(words, Options(), *default.asks, default.config)
     group = group_of(experiment, config)
     folder = Path(options.run_dir) if options.run_dir else new_folder(group, config.seed)
     job = Job(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from agents.recipes.presets import Default, default_config, group_of, has_presets
+from agents.recipes.presets import Default, asks_of, default_config, group_of, has_presets
 from commands import verify
 from commands.command_line import first_word, print_help, wants_help
 from commands.verify import Task, train_all
@@ -32,7 +32,7 @@ from training.core import Budget, Every
 from training.errors import UserError, require
 from training.experiments import find_experiments, load_experiment
 from training.extras import extra
-from training.options import changed_options, changed_values, config_to_tree, parse_options
+from training.options import by_own_names, changed_options, changed_values, config_to_tree, parse_options
 from training.run.files import read_json, write_json
 from training.run.folder import LOCK, Lock, making
 from training.run.provenance import source_hash
@@ -111,8 +111,9 @@ def main(argv: Sequence[str], package: str) -> int:
         return print_help("sweep NAME", main.__doc__, Options())
     name = first_word(argv, "sweep", TAKES)
     module = load_experiment(name, package)
-    default = default_config(module, argv[1:])
-    options, *_, config = parse_options(argv[1:], Options(), *default.asks, default.config)
+    words = by_own_names(argv[1:], Options(), *asks_of(module), module.Config())
+    default = default_config(module, words)
+    options, *_, config = parse_options(words, Options(), *default.asks, default.config)
     require(config.seed == default.config.seed, "seed", config.seed, "nothing: a sweep has seeds of its own")
     with extra("search"):
         import optuna  # noqa: F401 - what the search imports later

@@ -77,6 +77,12 @@ def translated(argv: Sequence[str], known: Iterable[str]) -> list[tuple[str, lis
     return list(found.items())
 
 
+def by_own_names(argv: Sequence[str], *configs: Any) -> list[str]:
+    """The options of these configs as words of a command line, by their own names; errors as above."""
+    known = [name for config in configs for name in field_types(config)]
+    return [word for name, tokens in translated(argv, known) for word in as_words(name, tokens)]
+
+
 def take_options(argv: Sequence[str], config: C) -> tuple[C, list[str]]:
     """Changes the config by its own options and gives back the words of all others as they are."""
     types = field_types(config)

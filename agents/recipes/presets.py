@@ -73,6 +73,8 @@ class Default:
 def default_config(experiment: ModuleType, argv: Sequence[str]) -> Default:
     """An experiment's own config; of the script of an algorithm, that for the environment in the options.
 
+    The options are by their own names (`by_own_names`).
+
     Says on stderr which preset was taken.
 
     Raises:
@@ -97,7 +99,12 @@ def default_config(experiment: ModuleType, argv: Sequence[str]) -> Default:
     print(f"preset: {taken} of {name}, for {in_env.env.id}; --preset takes another", file=sys.stderr)
     config = with_changes(own, {"env.id": in_env.env.id, **experiment.PRESETS[taken]})
     again = (f"--env.id={in_env.env.id}", f"--preset={taken}")
-    return Default(config, (PresetOptions(),), again, {"preset": taken})
+    return Default(config, asks_of(experiment), again, {"preset": taken})
+
+
+def asks_of(experiment: ModuleType) -> tuple[PresetOptions, ...]:
+    """The options that choose the default, which are no part of the config."""
+    return (PresetOptions(),) if has_presets(experiment) else ()
 
 
 def default_in(experiment: ModuleType, env: EnvConfig) -> Default:

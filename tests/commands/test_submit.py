@@ -57,7 +57,7 @@ def test_a_job_of_an_algorithm_names_its_environment_and_its_preset(
     monkeypatch.chdir(tmp_path)
     asked: list[Any] = []
     monkeypatch.setattr(submit, "submit", lambda job, folder, **how: asked.append((job, folder)) or 0)
-    line = "submit ppo --env.id Pendulum-v1 --env.time-limit 50 --preset default --storage s3://runs --versions any"
+    line = "submit ppo --env-id Pendulum-v1 --env.time-limit 50 --preset default --storage s3://runs --versions any"
     assert main(shlex.split(line)) == 0
     ((job, folder),) = asked
     options = ("--env.id=Pendulum-v1", "--preset=default", "--env.time-limit=50")

@@ -204,6 +204,10 @@ def test_a_sweep_of_an_algorithm_takes_its_environment(package: Path, capsys: py
     assert "quick_ppo takes the environment that it is to learn" in capsys.readouterr().err
     assert main(["sweep", "quick_ppo", "--env.id", "CartPole-v1", "--space", "agent.clip_rang"], PACKAGE) == 2
     assert "--space agent.clip_rang" in capsys.readouterr().err
+    assert main(["sweep", "quick_ppo", "--env", "CartPole-v1", "--space", "agent.clip_rang"], PACKAGE) == 2
+    told = capsys.readouterr().err
+    assert told.count("--env CartPole-v1 is read as --env.id CartPole-v1") == 1
+    assert "--space agent.clip_rang" in told
     assert not Path("runs").exists()
 
 
