@@ -20,6 +20,7 @@ from training.options import parse_options
 from training.run.console import Console
 from training.run.files import append_json_line, read_json
 from training.run.folder import find_checkpoint
+from training.run.result import unit_of
 
 TAKES = "RUN"
 KEPT = "evaluations.jsonl"
@@ -104,7 +105,7 @@ def acting_config(folder: Path, package: str) -> Any:
 def told_checkpoint(checkpoint: Path) -> str:
     """Which one it is, and how far training was: of a run that acts in env steps, otherwise in updates."""
     counters = read_json(checkpoint / "manifest.json")["counters"]
-    unit = "env_steps" if counters["env_steps"] else "updates"
+    unit = unit_of(counters)
     return f"{checkpoint} at {counters[unit]:,} {unit}"
 
 

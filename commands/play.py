@@ -29,9 +29,8 @@ from envs.terminal import (
     text_lines,
     told_value,
 )
-from envs.video import DEFAULT_FPS
+from envs.video import DEFAULT_FPS, rendered
 from training.errors import UserError, require
-from training.extras import install_command
 from training.options import parse_options
 from training.run.folder import find_checkpoint
 
@@ -159,13 +158,7 @@ class Screen:
         sys.stdout.flush()
 
     def _picture(self, columns: int, rows: int) -> list[str]:
-        try:
-            picture: Any = self._env.render()
-        except gym.error.DependencyNotInstalled as error:
-            line = str(error).split("\n", 1)[0]
-            raise UserError(
-                f"{self._config.id}: a package is missing ({line}); install it: {install_command('video')}"
-            ) from error
+        picture = rendered(self._config, self._env)
         if isinstance(picture, str):
             return text_lines(picture, columns, max(2, rows))
         if getattr(picture, "ndim", 0) not in (2, 3):

@@ -76,16 +76,24 @@ def _play(
         raise EnvFault(describe_fault(config.id, 0, episode, step, action, str(error))) from error
 
 
-def _picture(config: EnvConfig, env: gym.Env[Any, Any]) -> NDArray[np.uint8]:
+def rendered(config: EnvConfig, env: gym.Env[Any, Any]) -> Any:
+    """What the environment draws, in its render mode; None where it draws nothing.
+
+    Raises UserError where a package is missing for it.
+    """
     try:
-        picture: Any = env.render()
+        return env.render()
     except NotImplementedError:
-        picture = None
+        return None
     except gym.error.DependencyNotInstalled as error:
         line = str(error).split("\n", 1)[0]
         raise UserError(
             f"{config.id}: a package is missing ({line}); install it: {install_command('video')}"
         ) from error
+
+
+def _picture(config: EnvConfig, env: gym.Env[Any, Any]) -> NDArray[np.uint8]:
+    picture = rendered(config, env)
     if not isinstance(picture, np.ndarray):
         raise UserError(f"{config.id} cannot be recorded: it does not render in the mode 'rgb_array'")
     if picture.dtype.kind == "f":  # of 0 to 1

@@ -9,6 +9,7 @@ from training.claims import describe
 from training.diagnosis.diagnose import diagnose_run
 from training.diagnosis.finding import Finding
 from training.run.files import write_json
+from training.run.result import unit_of
 from training.run.run import Run
 
 FINDINGS = 3
@@ -27,7 +28,7 @@ def print_end(run: Run) -> None:
         print(f"{tracker}: {_told(tracker, where, run)}")
     if why := result.get("stopped_early"):
         counters = result["counters"]
-        unit = "env_steps" if counters["env_steps"] else "updates"
+        unit = unit_of(counters)
         print(f"stopped early at {counters[unit]:,} {unit}: {why}")
     for why in result["inexact"]:
         print(f"not exact: {why}")

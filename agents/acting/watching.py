@@ -16,10 +16,8 @@ from agents.policies.policy import NetworkPolicy
 from agents.policies.q_network import QNetwork
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic
 from envs.config import EnvConfig
-from envs.masks import mask_array
 from envs.returned import ContractError, of_reset, of_step
-from envs.spaces import flatten, leaves, unflatten
-from envs.vectors.vector import Arrays, EnvFault, describe_fault, episode_seed, named
+from envs.vectors.vector import Arrays, EnvFault, describe_fault, episode_seed
 from training.core import Batch
 from training.seeding import generator
 
@@ -60,7 +58,6 @@ def watch(
     """
     act = policy.acting("greedy" if greedy else "explore", rows=1)
     rng = generator(seed, "watching", episode)
-    seen, parts = leaves(policy.observation_space), leaves(policy.action_space)
     state: Arrays = {}
     action, total, reward = None, 0.0, 0.0
     length = 0
@@ -68,15 +65,11 @@ def watch(
         obs, info = of_reset(env.reset(seed=episode_seed(seed, 0, episode)))
         yield None
         for length in range(1, max_steps + 1):
-            step = {named("obs", name): value[None] for name, value in flatten(seen, obs).items()}
-            step |= {"is_first": np.array([length == 1]), "reward": np.array([reward])}
-            if (mask := info.get("action_mask")) is not None:
-                step["action_mask"] = mask_array(policy.action_space, mask)[None]
+            mask = info.get("action_mask")
+            step = policy.step_of(obs, is_first=length == 1, action_mask=mask, reward=reward)
             thoughts = thoughts_of(policy, step, state) if thinking else {}
             chosen, state = act(step, state, {} if greedy else policy.noise((1,), rng))
-            taken = policy.env_action(chosen)
-            rows = {leaf.name: taken[named("action", leaf.name)][0] for leaf in parts}
-            action, before = unflatten(policy.action_space, parts, rows), obs
+            action, before = policy.only_env_action(chosen), obs
             obs, reward, terminated, truncated, info = of_step(env.step(action))
             total += reward
             yield Moment(before, action, thoughts, total, length, terminated or truncated)

@@ -16,7 +16,7 @@ from torch import nn
 from envs.actions import ToBounds
 from envs.masks import mask_array
 from envs.space_json import space_to_json
-from envs.spaces import flatten, from_zero, leaves, unflatten
+from envs.spaces import Leaf, flatten, from_zero, leaves, unflatten
 from envs.vectors.vector import Arrays, named
 from training.core import Batch
 from training.errors import UserError
@@ -86,8 +86,9 @@ class NetworkPolicy(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.observation_space, self.action_space, self.config = observation_space, action_space, config
-        self.obs_spaces = _leaf_spaces(observation_space, "obs")
-        self.action_spaces = _leaf_spaces(action_space, "action")
+        self._obs_leaves, self._action_leaves = leaves(observation_space), leaves(action_space)
+        self.obs_spaces = _spaces_of(self._obs_leaves, "obs")
+        self.action_spaces = _spaces_of(self._action_leaves, "action")
         self._to_bounds = {
             key: ToBounds(space, rescale=rescale_action)
             for key, space in self.action_spaces.items()
@@ -178,23 +179,31 @@ class NetworkPolicy(nn.Module, ABC):
         another predictor.
         """
         act = self.acting("greedy" if greedy else "explore", rows=1)
-        seen, parts = leaves(self.observation_space), leaves(self.action_space)
         state: Arrays = {}
         is_first = True
 
         def predict(obs: Any, *, action_mask: Any = None, reward: float = 0.0) -> Any:
             nonlocal state, is_first
-            step = {named("obs", name): value[None] for name, value in flatten(seen, obs).items()}
-            step |= {"is_first": np.array([is_first]), "reward": np.array([reward])}
-            if action_mask is not None:
-                step["action_mask"] = mask_array(self.action_space, action_mask)[None]
+            step = self.step_of(obs, is_first=is_first, action_mask=action_mask, reward=reward)
             action, state = act(step, state, {} if greedy else self.noise((1,), torch.default_generator))
             is_first = False
-            actions = self.env_action(action)
-            rows = {leaf.name: actions[named("action", leaf.name)][0] for leaf in parts}
-            return unflatten(self.action_space, parts, rows)
+            return self.only_env_action(action)
 
         return predict
+
+    def step_of(self, obs: Any, *, is_first: bool, action_mask: Any = None, reward: float = 0.0) -> Arrays:
+        """One of the environment's observations as a step [1, ...] for `acting`."""
+        step = {named("obs", name): value[None] for name, value in flatten(self._obs_leaves, obs).items()}
+        step |= {"is_first": np.array([is_first]), "reward": np.array([reward])}
+        if action_mask is not None:
+            step["action_mask"] = mask_array(self.action_space, action_mask)[None]
+        return step
+
+    def only_env_action(self, action: Arrays) -> Any:
+        """The environment's action for the one row of an action [1, ...], as `env.step` takes it."""
+        parts, actions = self._action_leaves, self.env_action(action)
+        rows = {leaf.name: actions[named("action", leaf.name)][0] for leaf in parts}
+        return unflatten(self.action_space, parts, rows)
 
     def save(self) -> State:
         """All that is needed to build the policy again, without its experiment's code."""
@@ -213,9 +222,9 @@ class PolicyAndParts(NetworkAndParts):
     network_name = "policy"
 
 
-def _leaf_spaces(space: Space[Any], prefix: str) -> dict[str, Space[Any]]:
-    """The leaves of a space under the keys of a batch. Discrete values count from 0 there."""
-    return {named(prefix, leaf.name): from_zero(leaf.space) for leaf in leaves(space)}
+def _spaces_of(parts: tuple[Leaf, ...], prefix: str) -> dict[str, Space[Any]]:
+    """The spaces of leaves under the keys of a batch. Discrete values count from 0 there."""
+    return {named(prefix, leaf.name): from_zero(leaf.space) for leaf in parts}
 
 
 def is_float_box(space: Space[Any]) -> TypeGuard[spaces.Box]:

@@ -14,7 +14,7 @@ from training.errors import UserError
 from training.run.folder import read_environment, read_settings
 from training.run.logger import COUNTERS, read_rows
 from training.run.provenance import hardware
-from training.run.result import read_result
+from training.run.result import read_result, unit_of
 from training.run.stages import stage_folders
 
 
@@ -70,7 +70,7 @@ def _read(folder: Path, label: str | None) -> Record | LeftOut:
         targets={claim.metric: claim.target for claim in claims if claim.target is not None},
         source_hash=settings["source_hash"],
         hardware=hardware(environment),
-        unit="env steps" if result["counters"]["env_steps"] else "updates",
+        unit=unit_of(result["counters"]).replace("_", " "),
         remarks=tuple(_remarks(folder, settings, result)),
     )
 
@@ -100,7 +100,7 @@ def _curves(folder: Path, result: Mapping[str, Any]) -> dict[str, Curve]:
     rows = read_rows(folder / "metrics.jsonl")
     seconds = {row["updates"]: row["wall_time_s"] for row in read_rows(folder / "timing.jsonl")}
     names = {name for row in rows for name in row} - set(COUNTERS)
-    unit = "env_steps" if result["counters"]["env_steps"] else "updates"
+    unit = unit_of(result["counters"])
     curves = {}
     for name in sorted(names):
         points = [(row[unit], seconds.get(row["updates"], np.nan), row[name]) for row in rows if name in row]

@@ -51,6 +51,11 @@ def read_result(folder: Path) -> dict[str, Any]:
     return read_json(folder / "result.json")
 
 
+def unit_of(counters: Mapping[str, int]) -> Literal["env_steps", "updates"]:
+    """What the work of a run is counted in: env steps where it acts, otherwise updates."""
+    return "env_steps" if counters["env_steps"] else "updates"
+
+
 def write_result(
     folder: Path,
     settings: Mapping[str, Any],
