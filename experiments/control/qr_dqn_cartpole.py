@@ -14,14 +14,17 @@ from training.run.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Config(dqn_cartpole.Config):
-    """DQN's settings, with ten quantiles for each action."""
+    """DQN's settings, with ten quantiles for each action.
+
+    No error is as large as kappa, so that the rare transitions in which the pole falls count by their squares: with
+    the paper's 1 they are hidden, and the final policy falls now and then.
+    """
 
     policy: QNetworkConfig = QNetworkConfig(distribution="quantile", atoms=10, normalize_observation=True)
-    agent: QRDQNConfig = QRDQNConfig(**vars(dqn_cartpole.SHARED))  # type: ignore[assignment]  # another's
+    agent: QRDQNConfig = QRDQNConfig(**vars(dqn_cartpole.SHARED), kappa=100.0)  # type: ignore[assignment]  # another's
 
 
-# RL Zoo lists 500 for one run, and 386 +- 64 over five seeds. Not every final policy holds yet: the loss of quantiles
-# counts a large error like a small one, which DQN's settings here avoid.
+# RL Zoo lists 500 for one run, and 386 +- 64 over five seeds.
 CLAIMS = (Claim("evaluation/return_mean", ">=", 475.0, of="success", seeds=20),)
 
 
