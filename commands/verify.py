@@ -17,8 +17,9 @@ from typing import Any
 
 from agents.recipes.presets import Default, default_in, has_presets
 from commands.command_line import first_word, print_help, wants_help
+from reports.confirming import confirmed, first_on_record, record_to_confirm
 from reports.results import RESULTS
-from reports.tables import learning_curve, print_report, summary
+from reports.tables import figures_of, learning_curve, print_report, summary
 from training import interruption
 from training.claims import FIRST_SEED, Claim, Verdict, judge, scores_by_seed
 from training.cluster import child_process
@@ -49,10 +50,14 @@ class Options:
     """How many are trained at a time, each on one thread."""
     run_dir: str | None = None
     """Holds one folder a seed, and verdict.json; by default runs/<experiment>/verify."""
+    confirm: bool = False
+    """Train only one seed, and one of each baseline, after the code has changed. Where they end to the bit as on
+    record, the verdict on record is of the new code too."""
 
     def __post_init__(self) -> None:
         require(self.seeds is None or self.seeds >= 1, "seeds", self.seeds, "at least 1")
         require(self.jobs >= 1, "jobs", self.jobs, "at least 1")
+        require(not (self.confirm and self.seeds), "seeds", self.seeds, "nothing beside --confirm, which trains one")
 
 
 @dataclass(frozen=True)
@@ -103,16 +108,21 @@ def main(argv: Sequence[str], package: str) -> int:
     if claims.differs is not None:
         raise UserError(f"{claims.differs}, which the claims of {name} are about")
     folder = Path(options.run_dir or Path("runs", name, "verify"))
+    record = record_to_confirm(name, claims.claims, config == module.Config()) if options.confirm else None
     tasks = {name: _tasks(name, config, Default(module.Config()), _seeds(claims.claims, options), folder)}
     for baseline in sorted({claim.baseline for claim in claims.claims if claim.baseline is not None}):
         default, own = _of_baseline(load_experiment(baseline, package), config, module.Config())
         seeds = _seeds([claim for claim in claims.claims if claim.baseline == baseline], options)
         tasks[baseline] = _tasks(baseline, own, default, seeds, folder / f"baseline-{baseline}")
+    if record is not None:
+        tasks = {group: [own[first_on_record(record, group)]] for group, own in tasks.items()}
 
     with making(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with interruption.catch():
         failed = train_all([task for group in tasks.values() for task in group], package, options.jobs)
+    if record is not None:
+        return _confirm(record, tasks, failed)
     asked = ["verify", name, *([f"--seeds={options.seeds}"] if options.seeds else [])]
     asked += changed_options(config, module.Config())
     report = _report(claims.claims, tasks, failed, command=shlex.join(["python", "-m", "experiments", *asked]))
@@ -127,9 +137,19 @@ def main(argv: Sequence[str], package: str) -> int:
     return 0 if report["holds"] else 1
 
 
+def _confirm(record: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]], failed: Mapping[Path, str]) -> int:
+    """Publishes the verdict on record as one of the source as it is now; the exit code is that of the verdict."""
+    report = confirmed(record, {group: figures_of(_ended_as(own[0], failed)) for group, own in tasks.items()})
+    print_report(report)
+    seeds = " and ".join(f"seed {seed} of {group}" for group, seed in report["confirmed"]["seeds"].items())
+    print(f"confirmed: {seeds} ended to the bit as on record, which is of commit {record['commit']}")
+    _publish(report)
+    return 0 if report["holds"] else 1
+
+
 def _publish(report: Mapping[str, Any]) -> None:
     """Writes the verdict to docs/results/, unless nobody could find the source that it is of."""
-    if report["dirty"]:
+    if report.get("confirmed", report)["dirty"]:
         print(f"{RESULTS} is left as it is: the source of {report['experiment']} has uncommitted changes")
         return
     RESULTS.mkdir(parents=True, exist_ok=True)

@@ -22,11 +22,16 @@ HEADER = """\
 
 
 def read_results(root: Path) -> list[dict[str, Any]]:
-    """Every report of `verify`, in alphabetical order; `stale` where the code has changed since or was uncommitted."""
-    return [
-        {**report, "stale": bool(report["dirty"]) or report["source_hash"] != source_hash(report["experiment"])}
-        for report in read_reports(root / RESULTS)
-    ]
+    """Every report of `verify`, in alphabetical order; `stale` where the code has changed since or was uncommitted.
+
+    A report is of the source it was measured with, and of that with which one seed was `confirmed` to end the same.
+    """
+    return [{**report, "stale": _stale(report)} for report in read_reports(root / RESULTS)]
+
+
+def _stale(report: Mapping[str, Any]) -> bool:
+    known = {report["source_hash"], report.get("confirmed", {}).get("source_hash")}
+    return bool(report["dirty"]) or source_hash(report["experiment"]) not in known
 
 
 def table(reports: Sequence[Mapping[str, Any]], pattern: str) -> str:

@@ -68,7 +68,7 @@ def summary(
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "holds": all(verdict["holds"] for verdict in verdicts),
         "claims": list(verdicts),
-        "runs": {group: [_figures(result) for result in seeds.values()] for group, seeds in results.items()},
+        "runs": {group: [figures_of(result) for result in seeds.values()] for group, seeds in results.items()},
         "commit": environment["commit"],
         "dirty": uncommitted(files),
         "source_hash": hash_of(files),
@@ -180,7 +180,8 @@ def _finite(measured: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in measured.items() if not isinstance(value, float) or math.isfinite(value)}
 
 
-def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
+def figures_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report keeps of a seed, out of its `result.json` with its `learning_curve`, or of why it `failed`."""
     if "failed" in result:
         return {**result, "final": {}, "best": {}, "curve": []}
     return {

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from experiments.__main__ import main
+from reports.results import read_results
 from reports.tables import write_docs
 from tests.support.counting import PACKAGE, command, result_of, wait_until
 
@@ -68,6 +71,72 @@ def test_the_verdict_on_committed_source_is_published(
     Path("docs/results/counting.json").write_text(json.dumps({**published, "source_hash": "of another source"}))
     assert command("results") == 0
     assert "| 3 | yes (stale) | 100 % |" in Path("README.md").read_text()
+
+
+PUBLISHED = Path("docs/results/compared.json")
+
+
+def publish_of_other_source(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The verdict on record of an experiment and its baseline; the code has changed since."""
+    monkeypatch.setattr("reports.tables.uncommitted", lambda files: False)
+    monkeypatch.setattr("reports.confirming.uncommitted", lambda files: False)
+    train_for_verify("compared", "runs/compared/verify", range(101, 106))
+    train_for_verify("counting", "runs/compared/verify/baseline-counting", range(101, 106))
+    assert command("verify compared") == 1
+    record: dict[str, Any] = {**json.loads(PUBLISHED.read_text()), "source_hash": "of another source"}
+    PUBLISHED.write_text(json.dumps(record))
+    shutil.rmtree("runs")
+    return record
+
+
+def test_a_verdict_is_of_newer_code_too_where_one_seed_ends_to_the_bit_as_on_record(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = publish_of_other_source(monkeypatch)
+    assert [report["stale"] for report in read_results(Path())] == [True]
+    capsys.readouterr()
+    assert command("verify compared --confirm") == 1, "its first claim does not hold, as on record"
+    said = capsys.readouterr()
+    assert "confirmed: seed 101 of compared and seed 101 of counting ended to the bit as on record" in said.out
+    assert said.err.count(": trains, see") == 2
+    now = json.loads(PUBLISHED.read_text())
+    assert now["confirmed"]["seeds"] == {"compared": 101, "counting": 101}
+    assert {name: now[name] for name in record} == record
+    assert [report["stale"] for report in read_results(Path())] == [False]
+
+
+def test_a_seed_that_ends_otherwise_confirms_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = publish_of_other_source(monkeypatch)
+    record["runs"]["counting"][0]["final"]["score"] += 1e-13
+    PUBLISHED.write_text(json.dumps(record))
+    assert command("verify compared --confirm") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: counting seed 101 ends otherwise than on record (final): "
+        "what it rests on has changed, train all seeds with verify compared"
+    )
+    assert json.loads(PUBLISHED.read_text()) == record
+
+
+def test_what_cannot_be_confirmed_is_said_before_a_seed_is_trained(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(line: str) -> str:
+        assert command(f"verify compared --confirm {line}") == 2
+        assert not Path("runs").exists()
+        return capsys.readouterr().err.splitlines()[-1]
+
+    assert told("") == (f"error: {PUBLISHED} is missing: there is no verdict to confirm, make it with verify compared")
+    record = publish_of_other_source(monkeypatch)
+    capsys.readouterr()
+    assert "--confirm takes no options of compared" in told("--gain 3")
+    assert told("--seeds 2").startswith("error: seeds = 2: it takes nothing beside --confirm")
+    PUBLISHED.write_text(json.dumps({**record, "dirty": True}))
+    assert f"{PUBLISHED} is of uncommitted or unknown source" in told("")
+    record["claims"][0]["claim"]["target"] = 100.0
+    PUBLISHED.write_text(json.dumps(record))
+    assert f"{PUBLISHED} is of other claims than compared makes now" in told("")
 
 
 def test_verify_continues_where_it_stopped(capsys: pytest.CaptureFixture[str]) -> None:
