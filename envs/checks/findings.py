@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sysconfig
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from types import FrameType
+from typing import Literal, NoReturn
 
 from envs.returned import ContractError
 from envs.spaces import SpaceError
@@ -33,11 +36,46 @@ class Finding:
     """What would be right, where something is to be changed."""
 
 
+class NeverReturns(BaseException):
+    """The environment's code has not come back in time; what handles an `Exception` lets it through."""
+
+
 @contextmanager
-def catching(found: list[Finding], about: str, change: str = "") -> Iterator[None]:
-    """Around what runs the environment's code: what it raises is a finding, with its place, and said once only."""
+def returning_within(seconds: float) -> Iterator[None]:
+    """Raises NeverReturns inside the block after so many seconds.
+
+    A signal does it, which only the main thread gets, and which compiled code heeds when it is back in Python.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise NeverReturns(f"it has not come back after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def catching(found: list[Finding], about: str, change: str = "", *, seconds: float) -> Iterator[None]:
+    """Around what runs the environment's code, for so many seconds at most.
+
+    What it raises is a finding, with its place, and said once only. Where it has not come back, nothing else can be
+    asked: NeverReturns goes on to whoever asks.
+    """
+    try:
+        with returning_within(seconds):
+            yield
+    except NeverReturns as error:
+        where = place_of(error)
+        _add(found, Finding("wrong", about, one_line(error), f"see {where}" if where else ""))
+        raise
     except UserError as error:
         _add(found, Finding("wrong", about, one_line(error), change))
     except Exception as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import Any
 
 import gymnasium as gym
@@ -18,6 +20,12 @@ from training.errors import UserError
 HERE = "tests.envs.checks.test_check:"
 
 
+def wait_for_ever() -> None:
+    while True:
+        with suppress(Exception):
+            time.sleep(60)
+
+
 class Flawed(gym.Env[Any, Any]):
     """Five steps on a line; `flaw` says what is wrong with it."""
 
@@ -32,6 +40,8 @@ class Flawed(gym.Env[Any, Any]):
             self.observation_space = spaces.Box(0, 255, (40, 60, 50), np.uint8)
         if flaw == "text":
             self.observation_space = spaces.Dict({"said": spaces.Text(5), "x": spaces.Discrete(2)})
+        if flaw == "stuck when made":
+            wait_for_ever()
         if flaw == "constructor":
             raise RuntimeError("no licence")
 
@@ -47,6 +57,8 @@ class Flawed(gym.Env[Any, Any]):
         self.steps += 1
         if self.flaw == "raises" and self.steps == 3:
             return 1 // 0  # type: ignore[return-value]
+        if self.flaw == "stuck" and self.steps == 3:
+            wait_for_ever()
         used = action * np.array([1, 0]) if self.flaw == "unused" else action
         self.place = self.place + used
         reward = {"huge": 1e6, "nan": np.nan, "sparse": 0.0}.get(self.flaw, 1.0)
@@ -118,6 +130,17 @@ def test_what_is_wrong_is_found_once_with_what_to_change(
     assert change in one.change
     wrong = [one for one in findings if one.level == "wrong"]
     assert len(wrong) == (level == "wrong"), wrong
+
+
+@pytest.mark.parametrize(("flaw", "about"), [("stuck", "contract"), ("stuck when made", "making")])
+def test_code_that_does_not_come_back_is_waited_for_so_long(
+    flaw: str, about: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "PLAY_SECONDS", 0.25)
+    config = EnvConfig(f"{HERE}Flawed-v0", kwargs={"flaw": flaw}, step_timeout_s=0.5)
+    (one,) = check(config)
+    assert (one.level, one.about, one.says) == ("wrong", about, "it has not come back after 0.75 s")
+    assert "test_check.py:" in one.change
 
 
 def test_masks_are_counted_and_an_unknown_environment_is_a_mistake() -> None:

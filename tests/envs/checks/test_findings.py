@@ -14,7 +14,7 @@ def broken() -> None:
 def test_what_is_raised_is_a_finding_with_its_place_and_said_once() -> None:
     found: list[Finding] = []
     for about in ("contract", "resume"):
-        with catching(found, about):
+        with catching(found, about, seconds=60):
             broken()
     (one,) = found
     assert (one.level, one.about, one.says) == ("wrong", "contract", "it raised ValueError: two lines")
@@ -23,9 +23,9 @@ def test_what_is_raised_is_a_finding_with_its_place_and_said_once() -> None:
 
 def test_a_fault_and_a_mistake_are_told_as_they_are() -> None:
     found: list[Finding] = []
-    with catching(found, "seeds"):
+    with catching(found, "seeds", seconds=60):
         raise EnvFault("env 0: it is gone")
-    with catching(found, "spaces", "take another"):
+    with catching(found, "spaces", "take another", seconds=60):
         raise UserError("no such thing")
     assert [(one.says, one.change) for one in found] == [
         ("env 0: it is gone", ""),
