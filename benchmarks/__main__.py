@@ -14,8 +14,9 @@ from benchmarks.comparison.pairs import FailedRunError, report, run_pair
 from benchmarks.comparison.workloads import WORKLOADS, Workload
 from reports.benchmarks import RESULTS, describe
 from training.errors import UserError, require
+from training.names import nearest
 from training.option_help import show_help
-from training.options import nearest, parse_options
+from training.options import parse_options
 from training.run.files import read_json, write_json
 from training.run.provenance import ROOT, describe_environment, hash_of
 

@@ -47,7 +47,7 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
         return 0 if argv else 2
     known = find_scripts("commands", "TAKES")
     if argv[0] not in known:
-        from training.options import nearest
+        from training.names import nearest
 
         return _mistake(f"unknown command {argv[0]}: {nearest(argv[0], known)}")
     try:

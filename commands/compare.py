@@ -20,7 +20,8 @@ from reports.comparison.runs import find_named, find_runs, is_run, read_record
 from reports.comparison.showing import csv_rows, print_comparison
 from training.errors import UserError, require
 from training.experiments import find_experiments
-from training.options import nearest, parse_options
+from training.names import nearest
+from training.options import parse_options
 from training.run.runs import find_run
 
 TAKES = "RUN..."

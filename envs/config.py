@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from gymnasium.envs.registration import EnvSpec
 
-from envs.importing import nearest_hint
 from envs.specs import MakeEnv, find_spec, id_of, known_here_alone
 from envs.wrappers import read_word
 from training.errors import UserError, require
+from training.names import nearest_hint
 
 BackendName = Literal["auto", "batched", "in-process", "subprocess", "vector-entry-point", "envpool"]
 

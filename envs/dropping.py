@@ -9,8 +9,8 @@ import gymnasium as gym
 from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
 
-from envs.importing import nearest_hint
 from training.errors import UserError
+from training.names import nearest_hint
 
 Space = gym.Space[Any]
 ARRAYS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)

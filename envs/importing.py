@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium as gym
 
@@ -77,20 +76,6 @@ def import_or_complain(name: str, key: str, value: str) -> ModuleType:
         extras = [package.extra for package in PACKAGES if _root(package.module) == _root(name)]
         hint = f"; install it: {install_command(extras[0])}" if extras else ""
         raise UserError(f"{key} = {value!r}: cannot import {name!r} ({first_line}){hint}", key=key) from error
-
-
-def find_object(module: ModuleType, qualified_name: str) -> Any:
-    """What has this name in a module, such as `Corridor` or `Corridors.Long`; None where nothing has."""
-    found: Any = module
-    for name in qualified_name.split("."):
-        found = getattr(found, name, None)
-    return found
-
-
-def nearest_hint(name: str, known: Iterable[str]) -> str:
-    """The end of a complaint about an unknown name: the known one that was perhaps meant, if there is one."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; the nearest name is {close[0]!r}" if close else ""
 
 
 def _root(module: str) -> str:

@@ -22,8 +22,9 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
-from envs.importing import find_object, import_or_complain, module_of, nearest_hint
+from envs.importing import import_or_complain, module_of
 from training.errors import UserError, require
+from training.names import find_object, nearest_hint
 
 MakeEnv = Callable[..., gym.Env[Any, Any]]
 """A class of gymnasium.Env, or a function that returns one."""

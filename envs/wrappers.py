@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 from gymnasium import wrappers as of_gymnasium
 
-from envs.importing import find_object, import_or_complain, nearest_hint
+from envs.importing import import_or_complain
 from envs.stacks import STACKS
 from training.errors import UserError
+from training.names import find_object, nearest_hint
 
 Env = gym.Env[Any, Any]
 

@@ -76,7 +76,7 @@ def test_an_environment_may_be_a_class(workplace: Path) -> None:
     [
         ({"agent": {"horizn": 3}}, "unknown option --agent.horizn: did you mean --agent.horizon?"),
         ({"env_steps": "many"}, "env_steps = 'many'"),
-        ({"env": "CartPoel-v1"}, "no environment is registered under this name; the nearest name is 'CartPole-v1'"),
+        ({"env": "CartPoel-v1"}, "no environment is registered under this name; did you mean CartPole-v1"),
     ],
 )
 def test_a_mistake_is_an_error_before_anything_is_written(options: dict[str, Any], told: str, workplace: Path) -> None:

@@ -53,7 +53,7 @@ def constant_of(script: Path, name: str) -> Any:
 
 def load_experiment(name: str, package: str) -> ModuleType:
     """The module of an experiment; raises UserError when there is none of this name."""
-    from training.options import nearest
+    from training.names import nearest
 
     known = find_experiments(package)
     if name not in known:

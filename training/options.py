@@ -10,7 +10,6 @@ field takes, and what a person sees first (`training.option_help`) must be there
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -25,6 +24,7 @@ from training.errors import UserError
 from training.familiar import meant
 from training.familiar import spelled as _spelled
 from training.json_values import decode_free, encode_free
+from training.names import nearest
 from training.numbers import unscaled
 
 if TYPE_CHECKING:
@@ -186,16 +186,6 @@ def config_hash(config: Any) -> str:
     """SHA-256 of the config's canonical JSON: the same for equal configs, wherever they came from."""
     canonical = json.dumps(_canonical(config_to_tree(config)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a complaint about an unknown name: the known one that was perhaps meant, or the first of them all."""
-    known = list(known)
-    same_end = [candidate for candidate in known if candidate.endswith("." + name.lstrip("-"))]
-    close = same_end or difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"there are {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}"
 
 
 def field_types(config: Any, prefix: str = "") -> dict[str, Any]:

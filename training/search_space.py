@@ -17,9 +17,10 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from training.errors import UserError, require
+from training.names import nearest
 from training.numbers import unscaled
 from training.optimizer import Schedule
-from training.options import as_options, field_types, members, nearest, parse_options
+from training.options import as_options, field_types, members, parse_options
 
 
 @dataclass(frozen=True)

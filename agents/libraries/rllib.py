@@ -34,8 +34,8 @@ from training.core import Batch, Counters
 from training.errors import UserError, require
 from training.machine import require_memory
 from training.metrics import Last, Metrics
+from training.names import nearest
 from training.optimizer.moments import continued
-from training.options import nearest
 from training.recipe import fit_run
 from training.run.compute import Compute, choose_device, choose_threads
 from training.run.run import Run

@@ -22,7 +22,8 @@ from envs.config import EnvConfig
 from envs.families import DEFAULT, Kind, kind_of
 from training.errors import UserError, require
 from training.experiments import constant_of, find_scripts
-from training.options import changed_options, changed_values, nearest, options_below, parse_options
+from training.names import nearest
+from training.options import changed_options, changed_values, options_below, parse_options
 
 Preset: TypeAlias = "Mapping[str, Any]"
 Presets: TypeAlias = "Mapping[str, Preset]"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import UserError
-from training.options import nearest
+from training.names import nearest
 from training.run.files import sync
 
 NAME = re.compile(r"(?:[-\w]{2,}/)*[-\w]+-v\d+", re.ASCII)

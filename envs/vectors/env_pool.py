@@ -15,10 +15,10 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector.utils import batch_space
 
 from envs.config import EnvConfig
-from envs.importing import nearest_hint
 from envs.single import user_errors
 from training.errors import UserError, require
 from training.extras import extra
+from training.names import nearest_hint
 
 OURS = frozenset({"num_envs", "seed", "env_seed", "batch_size", "task_id", "config"})
 """Of the arguments of a pool: those that are not the user's."""

@@ -40,8 +40,8 @@ def test_an_environment_is_never_chosen_by_default() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"id": "CartPoel-v1"}, "^id = 'CartPoel-v1': .* the nearest name is 'CartPole-v1'"),
-        ({"id": "LunarLander-v2"}, "the nearest name is 'LunarLander-v3'"),
+        ({"id": "CartPoel-v1"}, "^id = 'CartPoel-v1': .* did you mean CartPole-v1"),
+        ({"id": "LunarLander-v2"}, "did you mean LunarLander-v3"),
         ({"id": "no_such_module:Thing-v0"}, "^id = 'no_such_module:Thing-v0': cannot import 'no_such_module'"),
         ({"time_limit": 0}, "^time_limit = 0: it takes at least 1"),
         ({"frame_stack": 0}, "^frame_stack = 0: it takes at least 1"),

@@ -62,7 +62,7 @@ def test_parts_are_left_out_by_name_also_inside_of_others() -> None:
     [
         ((), "^env.id = .*: it observes 'in/graph', a Graph space, .*: --env.drop in/graph leaves it out, a wrapper"),
         (("in/graph",), "it observes 'said', a Text space, .*: --env.drop said leaves it out"),
-        (("sade",), r"^env.drop = \('sade',\): .* observes no 'sade'; the nearest name is 'said'$"),
+        (("sade",), r"^env.drop = \('sade',\): .* observes no 'sade'; did you mean said\?$"),
         (("at", "said", "in"), "nothing would be left"),
         (("at", "said", "in/graph", "in/x"), "nothing would be left"),
     ],

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from envs.config import EnvConfig
-from envs.importing import find_object, import_module, module_of, nearest_hint
-from tests.support import toy_envs
+from envs.importing import module_of
 from training.errors import UserError
 
 
@@ -58,16 +57,3 @@ def test_another_module_has_no_command_that_installs_it() -> None:
     with pytest.raises(UserError) as error:
         EnvConfig("no_such_module:Thing-v0")
     assert str(error.value).endswith("cannot import 'no_such_module' (No module named 'no_such_module')")
-
-
-def test_objects_are_found_by_their_qualified_name() -> None:
-    module = import_module("tests.support.toy_envs")
-    assert find_object(module, "Counting") is toy_envs.Counting
-    assert find_object(module, "Outer.Inner") is toy_envs.Outer.Inner
-    assert find_object(module, "Outer.Missing") is None
-    assert find_object(module, "Missing.Inner") is None
-
-
-def test_the_nearest_name_is_told_if_there_is_one() -> None:
-    assert nearest_hint("Coutning", ["Counting", "Nested"]) == "; the nearest name is 'Counting'"
-    assert nearest_hint("xyz", ["Counting", "Nested"]) == ""

@@ -58,10 +58,10 @@ def test_without_a_limit_of_its_own_an_episode_ends_at_the_configs() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (TOY + "Countng", "^id = .*: tests.support.toy_envs has nothing of this name.* the nearest name is 'Counting'"),
+        (TOY + "Countng", "^id = .*: tests.support.toy_envs has nothing of this name.* did you mean Counting"),
         (TOY + "TOYS", "^id = .*: it takes the name of a class of gymnasium.Env, or of a function .* is neither$"),
         (TOY + "Outer", "is neither$"),
-        (TOY + "Counting-v7", "no environment is registered under this name; the nearest name is 'Counting-v0'"),
+        (TOY + "Counting-v7", "no environment is registered under this name; did you mean Counting-v0"),
         ("__main__:Nowhere", "^id = '__main__:Nowhere': it was defined in a script, a notebook or a function, which"),
     ],
 )
@@ -99,7 +99,7 @@ def test_the_face_takes_an_id_a_class_a_function_or_a_config() -> None:
         (dict, {}, "^env = <class 'dict'>: it takes an id, a class"),
         (Counting(), {}, "its class, not an instance$"),
         (partial(Counting, 3), {}, "arguments go into kwargs$"),
-        (Counting, {"time_limt": 3}, "^time_limt = 3: .*; the nearest name is 'time_limit'$"),
+        (Counting, {"time_limt": 3}, r"^time_limt = 3: .*; did you mean time_limit\?$"),
     ],
 )
 def test_the_face_refuses_what_makes_no_environment(given: Any, changes: dict[str, Any], message: str) -> None:

@@ -18,7 +18,6 @@ from training.options import (
     config_from_tree,
     config_hash,
     config_to_tree,
-    nearest,
     options_below,
     parse_options,
 )
@@ -312,11 +311,6 @@ def test_the_hash_changes_with_every_value_and_not_with_the_spelling_of_a_number
     assert len({config_hash(config) for config in variants}) == len(variants)
     whole = replace(Config(), agent=Agent(target_kl=1))
     assert config_hash(whole) == config_hash(read("--agent.target-kl", "1.0"))
-
-
-def test_the_nearest_name_is_offered_or_the_first_of_all() -> None:
-    assert nearest("ppo_cartpol", ["ppo_cartpole", "a2c_cartpole"]) == "did you mean ppo_cartpole?"
-    assert nearest("xyz", ["ppo_cartpole", "a2c_cartpole"]) == "there are ppo_cartpole, a2c_cartpole"
 
 
 def test_the_options_below_a_prefix_are_those_of_the_command_line() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from training.errors import UserError
+from training.names import find_object, nearest_hint
 
 if TYPE_CHECKING:  # a config is read before torch is needed
     from torch import nn
@@ -37,11 +37,11 @@ def class_at(path: str) -> type[nn.Module]:
         raise _error(
             path, f"cannot import {name!r} ({error}); {_TAKES}, from this folder or one in PYTHONPATH"
         ) from error
-    found: Any = module
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise _error(path, _not_there(name, part, dir(found)))
-        found = getattr(found, part)
+    found = find_object(module, attribute)
+    if found is None:
+        if name == "__main__":
+            raise _error(path, "it was defined in another script or notebook; put it into a file and name that")
+        raise _error(path, f"{name} has no {attribute!r}{nearest_hint(attribute, dir(module))}")
     from torch import nn  # late: see above
 
     # Nothing but a network is ever called, as the path may come from somebody else's checkpoint.
@@ -58,13 +58,6 @@ def check_arguments(path: str, arguments: dict[str, Any]) -> None:
     except TypeError as error:
         takes = f"{path}{signature} does not take them after the observation spaces ({error})"
         raise UserError(f"module_kwargs = {arguments!r}: {takes}", key="module_kwargs") from None
-
-
-def _not_there(name: str, attribute: str, known: list[str]) -> str:
-    if name == "__main__":
-        return "it was defined in a script or a notebook, and not in this one; put it into a file and name that"
-    close = difflib.get_close_matches(attribute, known, n=1)
-    return f"{name} has no {attribute!r}" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
 def _error(path: str, told: str) -> UserError:

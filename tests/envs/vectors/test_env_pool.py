@@ -51,7 +51,7 @@ def test_a_pool_of_envpool_has_the_episodes_of_its_seed_and_marks_its_resets() -
     [
         (
             {"id": "Pnog-v5"},
-            "env.id = 'Pnog-v5': EnvPool has no environment of this name; the nearest name is 'Pong-v5'",
+            "env.id = 'Pnog-v5': EnvPool has no environment of this name; did you mean Pong-v5",
         ),
         (
             {"id": "CartPole-v1", "kwargs": {"gravity": 1}},

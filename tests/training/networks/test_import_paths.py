@@ -31,10 +31,10 @@ def test_a_class_is_found_by_the_path_that_it_has() -> None:
         (".networks:Plain", "it takes package.module:Name"),
         ("", "it takes package.module:Name"),
         ("no_such_file:Plain", "cannot import 'no_such_file' (No module named 'no_such_file')"),
-        ("tests.support.networks:Plian", "tests.support.networks has no 'Plian'; did you mean 'Plain'?"),
+        ("tests.support.networks:Plian", "tests.support.networks has no 'Plian'; did you mean Plain?"),
         ("tests.support.networks:no_network", "the import path of a torch.nn.Module, which <function no_network"),
         ("os:system", "the import path of a torch.nn.Module, which <built-in function system> is not"),
-        ("__main__:Gone", "it was defined in a script or a notebook, and not in this one; put it into a file"),
+        ("__main__:Gone", "it was defined in another script or notebook; put it into a file"),
     ],
 )
 def test_a_path_of_no_network_is_one_line(path: str, told: str) -> None:
