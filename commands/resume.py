@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from reports.run_end import print_end
 from training import interruption, learners
 from training.cluster.ray_learners import Work, launch
 from training.cluster.ray_session import WorkersFailedError
+from training.diagnosis.diagnose import diagnose_run
 from training.errors import UserError, require
 from training.experiments import claims_of, read_run
 from training.optimizer.non_finite import NonFinite
@@ -151,7 +152,11 @@ def _naming(asked: Sequence[str], run: Run, parent: Path) -> Iterator[None]:
 
 @contextmanager
 def reporting_end(run: Run) -> Iterator[None]:
-    """Around the training of a run: says how to continue it, where its last good checkpoint is, or what came of it."""
+    """Around the training of a run: says how to continue it, where its last good checkpoint is, or what came of it.
+
+    What is wrong with a finished run is kept in its `result.json` too, under `findings`. The run does not diagnose
+    itself: what it is told of itself is no part of the source that it computes with.
+    """
     try:
         yield
     except interruption.Interrupted:
@@ -162,7 +167,10 @@ def reporting_end(run: Run) -> Iterator[None]:
         error.add_note(f"the last good checkpoint is {good}" if good else "there is no checkpoint yet")
         raise
     assert run.finished, "the experiment's train does not call run.finish"
-    print_end(run)
+    findings = diagnose_run(run.folder)
+    kept = [{"stage": stage, **asdict(finding)} for stage, group in findings.items() for finding in group]
+    run.add_to_result("findings", kept)
+    print_end(run, findings)
 
 
 def learners_of(config: Any) -> int:

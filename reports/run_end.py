@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 from training.claims import describe
-from training.diagnosis.diagnose import diagnose_run
 from training.diagnosis.finding import Finding
-from training.run.files import write_json
 from training.run.result import unit_of
 from training.run.run import Run
 
@@ -16,10 +13,10 @@ FINDINGS = 3
 """So many are printed at the end of a run; causes come before what they cause."""
 
 
-def print_end(run: Run) -> None:
+def print_end(run: Run, findings: Mapping[str, Sequence[Finding]]) -> None:
     """What was measured, where the copies are, why it is not exact, the verdicts, what is wrong, and where the run is.
 
-    What is wrong is kept in `result.json` too, under `findings`.
+    `findings` are those of its diagnosis, by stage.
     """
     result = run.result
     print_measured(result["metrics"], result["best"])
@@ -36,13 +33,11 @@ def print_end(run: Run) -> None:
         print(f"claim: {claim}: {why}")
     for verdict in result["claims"]:
         print(f"claim: {describe(verdict)}")
-    findings = diagnose_run(run.folder)
-    kept = [{"stage": stage, **asdict(finding)} for stage, group in findings.items() for finding in group]
-    write_json(run.folder / "result.json", {**result, "findings": kept})
     for line in finding_lines(findings, most=FINDINGS):
         print(line)
-    if len(kept) > FINDINGS:
-        print(f"{len(kept) - FINDINGS} more: python -m experiments diagnose {run.folder}")
+    count = sum(map(len, findings.values()))
+    if count > FINDINGS:
+        print(f"{count - FINDINGS} more: python -m experiments diagnose {run.folder}")
     print(f"run: {run.folder}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from reports.run_end import print_end, print_measured
+from training.diagnosis.finding import Finding
 
 
 def test_measures_stand_in_columns_beside_the_best_checkpoints(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,8 +20,6 @@ def test_measures_stand_in_columns_beside_the_best_checkpoints(capsys: pytest.Ca
 def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = ("experiment", "id", "seed", "tracker", "parent", "config_hash", "source_hash")
-    (tmp_path / "config.json").write_text(json.dumps({**dict.fromkeys(names, ""), "config": {}}))
     result: dict[str, Any] = {
         "metrics": {"score": 1.0},
         "best": {},
@@ -33,7 +31,7 @@ def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last
     }
     copies = [("wandb", "https://wandb.ai/x"), ("wandb", "wandb/offline"), ("tensorboard", "here/tb")]
     run: Any = SimpleNamespace(result=result, copies=copies, seed=1, folder=tmp_path)
-    print_end(run)
+    print_end(run, {})
     assert capsys.readouterr().out.splitlines() == [
         "score  1",
         "",
@@ -45,4 +43,15 @@ def test_copies_and_why_it_is_not_exact_come_before_verdicts_and_the_folder_last
         "claim: score >= other: judged by `verify`, which runs other on the same seeds",
         f"run: {tmp_path}",
     ]
-    assert json.loads((tmp_path / "result.json").read_text()) == {**result, "findings": []}
+    assert not list(tmp_path.iterdir()), "what prints writes nothing"
+
+
+def test_the_first_findings_are_told_and_how_to_see_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result: dict[str, Any] = {"metrics": {}, "best": {}, "counters": {}, "inexact": [], "claims": [], "not_judged": {}}
+    found = [Finding(f"trouble {n}", "It is wrong.", "shown", ("another",), 0, 1, "updates") for n in range(5)]
+    print_end(SimpleNamespace(result=result, copies=[], folder=tmp_path), {"01-clone": found})  # type: ignore[arg-type]
+    told = capsys.readouterr().out
+    assert told.count("diagnosis of 01-clone: trouble") == 3
+    assert f"2 more: python -m experiments diagnose {tmp_path}" in told

@@ -286,6 +286,10 @@ class Run:
         self.stop_early(result.get("stopped_early"))
         self.finish(Counters(**result["counters"]), metrics={**result["metrics"], **(more or {})}, best=result["best"])
 
+    def add_to_result(self, name: str, value: Any) -> None:
+        """Keeps under a name in `result.json` what was found out about the run after its end."""
+        write_json(self.folder / "result.json", {**self.result, name: value})
+
     def _fail(self, status: Status) -> None:
         """Writes what is known of a run that was stopped: how far the last checkpoint is."""
         if self.finished:

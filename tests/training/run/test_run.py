@@ -155,6 +155,14 @@ def test_a_finished_run_says_so_when_it_is_opened(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().err == f"run {tmp_path} is finished\n"
 
 
+def test_what_is_found_out_after_the_end_is_kept_beside_the_result(tmp_path: Path) -> None:
+    with create(tmp_path) as run:
+        run.finish(train(run, 1), metrics={"score": 1.0})
+        ended = result(tmp_path)
+        run.add_to_result("findings", [{"name": "trouble"}])
+    assert result(tmp_path) == {**ended, "findings": [{"name": "trouble"}]}
+
+
 def test_another_environment_is_named_and_makes_the_run_inexact(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
