@@ -11,6 +11,7 @@ from commands.evaluate import acting_config
 from reports.run_end import print_measured
 from training.errors import require
 from training.options import parse_options
+from training.run.console import Console, nobody
 
 TAKES = "RUN"
 
@@ -41,16 +42,18 @@ def main(argv: Sequence[str], package: str) -> int:
 
     from agents.acting.recording import record_run
 
-    where, episodes = record_run(
-        folder,
-        config.env,
-        type(config.agent).__name__.removesuffix("Config"),
-        name=options.dataset,
-        episodes=options.episodes,
-        which=options.checkpoint,
-        stochastic=options.stochastic,
-        seed=options.seed,
-    )
+    with Console(folder.name) as console:
+        where, episodes = record_run(
+            folder,
+            config.env,
+            type(config.agent).__name__.removesuffix("Config"),
+            name=options.dataset,
+            episodes=options.episodes,
+            which=options.checkpoint,
+            stochastic=options.stochastic,
+            seed=options.seed,
+            show=console.show if console.is_live else nobody,
+        )
     print_measured(episodes.measures)
     print(f"dataset: {options.dataset} in {where}")
     return 0

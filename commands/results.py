@@ -7,6 +7,7 @@ from pathlib import Path
 
 from commands.command_line import print_help, require_nothing, wants_help
 from reports.tables import write_docs
+from training.run.console import Console, nobody
 
 TAKES = ""
 
@@ -16,6 +17,8 @@ def main(argv: Sequence[str], _: str) -> int:
     if wants_help(argv):
         return print_help("results", main.__doc__)
     require_nothing(argv, "results")
-    for file in write_docs(Path()):
+    with Console("results") as console:
+        written = write_docs(Path(), console.show if console.is_live else nobody)
+    for file in written:
         print(f"wrote {file}")
     return 0

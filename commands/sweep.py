@@ -171,6 +171,11 @@ class Sweep:
         return self.options.variant or f"{base}_tuned"
 
     @property
+    def verified(self) -> int:
+        """How many runs judge the variant: its seeds, and those of the default."""
+        return 2 * self.options.seeds
+
+    @property
     def script(self) -> Path:
         known = find_experiments(self.package)  # a name is taken in whatever folder it is
         return known.get(self.variant) or known[self.name].with_name(f"{self.variant}.py")
@@ -258,6 +263,7 @@ def _find(what: Sweep, claim: Claim) -> tuple[Any, str]:
             jobs=options.jobs,
             gpus=options.gpus_per_trial,
             time_s=options.time_s,
+            later=options.finalists * FINALIST_SEEDS * (options.finalists > 1) + what.verified,
         )
     finalists: list[Any] = []
     for one in found:
@@ -290,7 +296,13 @@ def _final(what: Sweep, finalists: Sequence[Any], claim: Claim, last_seed: int) 
         for index, candidate in enumerate(finalists)
     }
     with interruption.catch():
-        failed = train_all([task for own in tasks.values() for task in own], what.package, what.options.jobs)
+        failed = train_all(
+            [task for own in tasks.values() for task in own],
+            what.package,
+            what.options.jobs,
+            title="finalists",
+            later=[what.name] * what.verified,
+        )
     if failed:
         raise UserError(f"a finalist failed: see {what.folder / 'finalists'}")
     scores = {

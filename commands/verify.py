@@ -30,6 +30,7 @@ from training.run.files import write_json
 from training.run.folder import making, read_settings
 from training.run.provenance import source_hash
 from training.run.result import read_result
+from training.run.side_by_side import SideBySide
 
 TAKES = "NAME"
 SHARED_WITH_BASELINE = ("env_steps", "device")
@@ -210,25 +211,33 @@ def _judged(claim: Claim, name: str, results: Mapping[str, Mapping[int, Mapping[
     return judge(claim, scores[0], scores[1] if claim.baseline else None, failed)
 
 
-def train_all(tasks: Sequence[Task], package: str, jobs: int) -> dict[Path, str]:
+def train_all(
+    tasks: Sequence[Task], package: str, jobs: int, *, title: str = "verify", later: Sequence[str] = ()
+) -> dict[Path, str]:
     """Trains what is not finished, `jobs` at a time; says what fails and returns why, by the folder of the run.
+
+    The ETA covers the experiments that are to be trained `later`, one for each run.
 
     Raises:
         UserError: a seed complains about its input, or was killed from outside.
     """
     waiting = [(task, *found) for task in tasks if (found := _next_command(task, package))]
     failed: dict[Path, str] = {}
-    with _children() as running:
+    kinds = {str(task.folder): task.experiment for task, *_ in waiting}
+    with SideBySide(title, jobs, kinds, later) as all_of_them, _children() as running:
         while waiting or running:
             interruption.check()
             while waiting and len(running) < jobs:
                 task, verb, command = waiting.pop(0)
                 print(f"{task}: {verb}, see {task.log}", file=sys.stderr)
                 running[_start(task, command)] = task
+                all_of_them.begins(str(task.folder), task.folder, anew=verb == "trains")
             for process in [process for process in running if process.poll() is not None]:
                 task = running.pop(process)
-                if why := _ended(task, process.returncode):
+                all_of_them.ended(str(task.folder))
+                if why := _ended(task, process.returncode, all_of_them.eta if waiting or running else ""):
                     failed[task.folder] = why
+            all_of_them.look()
             time.sleep(0.1)
     return failed
 
@@ -276,11 +285,11 @@ def _start(task: Task, command: Sequence[str]) -> subprocess.Popen[bytes]:
         )
 
 
-def _ended(task: Task, code: int) -> str | None:
-    """Says how the training of a seed ended; why it failed, or None."""
+def _ended(task: Task, code: int, eta: str) -> str | None:
+    """Says how the training of a seed ended, and the ETA of the others; why it failed, or None."""
     lines = task.log.read_text(encoding="utf-8", errors="replace").splitlines()
     if code == 0:
-        print(f"{task}: done", file=sys.stderr)
+        print(f"{task}: done{eta and f', {eta} for the others'}", file=sys.stderr)
         return None
     if code == 2 and lines:
         raise UserError(f"{task}: {lines[-1].removeprefix('error: ')}")

@@ -19,6 +19,7 @@ from training.metrics import Last, Metrics
 from training.optimizer.config import with_compile
 from training.recipe import RunConfig, choose_compute, fit_run
 from training.run.checkpoint import Checkpoint, CheckpointConfig, DamagedError, read_state
+from training.run.forecast import Outlook
 from training.run.run import Run
 
 Part = Literal["validation", "test"]
@@ -100,6 +101,9 @@ class HeldOut:
     def __init__(self, splits: Splits, config: HeldOutConfig, score: str) -> None:
         self.every, self.score = config.every, f"validation/{score}"
         self._splits, self._minibatch_size = splits, config.minibatch_size
+        validation, test = len(splits.validation), len(splits.test)
+        both = 1.0 + test / validation if validation else 1.0
+        self.outlook = Outlook(config.every, (both, both), validation, "samples")
 
     def __call__(self, algorithm: Algorithm) -> Metrics:
         return {key: Last(value) for key, value in self.measure(algorithm, "validation").items()}
@@ -159,8 +163,9 @@ def train(
     now, checkpoint = fit_run(config, run, compute, algorithm, stream, evaluate, stop)
 
     def measured() -> dict[str, float]:
-        found = evaluate.final(algorithm)
-        return found | dict(measure(algorithm, found) if measure else {})
+        with run.measuring():
+            found = evaluate.final(algorithm)
+            return found | dict(measure(algorithm, found) if measure else {})
 
     final = measured()
     run.finish(now, metrics=final, best=measured() if _restore_best(config, checkpoint, algorithm) else {})

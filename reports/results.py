@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from statistics import fmean
@@ -21,12 +21,17 @@ HEADER = """\
 """
 
 
-def read_results(root: Path) -> list[dict[str, Any]]:
+def read_results(root: Path, read: Callable[[float], None] = lambda _: None) -> list[dict[str, Any]]:
     """Every report of `verify`, in alphabetical order; `stale` where the code has changed since or was uncommitted.
 
     A report is of the source it was measured with, and of that with which one seed was `confirmed` to end the same.
+    `read` is told how much of them is, in (0, 1].
     """
-    return [{**report, "stale": _stale(report)} for report in read_reports(root / RESULTS)]
+    reports, found = read_reports(root / RESULTS), []
+    for number, report in enumerate(reports, start=1):
+        found.append({**report, "stale": _stale(report)})
+        read(number / len(reports))
+    return found
 
 
 def _stale(report: Mapping[str, Any]) -> bool:

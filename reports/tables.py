@@ -25,6 +25,7 @@ from reports.plots import draw_learning_curves, draw_ratios
 from reports.results import RESULTS, read_results, table
 from training.claims import Verdict, claim_of, describe
 from training.errors import UserError
+from training.run.console import Show, nobody
 from training.run.logger import read_rows
 from training.run.provenance import describe_environment, hardware, hash_of, sources, uncommitted
 
@@ -39,6 +40,8 @@ IN_README = (
     "ppo_half_cheetah",
 )
 """The experiments in the README's picture."""
+READING = 0.4
+"""Of the time that writing the docs takes; drawing takes the rest."""
 CURVE = "rollout/return_mean"
 CURVE_POINTS = 60
 MARKERS = re.compile(r"(<!-- (results|benchmarks|algorithms|symptoms):(\S+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
@@ -102,15 +105,17 @@ def print_report(report: Mapping[str, Any]) -> None:
         print(f"claim: {describe(verdict)}")
 
 
-def write_docs(root: Path) -> list[Path]:
+def write_docs(root: Path, show: Show = nobody) -> list[Path]:
     """Draws the pictures and writes the tables and pages in README.md and docs/ anew; returns the files that changed.
+
+    `show` is told how far it is.
 
     Raises:
         UserError: a table asks for experiments or benchmarks of which there are no results.
     """
-    reports = read_results(root)
+    reports = read_results(root, lambda read: show("reading results", READING * read))
     measured = benchmarks.read_reports(root / benchmarks.RESULTS)
-    changed = _draw(root, reports, measured)
+    changed = _draw(root, reports, measured, show)
     tables: dict[str, Callable[[str], str]] = {
         "results": partial(table, reports),
         "benchmarks": partial(benchmarks.table, measured),
@@ -130,11 +135,13 @@ def write_docs(root: Path) -> list[Path]:
     return [*changed, *gone]
 
 
-def _draw(root: Path, reports: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]]) -> list[Path]:
+def _draw(
+    root: Path, reports: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]], show: Show
+) -> list[Path]:
     """Draws the pictures of which there are results; returns those that changed."""
     with_curve = [report for report in reports if any(run["curve"] for run in report["runs"][report["experiment"]])]
     chosen = [report for name in IN_README for report in with_curve if report["experiment"] == name]
-    changed = []
+    changed, drawn, to_draw = [], 0, len(with_curve) + len(chosen) + len(measured)
     for path, draw, shown in (
         (CURVES, draw_learning_curves, with_curve),
         (CHOSEN_CURVES, draw_learning_curves, chosen),
@@ -145,6 +152,8 @@ def _draw(root: Path, reports: Sequence[Mapping[str, Any]], measured: Sequence[M
         if shown:
             draw(shown, file)
             changed += [file] if file.read_bytes() != before else []
+        drawn += len(shown)
+        show("drawing", READING + (1 - READING) * drawn / max(1, to_draw))
     return changed
 
 

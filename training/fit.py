@@ -9,6 +9,7 @@ from training import interruption, learners
 from training.core import Algorithm, Budget, Counters, Every, Stream
 from training.metrics import Metrics
 from training.run.checkpoint import Checkpoint
+from training.run.forecast import Outlook
 from training.run.logger import Logger
 
 
@@ -20,6 +21,7 @@ class Evaluate(Protocol):
 
     every: Every
     score: str  # the metric by which the best checkpoint is chosen; higher is better
+    outlook: Outlook  # how much of it there will be
 
     def __call__(self, algorithm: Algorithm) -> Metrics: ...
 
@@ -55,11 +57,13 @@ def fit(
     ):
         checkpoint.save(now)
     while not until.reached(now) and not stop(now):
-        batch, after, collected = stream.next(now)
+        with log.collecting():
+            batch, after, collected = stream.next(now)
         learned, feedback = algorithm.update(batch, now)
         stream.learned(feedback)
         before, now = now, after.advance(updates=1)
 
+        log.progress(now)
         log.add(collected)
         log.add(learned)
         is_best = False
@@ -86,7 +90,8 @@ def _measure(
     Where a signal ends the evaluation, what was trained is saved; the evaluation is made when the run goes on.
     """
     try:
-        measured = evaluate(algorithm)
+        with log.measuring():
+            measured = evaluate(algorithm)
     except interruption.Interrupted:
         if checkpoint:
             checkpoint.save(now, unmeasured=True)

@@ -127,7 +127,7 @@ def fit_run(
     The config's `why_stop` may end it before the budget is spent, and so may `stop`, which answers why or None.
     """
     until = config.until
-    log = run.open_log(every=config.log_every, until=until)
+    log = run.open_log(every=config.log_every, until=until, outlook=evaluate.outlook)
     parts = {config.algorithm_field: algorithm, "stream": stream, "device": OnDevice(compute.device)}
     checkpoint = run.checkpoint(parts, config.checkpoint)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +22,8 @@ from training import interruption, learners
 from training.core import Algorithm, Every
 from training.errors import require
 from training.metrics import Last, Metrics
+from training.run.console import Show
+from training.run.forecast import Outlook
 from training.seeding import derived_seed, generator
 
 AUTO_TIMES = 10
@@ -72,7 +74,7 @@ class Evaluation:
         seed: of the episodes and the actions.
         trained_env_steps: how many the run trains for; None: it learns from data.
         behaviour_return: the mean return of the data that a policy learns from, with which it is compared.
-        show: is told now and then how far an evaluation is, and nothing at its end.
+        show: is told now and then how far an evaluation is, in words and in [0, 1], and nothing at its end.
     """
 
     score = "evaluation/return_mean"
@@ -85,7 +87,7 @@ class Evaluation:
         seed: int,
         trained_env_steps: int | None = None,
         behaviour_return: float | None = None,
-        show: Callable[[str], None] | None = None,
+        show: Show | None = None,
     ) -> None:
         self.every = config.every
         self._env, self._config, self._seed, self._behaviour_return = env, config, seed, behaviour_return
@@ -95,6 +97,15 @@ class Evaluation:
         self._vec: VectorEnv | None = None
         self._made: tuple[str, int] | None = None
         self._told = False
+
+    @property
+    def outlook(self) -> Outlook:
+        """How much of it there will be; before the first, episodes are taken to be as long as they may be."""
+        config, longest = self._config, self._env.longest_episode_steps
+        steps = 0 if longest is None else config.episodes * min(longest, config.max_episode_steps)
+        final = config.final_episodes / config.episodes
+        allowed = self._max_env_steps
+        return Outlook(config.every, (final, final), steps if allowed is None else min(steps, allowed), "env_steps")
 
     def __call__(self, algorithm: Algorithm) -> Metrics:
         measured = self._measure(policy_of(algorithm.state_dict()), self._config.episodes, "selection")
@@ -124,6 +135,7 @@ class Evaluation:
             rng=generator(self._seed, "evaluation actions"),
             max_episode_steps=self._config.max_episode_steps,
             max_env_steps=self._max_env_steps,
+            longest=self._env.longest_episode_steps,
             show=self._show,
         )
         returns, lengths = _arrays(played)
@@ -193,12 +205,15 @@ def play_episodes(
     rng: torch.Generator,
     max_episode_steps: int = EvaluationConfig.max_episode_steps,
     max_env_steps: int | None = None,
-    show: Callable[[str], None] | None = None,
+    longest: int | None = None,
+    show: Show | None = None,
+    doing: str = "evaluating",
 ) -> list[Episode]:
     """The first episodes of every environment, of which `wanted` [N] says how many.
 
     Where `max_env_steps` would be exceeded, fewer: as many of each environment as all have finished, so that short
-    ones are not favoured; an environment that has finished none counts as it stands. `show` is told how far it is.
+    ones are not favoured; an environment that has finished none counts as it stands. `show` is told how far it is, by
+    the episodes so far; before the first one by the `longest` that there may be.
 
     Raises `interruption.Interrupted` when a signal asked the run to end.
     """
@@ -227,8 +242,10 @@ def play_episodes(
         total[done], length[done] = 0.0, 0
         if show is not None and time.monotonic() - shown_at > SHOWN_EVERY_S:
             shown_at = time.monotonic()
-            episodes = f"{len(ended)}/{enough.sum()} episodes"
-            show(f"evaluating: {episodes}, {steps * vec.num_envs:,} env steps")
+            spent = steps * vec.num_envs / max_env_steps if max_env_steps is not None else 0.0
+            so_long = _episode_steps(ended, longest)
+            played = None if so_long is None else max(spent, _fraction(finished, enough, length, so_long))
+            show(f"{doing}: {len(ended)}/{enough.sum()} episodes, {steps * vec.num_envs:,} env steps", played)
     if show is not None:
         show("")
     if complete:
@@ -236,6 +253,17 @@ def play_episodes(
     (rows,) = (finished == 0).nonzero()
     ended += _numbered(finished, total, length, rows, None)
     return [episode for number, episode in ended if number < max(1, finished.min())]
+
+
+def _episode_steps(ended: Sequence[tuple[int, Episode]], longest: int | None) -> float | None:
+    """How long an episode is: the mean of those so far, before the first one the longest that there may be."""
+    return max(1.0, sum(one.length for _, one in ended) / len(ended)) if ended else longest
+
+
+def _fraction(finished: np.ndarray, wanted: np.ndarray, length: np.ndarray, episode_steps: float) -> float:
+    """How much is played, where an episode has so many steps."""
+    begun = np.minimum(length / episode_steps, 1.0)
+    return float(np.minimum(finished + begun, wanted).sum() / wanted.sum())
 
 
 def _numbered(

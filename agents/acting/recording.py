@@ -24,6 +24,7 @@ from envs.spaces import leaves
 from envs.vectors.vector import Arrays, Step, VectorEnv, episode_seed
 from training.errors import UserError, require
 from training.run.checkpoint import read_state
+from training.run.console import Show
 from training.run.folder import find_checkpoint, read_settings
 from training.run.provenance import describe_environment
 from training.seeding import derived_seed, generator
@@ -33,8 +34,11 @@ NUM_ENVS = 10
 """Environments side by side; each plays the same number of episodes, so that short ones are not favoured."""
 
 
-def record(policy: Policy, env: EnvConfig, episodes: int, *, mode: Mode, seed: int) -> tuple[Episodes, list[int]]:
-    """Plays episodes; returns them and the seed with which the environment was reset for each.
+def record(
+    policy: Policy, env: EnvConfig, episodes: int, *, mode: Mode, seed: int, show: Show | None = None
+) -> tuple[Episodes, list[int]]:
+    """Plays episodes; returns them and the seed with which the environment was reset for each. `show` is told how far
+    it is.
 
     Raises UserError for an environment whose episodes do not end.
     """
@@ -43,7 +47,8 @@ def record(policy: Policy, env: EnvConfig, episodes: int, *, mode: Mode, seed: i
     seed_of_envs = derived_seed(seed, "recording")
     with closing(Recorder(make_vec(env, num_envs, seed=seed_of_envs))) as recorder:
         each = -(-episodes // num_envs)
-        play(recorder, policy, each, mode=mode, rng=generator(seed, "recording actions"))
+        rng, longest = generator(seed, "recording actions"), env.longest_episode_steps
+        play(recorder, policy, each, mode=mode, rng=rng, longest=longest, show=show, doing="recording")
         return recorder.episodes(episodes), [
             episode_seed(seed_of_envs, index % num_envs, index // num_envs) for index in range(episodes)
         ]
@@ -153,6 +158,7 @@ def record_run(
     which: Literal["best", "last"],
     stochastic: bool,
     seed: int | None,
+    show: Show | None = None,
 ) -> tuple[Path, Episodes]:
     """Records episodes of a run's policy as the dataset `name`; returns its folder and what it holds.
 
@@ -166,7 +172,7 @@ def record_run(
     policy = policy_of(read_state(checkpoint, "agent"))
     seed = settings["seed"] if seed is None else seed
     mode: Mode = "explore" if stochastic else "greedy"
-    played, seeds = record(policy, env, episodes, mode=mode, seed=seed)
+    played, seeds = record(policy, env, episodes, mode=mode, seed=seed, show=show)
     told = {
         "experiment": settings["experiment"],
         "run": settings["id"],

@@ -181,14 +181,16 @@ def finish(
         checkpoint: knows which was the best.
         more: what else the result says of the policy at the end.
     """
-    final = evaluate.final(policy_of(agent.state_dict())) | dict(more or {})
+    with run.measuring():
+        final = evaluate.final(policy_of(agent.state_dict())) | dict(more or {})
     run.finish(now, metrics=final, best=_measured_best(run, evaluate) if checkpoint.best else {})
 
 
 def _measured_best(run: Run, evaluate: Evaluation) -> dict[str, float]:
     """The longer measurement of the best checkpoint; nothing when it is damaged, which is no reason to lose the run."""
     try:
-        return evaluate.final(load_policy(run.folder, "best"))
+        with run.measuring():
+            return evaluate.final(load_policy(run.folder, "best"))
     except DamagedError as error:
         print(f"the best checkpoint cannot be measured: {error}", file=sys.stderr)
         return {}

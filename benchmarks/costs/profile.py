@@ -73,7 +73,7 @@ class TimedEvaluation:
     """An `Evaluate` whose call is timed: a call cannot be exchanged on an object."""
 
     def __init__(self, evaluate: Any, timers: Timers) -> None:
-        self.every, self.score = evaluate.every, evaluate.score
+        self.every, self.score, self.outlook = evaluate.every, evaluate.score, evaluate.outlook
         self._call = timers.timed("evaluation", evaluate)
 
     def __call__(self, algorithm: Any) -> Metrics:

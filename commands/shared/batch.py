@@ -21,10 +21,12 @@ from training.errors import UserError, require
 from training.numbers import duration, short
 from training.options import as_words, config_hash, config_to_tree, members, translated
 from training.run.folder import new_folder, read_settings
+from training.run.forecast import Job, jobs_left_s
 from training.run.provenance import source_hash
 from training.run.runs import RunState, describe, find_same
 
 LOOK_EVERY_S = 0.1
+TRAINS = "trains in"
 
 
 @dataclass(frozen=True)
@@ -126,14 +128,19 @@ def train_in_turn(
     """
     asked = [read(one.words) for one in planned]
     folders = [_folder(name, one, of_one, resume=resume) for one, of_one in zip(planned, asked, strict=True)]
-    failed = False
+    failed, ended = False, list[Job]()
     try:
         with interruption.catch():
             for number, (one, folder) in enumerate(zip(planned, folders, strict=True), start=1):
                 verb, command = _next_command(name, package, one, folder)
-                print(f"[{number}/{len(planned)}] {one}: {verb} {folder}", file=sys.stderr, flush=True)
+                to_come = [Job("run", "waiting")] * (len(planned) - number + 1)
+                left_s = jobs_left_s([*ended, *to_come], 1)
+                eta = "" if left_s is None else f", ETA of all {duration(left_s)}"
+                print(f"[{number}/{len(planned)}] {one}: {verb} {folder}{eta}", file=sys.stderr, flush=True)
+                began_s = time.monotonic()
                 if command:
                     failed |= _run(command) != 0
+                ended += [Job("run", "ended", time.monotonic() - began_s)] if verb == TRAINS else []
                 interruption.check()
     except interruption.Interrupted:
         words = [*again, *([] if resume else ["--resume"])]
@@ -185,7 +192,7 @@ def _next_command(name: str, package: str, one: Planned, folder: Path) -> tuple[
         own = [
             word for option, tokens in _options(one.words) if option != "run_dir" for word in as_words(option, tokens)
         ]
-        return "trains in", child_process.command(package, "train", name, *own, "--run-dir", str(folder))
+        return TRAINS, child_process.command(package, "train", name, *own, "--run-dir", str(folder))
     if describe(folder, read_settings(folder)).status == "completed":
         return "is finished in", None
     return "goes on in", child_process.command(package, "resume", str(folder))

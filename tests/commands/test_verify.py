@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import signal
@@ -161,6 +162,13 @@ def test_verify_continues_where_it_stopped(capsys: pytest.CaptureFixture[str]) -
     assert result_of("out/seed-103.1")["metrics"]["score"] == 615
     assert result_of("out/seed-103")["metrics"] == result_of("elsewhere")["metrics"]
     assert json.loads((folder / "verdict.json").read_text())["claims"][0]["seeds"] == [101, 102, 103]
+
+
+def test_a_seed_that_is_over_tells_when_the_others_will_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("verify counting --seeds 2") == 1
+    first, last = [line for line in capsys.readouterr().err.splitlines() if ": done" in line]
+    assert re.fullmatch(r"counting seed 101: done, ETA \d+:\d\d for the others", first)
+    assert last == "counting seed 102: done"
 
 
 def test_another_number_of_seeds_is_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:

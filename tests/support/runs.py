@@ -55,6 +55,7 @@ def train(run: Run, updates: int, *, part: Part | None = None, update_s: float =
         time.sleep(update_s)
         part.weight += 1
         now = now.advance(env_steps=10, updates=1)
+        log.progress(now)
         log.add({"loss": Last(1.0 / now.updates)})
         log.write(now)
         checkpoint.score(float(-abs(now.updates - 2)), now)

@@ -37,12 +37,15 @@ from ray import tune
 from ray.tune import schedulers
 
 from training.cluster import child_process
-from training.core import Unit
+from training.core import Budget, Counters, Unit
 from training.errors import UserError
+from training.numbers import duration
 from training.options import as_options
 from training.run.checkpoint import newest_first
+from training.run.console import Console
 from training.run.files import read_json, write_json
 from training.run.folder import find_checkpoint, read_settings
+from training.run.forecast import Forecast
 from training.run.logger import read_rows
 from training.run.result import read_result
 from training.search_space import Choice, Integer, LogUniform, Range, Space, decode
@@ -211,6 +214,7 @@ def search(
     jobs: int,
     gpus: float,
     time_s: float,
+    later: int = 0,
 ) -> list[Found]:
     """Draws, trains and stops trials until there were enough or the time is up; the trials that ended, best first.
 
@@ -225,6 +229,7 @@ def search(
         jobs: how many are trained at a time.
         gpus: of each of them, may be a fraction.
         time_s: the limit of this call.
+        later: so many whole runs come after it, which the ETA covers.
 
     Raises:
         UserError: no trial came to its end; says what the first that failed had to say.
@@ -263,7 +268,7 @@ def search(
             name=kept.name,
             storage_path=str(trials.folder),
             verbose=0,
-            callbacks=[_Told(trials, len(seeds) if population else samples)],
+            callbacks=[_Told(trials, len(seeds) if population else samples, later)],
         )
         tuner = tune.Tuner(trainable, param_space=space, tune_config=how, run_config=told)
     results = tuner.fit()
@@ -279,23 +284,58 @@ def search(
 
 
 class _Told(tune.Callback):
-    """Says on stderr what became of each trial."""
+    """Says on stderr what became of each trial, and when all that comes will be over."""
 
-    def __init__(self, trials: Trials, samples: int) -> None:
-        self._trials, self._samples, self._ended = trials, samples, 0
+    def __init__(self, trials: Trials, samples: int, later: int) -> None:
+        self._trials, self._samples, self._later, self._ended = trials, samples, later, 0
+        self._forecast = Forecast(Budget(samples * trials.budget, trials.unit))
+        self._console: Console | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_console": None}  # Tune keeps it for a restore
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._console = self._console or Console("sweep")
+        if self._console.is_live:
+            running = sum(trial.status == "RUNNING" for trial in trials)
+            self._console.show(f"{self._ended}/{self._samples} trials over, {running} running  {self._eta(trials)}")
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
+        counts = [self._count(one) for one in trials if one is not trial]
+        done = sum(counts) + int(result.get(self._trials.unit, 0))
+        self._forecast.trained(time.monotonic(), Counters().advance(**{self._trials.unit: done}))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         last = trial.last_result
         how = "" if last.get("finished") else f", stopped at {last.get(self._trials.unit, 0):,} {self._trials.unit}"
         drawn = " ".join(as_options(decode(self._trials.space, trial.config)))
-        self._say(f"{self._trials.metric} {last.get('score', float('nan')):.6g}{how}: {drawn}")
+        self._say(f"{self._trials.metric} {last.get('score', float('nan')):.6g}{how}: {drawn}", trials)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._say(f"failed, see {self._trials.folder / trial.trial_id}.log")
+        self._say(f"failed, see {self._trials.folder / trial.trial_id}.log", trials)
 
-    def _say(self, what: str) -> None:
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        if self._console:
+            self._console.close()
+
+    def _say(self, what: str, trials: list[Any]) -> None:
         self._ended += 1
-        print(f"trial {self._ended} of {self._samples}: {what}", file=sys.stderr)
+        print(f"trial {self._ended} of {self._samples}: {what} ({self._eta(trials)})", file=sys.stderr)
+
+    def _eta(self, trials: list[Any]) -> str:
+        """A trial that is not over is taken to be trained as long as those were that are, with what comes later."""
+        budget, pace_s = self._trials.budget, self._forecast.pace_s
+        if pace_s is None:
+            return "ETA –"
+        over = [self._count(trial) for trial in trials if trial.is_finished()]
+        usual = sum(over) / len(over) if over else budget
+        going_on = [max(0.0, usual - self._count(trial)) for trial in trials if not trial.is_finished()]
+        work = sum(going_on) + usual * max(0, self._samples - len(trials)) + self._later * budget
+        return f"ETA {duration(work * pace_s)}"
+
+    def _count(self, trial: Any) -> int:
+        """How far a trial is."""
+        return int((trial.last_result or {}).get(self._trials.unit, 0))
 
 
 class _Population(schedulers.PopulationBasedTraining):

@@ -9,10 +9,9 @@ import contextlib
 import math
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
-from typing import IO
+from typing import IO, Protocol
 
 import rich.console
 from rich.cells import cell_len
@@ -23,14 +22,26 @@ from rich.text import Text
 
 from training.core import Budget, Counters
 from training.numbers import duration, short
+from training.run.forecast import Forecast
 
 SHOWN = {"return": "rollout/return_mean", "eval": "evaluation/return_mean"}
 """The metrics that the line shows beside the progress, under the names they have there."""
 
 LIVE_INTERVAL_S = 0.25
 PLAIN_INTERVAL_S = 5.0
-RECENT_S = 30.0  # rate and ETA are those of the last part of the run, which gets faster and slower on its way
+PARTS = 1000
+"""In which a measurement that is no part of a run is counted."""
 BAR_CELLS = (10, 40)
+
+
+class Show(Protocol):
+    """Tells who watches what goes on, in words, and how much of it is done, in [0, 1]."""
+
+    def __call__(self, doing: str, fraction: float | None = None) -> None: ...
+
+
+def nobody(doing: str, fraction: float | None = None) -> None:
+    """Where nobody watches."""
 
 
 class Console:
@@ -44,28 +55,41 @@ class Console:
     def __init__(self, title: str, *, file: IO[str] | None = None) -> None:
         self._title = title
         self._terminal = rich.console.Console(file=file or sys.stderr, highlight=False)
-        self._is_live = self._terminal.is_terminal and not self._terminal.is_dumb_terminal
+        self.is_live = self._terminal.is_terminal and not self._terminal.is_dumb_terminal
         self._live: Live | None = None
-        self._progress = _Progress()
+        self._forecast: Forecast | None = None
+        self._alone = Forecast(Budget(PARTS, "updates"))
         self._latest: Mapping[str, float] = {}
         self._is_drawn = True
         self._doing = ""
         self._drawn_at = -math.inf
 
-    def update(self, now: Counters, until: Budget, latest: Mapping[str, float]) -> None:
-        """Takes the newest counters and metrics; draws them unless it drew a moment ago."""
+    def update(self, forecast: Forecast, latest: Mapping[str, float]) -> None:
+        """Takes how far the run is and the newest metrics; draws them unless it drew a moment ago."""
         with contextlib.suppress(Exception):
-            self._progress.add(now, until)
+            self._forecast = forecast
             self._latest, self._is_drawn, self._doing = dict(latest), False, ""
             self._draw_when_due()
 
-    def show(self, doing: str) -> None:
-        """Says what goes on beside the progress, such as an evaluation; with nothing it takes that back."""
+    def tick(self, forecast: Forecast) -> None:
+        """Draws how far the run is between two rows, where a line is drawn over."""
+        if self.is_live:
+            with contextlib.suppress(Exception):
+                self._forecast = forecast
+                self._draw_when_due()
+
+    def show(self, doing: str, fraction: float | None = None) -> None:
+        """Says what goes on beside the progress, such as an evaluation; with nothing it takes that back.
+
+        Without any progress, the `fraction` that is done in [0, 1] is the progress.
+        """
         with contextlib.suppress(Exception):
             self._doing = doing
+            if fraction is not None:
+                self._alone.trained(time.monotonic(), Counters(updates=round(PARTS * fraction)))
             if doing:
                 self._draw_when_due()
-            elif self._is_live:
+            elif self.is_live:
                 self._is_drawn = False
 
     def close(self) -> None:
@@ -87,7 +111,7 @@ class Console:
         self.close()
 
     def _draw_when_due(self) -> None:
-        interval_s = LIVE_INTERVAL_S if self._is_live else PLAIN_INTERVAL_S
+        interval_s = LIVE_INTERVAL_S if self.is_live else PLAIN_INTERVAL_S
         if time.monotonic() - self._drawn_at >= interval_s:
             self._draw()
 
@@ -96,8 +120,8 @@ class Console:
         latest = self._latest
         metrics = [f"{name} {short(latest[metric])}" for name, metric in SHOWN.items() if metric in latest]
         metrics = [self._doing, *metrics] if self._doing else metrics
-        if not self._is_live:
-            self._terminal.file.write("  ".join([self._title, *self._progress.texts(), *metrics]) + "\n")
+        if not self.is_live:
+            self._terminal.file.write("  ".join([self._title, *self._texts(), *metrics]) + "\n")
             self._terminal.file.flush()
             return
         if self._live is None:
@@ -105,53 +129,40 @@ class Console:
             self._live.start()
             # rich hides the cursor; a second Ctrl-C ends the process at once, and nobody would show it again.
             self._terminal.show_cursor(show=True)
-        self._live.update(_line(self._title, self._progress, metrics, self._terminal.width), refresh=True)
+        line = _line(self._title, self._fraction, self._texts(), metrics, self._terminal.width)
+        self._live.update(line, refresh=True)
+
+    @property
+    def _fraction(self) -> float:
+        forecast = self._forecast or self._alone
+        return forecast.until.fraction(forecast.now)
+
+    def _texts(self) -> list[str]:
+        """Percent, ETA and, of a run, rate and count; nothing before the first count."""
+        forecast = self._forecast or self._alone
+        percent = f"{math.floor(100 * self._fraction):3d}%"
+        left_s, pace_s = forecast.seconds_left(time.monotonic()), forecast.pace_s
+        eta = f"ETA {'–' if left_s is None else duration(left_s)}"
+        if self._forecast is None:
+            return [percent, eta] if forecast.now != Counters() else []
+        unit = forecast.until.unit.removeprefix("env_")
+        rate = f"{short(1 / pace_s) if pace_s else '–'}/s"
+        return [percent, eta, rate, f"{short(forecast.done)}/{short(forecast.until.count)} {unit}"]
 
 
-class _Progress:
-    """How far a run is, and how fast it has been lately."""
-
-    def __init__(self) -> None:
-        self._points: deque[tuple[float, int]] = deque()  # seconds, count
-        self._until = Budget(1)
-        self.fraction = 0.0
-
-    def add(self, now: Counters, until: Budget) -> None:
-        self._until = until
-        self.fraction = until.fraction(now)
-        self._points.append((time.monotonic(), now.count(until.unit)))
-        while len(self._points) > 2 and self._points[-1][0] - self._points[1][0] >= RECENT_S:
-            self._points.popleft()
-
-    def texts(self) -> list[str]:
-        """Percent, ETA, rate, count; nothing before the first count."""
-        if not self._points:
-            return []
-        (first_s, first), (last_s, last) = self._points[0], self._points[-1]
-        rate = (last - first) / (last_s - first_s) if last > first and last_s > first_s else None
-        left = max(0, self._until.count - last)
-        unit = self._until.unit.removeprefix("env_")
-        return [
-            f"{math.floor(100 * self.fraction):3d}%",
-            f"ETA {duration(left / rate) if rate else '–'}",
-            f"{short(rate) if rate else '–'}/s",
-            f"{short(last)}/{short(self._until.count)} {unit}",
-        ]
-
-
-def _line(title: str, progress: _Progress, metrics: list[str], width: int) -> Table:
+def _line(title: str, fraction: float, progress: list[str], metrics: list[str], width: int) -> Table:
     """The line for a terminal: as many texts as leave room for a bar; the count goes first, then rate, then metrics."""
     line = Table.grid(padding=(0, 1))
-    if not progress.texts():
+    if not progress:
         line.add_row(Text(title, style="bold"), Text("  ".join(metrics)))
         return line
-    percent, eta, rate, count = progress.texts()
-    texts = [percent, eta, *metrics, rate, count]
+    percent, eta, *rate_and_count = progress
+    texts = [percent, eta, *metrics, *rate_and_count]
     room = width - cell_len(title) - 3
     while len(texts) > 2 and _cells(texts) + BAR_CELLS[0] > room:
         texts.pop()
-    shown = [text for text in (percent, count, rate, eta, *metrics) if text in texts]
-    bar = ProgressBar(completed=progress.fraction, total=1.0, width=max(1, min(room - _cells(shown), BAR_CELLS[1])))
+    shown = [text for text in (percent, *reversed(rate_and_count), eta, *metrics) if text in texts]
+    bar = ProgressBar(completed=fraction, total=1.0, width=max(1, min(room - _cells(shown), BAR_CELLS[1])))
     for _ in range(3):
         line.add_column(no_wrap=True)
     line.add_row(Text(title, style="bold"), bar, Text("  ".join(shown)))

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from training.errors import UserError
+from training.run import progress
 from training.run.stages import stage_folders
 
 LOCK = "lock"
-SETTINGS = (LOCK, "config.json", "environment.json")
+SETTINGS = (LOCK, "config.json", "environment.json", progress.FILE)
 LEFT_BY_A_KILL = {LOCK, "environment.json", "environment.json.unfinished", "config.json.unfinished"}
 ROWS = ("metrics.jsonl", "timing.jsonl")
 

@@ -13,6 +13,9 @@ import math
 import os
 import resource
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +26,8 @@ from training.metrics import Metrics, Reduction, add_metrics, read
 from training.run import files
 from training.run.clock import Clock
 from training.run.console import Console
+from training.run.forecast import Forecast, Outlook
+from training.run.progress import INTERVAL_S, Progress, remove_progress, write_progress
 from training.run.tracker import Tracker
 from training.state import State
 
@@ -36,7 +41,8 @@ class Logger:
     Args:
         folder: where `metrics.jsonl` and `timing.jsonl` are; both start empty unless a state is loaded.
         every: how often the loop should write a row.
-        until: the budget of the run, for the console's ETA.
+        until: the budget of the run, for the ETA.
+        outlook: what else will take time.
         tracker: copies the files elsewhere; no row waits for it.
         console: shows the newest values to the user.
         clock: the times of the run.
@@ -51,11 +57,14 @@ class Logger:
         tracker: Tracker | None,
         console: Console | None,
         clock: Clock,
+        outlook: Outlook | None = None,
     ) -> None:
         self.every = every
         self.latest: dict[str, float] = {}
         """The value of every metric in the newest row that has it."""
-        self._until = until
+        self._folder = folder
+        self._forecast = Forecast(until, outlook)
+        self._doing, self._told_at = "", -math.inf
         self._tracker = tracker
         self._console = console
         self._pending: dict[str, Reduction] = {}
@@ -86,12 +95,39 @@ class Logger:
         if self._tracker:
             self._tracker.follow()
         if self._console:
-            self._console.update(now, self._until, self.latest)
+            self._console.update(self._forecast, self.latest)
 
-    def show(self, doing: str) -> None:
-        """Tells who watches what goes on beside the progress, such as an evaluation; nothing of it is written."""
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Around the making of a batch."""
+        began_s = time.monotonic()
+        yield
+        self._forecast.collected(time.monotonic() - began_s)
+
+    def progress(self, now: Counters) -> None:
+        """To be called after every iteration, for who watches."""
+        self._forecast.trained(time.monotonic(), now)
+        if self._console:
+            self._console.tick(self._forecast)
+        self._tell()
+
+    @contextmanager
+    def measuring(self, *, final: bool = False) -> Iterator[None]:
+        """Around a measurement of what was learned; a final one is after the training."""
+        self._forecast.measuring(time.monotonic(), final=final)
+        yield
+        self._forecast.measured(time.monotonic())
+
+    def show(self, doing: str, fraction: float | None = None) -> None:
+        """Tells who watches what goes on beside the progress, such as an evaluation, and how much of it is done; no row
+        has it.
+        """
+        self._doing = doing
+        if fraction is not None:
+            self._forecast.measured_so_far(fraction)
         if self._console:
             self._console.show(doing)
+        self._tell()
 
     def close(self) -> None:
         """Ends the console's line and closes the files."""
@@ -99,6 +135,7 @@ class Logger:
             self._console.close()
         self._metrics.close()
         self._timing.close()
+        remove_progress(self._folder)
 
     def state_dict(self) -> State:
         """The position in the files, which are on the disk up to there, and what waits for the next row."""
@@ -116,6 +153,24 @@ class Logger:
         self._row_before = None
         self.latest = dict(state["latest"])
         self._pending = {name: Reduction.from_state(saved) for name, saved in state["pending"].items()}
+
+    def _tell(self) -> None:
+        """Other processes read it in the run folder."""
+        if time.monotonic() - self._told_at < INTERVAL_S:
+            return
+        now_s, forecast = time.monotonic(), self._forecast
+        self._told_at, pace_s, until = now_s, forecast.pace_s, forecast.until
+        told = Progress(
+            at=time.time(),
+            done=forecast.done,
+            total=until.count,
+            unit=until.unit,
+            per_second=1 / pace_s if pace_s else None,
+            seconds_left=forecast.seconds_left(now_s),
+            doing=self._doing,
+            inexact=list(self._clock.inexact),
+        )
+        write_progress(self._folder, told)
 
     def _measure_timing(self, now: Counters) -> dict[str, float]:
         """Wall-clock values over all segments; a rate is measured from row to row, so start-up is in none."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from training.run.clock import Clock
 from training.run.console import Console
 from training.run.files import write_json
 from training.run.folder import Lock, make_folder, new_identity, read_environment, read_settings, remove_unused
+from training.run.forecast import Outlook
 from training.run.logger import Logger
 from training.run.provenance import changes, describe_environment, source_hash
 from training.run.result import Account, Status, account_in, account_of, joined, read_result, write_result
@@ -193,10 +195,14 @@ class Run:
             raise RuntimeError("run.log is used before run.open_log")
         return self._log
 
-    def show(self, doing: str) -> None:
-        """Tells who watches what goes on beside the progress, such as an evaluation."""
+    def show(self, doing: str, fraction: float | None = None) -> None:
+        """Tells who watches what goes on beside the progress, such as an evaluation, and how much of it is done."""
         if self._log is not None:
-            self._log.show(doing)
+            self._log.show(doing, fraction)
+
+    def measuring(self) -> AbstractContextManager[None]:
+        """Around each of the measurements at the end, for the ETA."""
+        return self.log.measuring(final=True)
 
     @property
     def result(self) -> dict[str, Any]:
@@ -236,8 +242,8 @@ class Run:
         own = self._tracker.copies if self._tracker else []
         return [*own, *(copy for stage in self._stages for copy in stage.copies)]
 
-    def open_log(self, every: Every, until: Budget) -> Logger:
-        """Makes `run.log`: metrics to the folder, the console and the trackers."""
+    def open_log(self, every: Every, until: Budget, outlook: Outlook | None = None) -> Logger:
+        """Makes `run.log`: metrics to the folder, the console and the trackers; `outlook` is for the ETA."""
         identity, stage = self._settings["id"], self._settings.get("stage")
         self._tracker = Tracker(
             self.folder,
@@ -246,8 +252,10 @@ class Run:
             run_id=f"{identity}-{stage}" if stage else identity,
             parent=self._settings["parent"],
         )
-        live, copy = Console(stage or self.experiment), self._tracker
-        self._log = Logger(self.folder, every=every, until=until, tracker=copy, console=live, clock=self._clock)
+        live, copy, clock = Console(stage or self.experiment), self._tracker, self._clock
+        self._log = Logger(
+            self.folder, every=every, until=until, tracker=copy, console=live, clock=clock, outlook=outlook
+        )
         return self._log
 
     def checkpoint(self, parts: Mapping[str, Stateful], config: CheckpointConfig) -> Checkpoint:

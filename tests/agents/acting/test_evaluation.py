@@ -191,9 +191,14 @@ def test_what_chose_the_best_checkpoint_does_not_measure_it() -> None:
 def test_an_evaluation_ends_where_a_signal_asks_for_it_and_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluating, "SHOWN_EVERY_S", -1.0)
     shown: list[str] = []
+    played: list[float | None] = []
 
-    def show(doing: str) -> None:
+    def note(doing: str, fraction: float | None = None) -> None:
         shown.append(doing)
+        played.append(fraction)
+
+    def show(doing: str, fraction: float | None = None) -> None:
+        note(doing, fraction)
         if len(shown) == 7:
             signal.raise_signal(signal.SIGTERM)
 
@@ -203,8 +208,12 @@ def test_an_evaluation_ends_where_a_signal_asks_for_it_and_says_how_far_it_is(mo
         evaluation.final(make_policy(endless))
     assert shown[-1] == "evaluating: 0/100 episodes, 70 env steps"
     shown.clear()
-    Evaluation(endless, EvaluationConfig(final_episodes=10), seed=1, show=shown.append).final(make_policy(endless))
+    played.clear()
+    Evaluation(endless, EvaluationConfig(final_episodes=10), seed=1, show=note).final(make_policy(endless))
     assert shown[-2:] == ["evaluating: 10/10 episodes, 1,000 env steps", ""]
+    told = [fraction for fraction in played[:-1] if fraction is not None]
+    assert told == sorted(told)
+    assert told[-1] == 1.0
 
 
 def test_a_recurrent_policy_is_told_where_episodes_begin_and_keeps_its_state_within_them() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -86,7 +86,11 @@ def test_a_damaged_best_checkpoint_does_not_cost_the_run_its_result(
         raise DamagedError("its weights are cut off")
 
     finished: dict[str, Any] = {}
-    run: Any = SimpleNamespace(folder=Path("run"), finish=lambda now, **result: finished.update(result, now=now))
+    run: Any = SimpleNamespace(
+        folder=Path("run"),
+        measuring=nullcontext,
+        finish=lambda now, **result: finished.update(result, now=now),
+    )
     agent: Any = SimpleNamespace(state_dict=dict)
     evaluate: Any = SimpleNamespace(final=lambda policy: {"evaluation/return_mean": 3.0})
     checkpoint: Any = SimpleNamespace(best=Path("run/checkpoints/1"))

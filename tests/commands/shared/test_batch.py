@@ -66,7 +66,9 @@ def test_seeds_are_trained_in_turn_and_summed_up_and_one_that_fails_stops_no_oth
     capfd.readouterr()
     code = main_with("train", "counting", "--seeds", "1..3", "--broken", "crash of 2", "--tracker", "none")
     assert code == 1
-    out = capfd.readouterr().out
+    out, err = capfd.readouterr()
+    begins = [line for line in err.splitlines() if line.startswith("[")]
+    assert ["ETA of all" in line for line in begins] == [False, True, True]
     table = out[out.index("\nseed ") + 1 :].splitlines()
     assert [line.split()[:2] for line in table[1:4]] == [["1", "completed"], ["2", "failed"], ["3", "completed"]]
     assert table[4] == "score 102, 95 % interval 89.2938 to 114.706, 2 seeds"

@@ -162,3 +162,24 @@ def test_a_trial_that_fails_says_why_and_one_that_hangs_is_ended(package: Path) 
     with pytest.raises(RuntimeError, match="two measured nothing for 3 s"):
         hanging.step()
     hanging._process.kill()
+
+
+def test_the_eta_of_a_search_counts_trials_as_long_as_those_that_are_over_and_what_comes_later(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.cluster import ray_search
+
+    trials = trial(package, "any", budget=100)._trials
+    told, clock = ray_search._Told(trials, 4, later=2), iter(range(0, 1000, 10))
+    monkeypatch.setattr(ray_search.time, "monotonic", lambda: next(clock))
+    over = SimpleNamespace(last_result={}, is_finished=lambda: True)
+    going_on = SimpleNamespace(last_result={}, is_finished=lambda: False)
+    assert told._eta([over, going_on]) == "ETA –"
+    for count in (20, 40, 60):  # a trial more makes 20 env steps in 10 s
+        told.on_trial_result(0, [over, going_on], over, {"env_steps": count})
+        over.last_result = {"env_steps": count}
+    going_on.last_result = {"env_steps": 20}
+    # Of the usual 60: 40 of the one that goes on, two that are to come, and two whole runs later; 2 env steps a second.
+    assert (
+        told._eta([over, going_on]) == f"ETA {(40 + 2 * 60 + 2 * 100) // 2 // 60}:{(40 + 2 * 60 + 2 * 100) // 2 % 60}"
+    )

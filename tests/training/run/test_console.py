@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import time
 
 import pytest
 
 from training.core import Budget, Counters
 from training.run import console as console_module
 from training.run.console import Console
+from training.run.forecast import Forecast
 
 
 class Terminal(io.StringIO):
@@ -20,9 +22,17 @@ class Terminal(io.StringIO):
 
 def progress(file: io.StringIO, rows: int = 40, title: str = "ppo_cartpole") -> None:
     latest = {"rollout/return_mean": 412.34, "evaluation/return_mean": 489.0}
+    forecast = Forecast(Budget(5000 * rows))
     with Console(title, file=file) as console:
         for row in range(1, rows + 1):
-            console.update(Counters(env_steps=5000 * row), Budget(5000 * rows), latest)
+            forecast.trained(time.monotonic(), Counters(env_steps=5000 * row))
+            console.update(forecast, latest)
+
+
+def at(env_steps: int, of: int) -> Forecast:
+    forecast = Forecast(Budget(of))
+    forecast.trained(time.monotonic(), Counters(env_steps=env_steps))
+    return forecast
 
 
 def test_on_a_pipe_the_console_writes_a_few_plain_lines_and_the_last() -> None:
@@ -61,7 +71,7 @@ def test_the_console_leaves_the_cursor_visible_after_an_error(monkeypatch: pytes
         return file.getvalue().rfind("\x1b[?25h") > file.getvalue().rfind("\x1b[?25l")
 
     with contextlib.suppress(KeyboardInterrupt), Console("x", file=file) as console:
-        console.update(Counters(env_steps=1), Budget(10), {})
+        console.update(at(1, 10), {})
         assert shows_the_cursor()  # a process may also end here, without another word
         raise KeyboardInterrupt
     assert shows_the_cursor()
@@ -71,10 +81,10 @@ def test_what_goes_on_beside_the_progress_is_shown_until_it_is_over(monkeypatch:
     monkeypatch.setattr(console_module, "PLAIN_INTERVAL_S", 0.0)
     file = io.StringIO()
     with Console("ppo_cartpole", file=file) as console:
-        console.update(Counters(env_steps=50), Budget(100), {})
+        console.update(at(50, 100), {})
         console.show("evaluating: 3/20 episodes, 120 env steps")
         console.show("")
-        console.update(Counters(env_steps=100), Budget(100), {})
+        console.update(at(100, 100), {})
     before, during, after = file.getvalue().splitlines()
     assert "evaluating: 3/20 episodes, 120 env steps" in during
     assert "50%" in during
@@ -89,3 +99,26 @@ def test_it_can_be_shown_without_any_progress(terminal: bool, monkeypatch: pytes
         console.show("evaluating: 3/20 episodes")
     assert "evaluate" in file.getvalue()
     assert "evaluating: 3/20 episodes" in file.getvalue()
+
+
+def test_between_two_rows_a_terminal_shows_how_far_it_is_and_a_pipe_gets_no_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(console_module, "LIVE_INTERVAL_S", 0.0)
+    monkeypatch.setattr(console_module, "PLAIN_INTERVAL_S", 0.0)
+    for file, is_shown in ((Terminal(), True), (io.StringIO(), False)):
+        with Console("x", file=file) as console:
+            console.tick(at(37, 100))
+        assert ("37%" in file.getvalue()) == is_shown
+
+
+def test_a_measurement_that_is_no_part_of_a_run_has_an_eta_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console_module, "PLAIN_INTERVAL_S", 0.0)
+    clock = iter(range(1000))
+    monkeypatch.setattr(console_module.time, "monotonic", lambda: next(clock) / 3)
+    file = io.StringIO()
+    with Console("evaluate", file=file) as console:
+        for tenth in range(1, 4):
+            console.show("evaluating: some episodes", tenth / 10)
+    assert " 30%  ETA 0:0" in file.getvalue().splitlines()[-1]

@@ -1,0 +1,1 @@
+"""Games and grids, from what a player sees."""
