@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup check train verify sweep list resume evaluate play diagnose compare plot record sync submit cluster cluster-down test test-full lint results bench profile clean
+.PHONY: help setup check train verify sweep list resume watch evaluate play diagnose compare plot record sync submit cluster cluster-down test test-full lint results bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest
@@ -60,6 +60,9 @@ list: .venv/.core ## Show the runs and how each stands; ARGS= shows what there i
 
 resume: .venv/.core ## Continue RUN; ARGS="--env-steps 1M" begins a child of it
 	@$(RUN_PYTHON) -m experiments resume $(RUN) $(ARGS)
+
+watch: .venv/.core ## Watch RUN while it goes on, with its curves and its ETA; q ends it
+	@$(RUN_PYTHON) -m experiments watch $(RUN) $(ARGS)
 
 evaluate: .venv/.core ## Measure the policy of RUN with ARGS="--episodes 200"
 	@$(RUN_PYTHON) -m experiments evaluate $(RUN) $(ARGS)

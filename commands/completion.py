@@ -79,7 +79,7 @@ def candidates(before: Sequence[str], package: str) -> list[str]:
 def _first_words(what: str, package: str) -> list[str]:
     if what == "NAME":
         return list(find_experiments(package))
-    if what == "RUN":
+    if what.strip("[]") == "RUN":
         return [LATEST, *run_names()]
     return list(SHELLS) if what == TAKES else []
 
