@@ -32,3 +32,11 @@ def test_the_next_commands_are_named_in_a_terminal_alone(
     assert "evaluate elsewhere" in capsys.readouterr().out
     print_next(run, "counting", has_policy=False)
     assert "evaluate" not in capsys.readouterr().out
+
+
+def test_a_run_that_was_written_elsewhere_is_named_where_there_is_no_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_next(Path("elsewhere"), "counting", has_policy=True)
+    assert "evaluate elsewhere" in capsys.readouterr().out
