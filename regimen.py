@@ -1,4 +1,4 @@
-"""Regimen from Python, in scripts and notebooks: train, look, act, compare.
+"""Regimen from Python, in scripts and notebooks: check, train, look, act, compare.
 
     import regimen
 
@@ -14,25 +14,30 @@ Everything is what the commands do: the same options by the same names, the same
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, Literal
 
 from agents.recipes.presets import asks_of, group_of
+from commands.check import told
 from commands.compare import Options as CompareOptions
 from commands.compare import compared
 from commands.resume import main as go_on
 from commands.train import Options, main
+from envs.checks.findings import Finding
 from envs.config import EnvConfig
 from reports.comparison.computed import Comparison
 from reports.comparison.drawing import draw_curves
 from reports.comparison.showing import print_comparison
 from training.errors import UserError
 from training.experiments import load_experiment
+from training.interruption import Interrupted
+from training.numbers import short
 from training.options import (
     as_options,
     by_own_names,
@@ -45,9 +50,9 @@ from training.options import (
 from training.run.folder import new_folder, read_settings
 from training.run.logger import read_rows
 from training.run.result import read_result
-from training.run.runs import find_run
+from training.run.runs import describe, find_run
 
-__all__ = ["TrainedRun", "UserError", "compare", "load", "resume", "train"]
+__all__ = ["Interrupted", "TrainedRun", "UserError", "check", "compare", "load", "resume", "train"]
 
 Env = str | EnvConfig | type[Any] | Callable[..., Any]
 RETURN = "evaluation/return_mean"
@@ -61,6 +66,9 @@ class Picture:
 
     def _repr_svg_(self) -> str:
         return self.svg
+
+    def __repr__(self) -> str:
+        return f"<a picture of {len(self.svg):,} characters of SVG>"
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,51 @@ class TrainedRun:
         evaluated = sum(RETURN in row for row in self.rows) >= 2
         return _plotted(compare(self, metric=RETURN if evaluated else "rollout/return_mean"), path)
 
+    def __repr__(self) -> str:
+        return f"<run {', '.join(f'{name} {value}' for name, value in self._facts().items())}>"
+
+    def _repr_html_(self) -> str:
+        left = 'style="text-align: left"'
+        rows = "".join(
+            f"<tr><th {left}>{escape(name)}</th><td {left}>{escape(value)}</td></tr>"
+            for name, value in self._facts().items()
+        )
+        return f"<table>{rows}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        """What the run is and how it stands, in the order of reading."""
+        facts = {"folder": str(self.folder)}
+        with suppress(UserError):  # a folder may be deleted while its run is still shown
+            settings = read_settings(self.folder)
+            state = describe(self.folder, settings)
+            environment = settings["config"].get("env", {}).get("id")
+            of_budget = "" if state.budget is None else f" of {short(state.budget)}"
+            facts = {
+                "of": state.experiment + (f" on {environment}" if environment else ""),
+                "seed": str(state.seed),
+                "status": state.status,
+                state.unit.replace("_", " "): short(state.done) + of_budget,
+                **({state.score_name: f"{state.score:.6g}"} if state.score_name and state.score is not None else {}),
+                **facts,
+            }
+        return facts
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check of an environment has found."""
+
+    env: EnvConfig
+    found: list[Finding]
+
+    @property
+    def wrong(self) -> list[Finding]:
+        """What must be changed before anything is trained."""
+        return [one for one in self.found if one.level == "wrong"]
+
+    def __repr__(self) -> str:
+        return "\n".join(told(self.env.id, self.found))
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -128,6 +181,14 @@ class Compared:
         return str(self)
 
 
+def check(env: Env, *, seed: int = 1) -> Checked:
+    """Asks of an environment what would go wrong in it, as the command `check` does."""
+    from envs.checks.check import check as look
+
+    config = EnvConfig.of(env)
+    return Checked(config, look(config, seed=seed))
+
+
 def train(name: str, *, env: Env | None = None, package: str = "experiments", **options: Any) -> TrainedRun:
     """Trains one seed, as the command `train` does, and gives the run.
 
@@ -140,21 +201,23 @@ def train(name: str, *, env: Env | None = None, package: str = "experiments", **
 
     Raises:
         UserError: a mistake in the options, before anything is written.
-        training.interruption.Interrupted: it was asked to end, and has saved: `resume` goes on.
+        Interrupted: it was asked to end (Ctrl-C, or the kernel of a notebook was), and has saved: `resume` goes on.
     """
     experiment = load_experiment(name, package)
     words = _words(experiment, env, options)
     asked, rest = take_options(words, Options())
     (config,) = parse_options([*options_below(rest, "env."), *options_below(rest, "seed")], experiment.Config())
     folder = asked.folder or new_folder(group_of(experiment, config), config.seed)
-    main([name, *words, *([] if asked.run_dir else [f"--run-dir={folder}"])], package)
+    with _telling_how_to_go_on(folder):
+        main([name, *words, *([] if asked.run_dir else [f"--run-dir={folder}"])], package)
     return TrainedRun(folder)
 
 
 def resume(run: str | Path | TrainedRun, *, package: str = "experiments") -> TrainedRun:
     """Goes on with a run that was stopped; a finished one stays as it is."""
     folder = load(run).folder
-    go_on([str(folder)], package)
+    with _telling_how_to_go_on(folder):
+        go_on([str(folder)], package)
     return TrainedRun(folder)
 
 
@@ -169,6 +232,15 @@ def compare(*runs: str | Path | TrainedRun, package: str = "experiments", **opti
     """Compares runs, experiments and logs of other libraries, as the command `compare` does, with its options."""
     words = [str(run.folder if isinstance(run, TrainedRun) else run) for run in runs]
     return Compared(compared(words, CompareOptions(**options), package))
+
+
+@contextmanager
+def _telling_how_to_go_on(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Interrupted as error:
+        error.add_note(f'regimen.resume("{folder}") goes on with it')
+        raise
 
 
 def _words(experiment: ModuleType, env: Env | None, options: Mapping[str, Any]) -> list[str]:

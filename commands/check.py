@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, make_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from commands.command_line import first_word, print_help, wants_help
 from envs.config import EnvConfig
 from training.options import parse_options
+
+if TYPE_CHECKING:
+    from envs.checks.findings import Finding
 
 TAKES = "ENV"
 
@@ -31,22 +34,34 @@ def main(argv: Sequence[str], _: str) -> int:
     options, given = parse_options(argv[1:], Options(), _options_of(env))
 
     from envs.checks.check import check
-    from envs.checks.findings import LEVELS
 
     found = check(given.env, seed=options.seed)
-    grouped = {level: [one for one in found if one.level == level] for level in LEVELS}
     if options.json:
-        print(json.dumps({"env": given.env.id, **{level: [asdict(one) for one in grouped[level]] for level in LEVELS}}))
+        levels = {level: [asdict(one) for one in ones] for level, ones in _by_level(found).items()}
+        print(json.dumps({"env": given.env.id, **levels}))
     else:
-        for level, findings in grouped.items():
-            if findings:
-                print(level)
-            for one in findings:
-                print(f"  {one.about}: {one.says}")
-                if one.change:
-                    print(f"    -> {one.change}")
-        print(f"{given.env.id}: " + ", ".join(f"{len(findings)} {level}" for level, findings in grouped.items()))
-    return 1 if grouped["wrong"] else 0
+        for line in told(given.env.id, found):
+            print(line)
+    return 1 if _by_level(found)["wrong"] else 0
+
+
+def told(name: str, found: Sequence[Finding]) -> Iterator[str]:
+    """What was found of the environment of this name, as lines."""
+    grouped = _by_level(found)
+    for level, findings in grouped.items():
+        if findings:
+            yield level
+        for one in findings:
+            yield f"  {one.about}: {one.says}"
+            if one.change:
+                yield f"    -> {one.change}"
+    yield f"{name}: " + ", ".join(f"{len(findings)} {level}" for level, findings in grouped.items())
+
+
+def _by_level(found: Sequence[Finding]) -> dict[str, list[Finding]]:
+    from envs.checks.findings import LEVELS
+
+    return {level: [one for one in found if one.level == level] for level in LEVELS}
 
 
 def _options_of(env: EnvConfig) -> Any:

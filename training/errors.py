@@ -14,6 +14,10 @@ class UserError(Exception):
         super().__init__(message)
         self.key = key
 
+    def _render_traceback_(self) -> list[str]:
+        """How a notebook shows it."""
+        return [f"error: {self}"]
+
 
 def require(condition: bool, key: str, value: object, takes: str) -> None:
     """Checks one value of a config; the error names the key, the value and what the key takes."""

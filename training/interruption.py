@@ -1,4 +1,7 @@
-"""Ctrl-C and termination: the first signal asks the loop to save and end, a second Ctrl-C ends at once."""
+"""Ctrl-C and termination: the first signal asks the loop to save and end, a second Ctrl-C ends at once.
+
+To interrupt the kernel of a notebook is Ctrl-C. There the second ends the run and leaves the kernel as it is.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+
+from training.notebook import in_notebook
 
 _requested: int | None = None
 
@@ -21,6 +26,10 @@ class Interrupted(Exception):  # noqa: N818 - it is no error
 
     def __str__(self) -> str:
         return f"interrupted by {signal.Signals(self.signal_number).name}"
+
+    def _render_traceback_(self) -> list[str]:
+        """How a notebook shows it."""
+        return [str(self), *getattr(self, "__notes__", ())]
 
 
 def requested() -> int | None:
@@ -63,8 +72,11 @@ def _handle(number: int, _: FrameType | None) -> None:
         _requested = number
         # Not print: the signal may arrive while the program is inside a write to the same buffer.
         with suppress(OSError):  # the terminal may be gone
-            os.write(2, b"\nsaving; press Ctrl-C again to stop at once\n")
+            again = b"interrupt" if in_notebook() else b"press Ctrl-C"
+            os.write(2, b"\nsaving; " + again + b" again to stop at once\n")
     elif number == signal.SIGINT:
+        if in_notebook():
+            raise KeyboardInterrupt  # what else the kernel holds is not the run's to end
         if os.isatty(2):
             os.write(2, b"\x1b[?25h")  # the progress line hides the cursor
         # Die of the signal itself, so that the shell and the parent process see what happened (code 130).

@@ -12,6 +12,7 @@ from reports.comparison.comparing import INTERVALS
 from reports.comparison.computed import Comparison, Part
 from reports.comparison.statistics import Figure
 from training.claims import CONFIDENT, percent
+from training.notebook import in_notebook
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +28,8 @@ def print_comparison(found: Comparison) -> None:
     """Prints what was compared, a block for each environment, what differs, what was left out, and what to know."""
     from rich.console import Console
 
-    console = Console()
+    # In a notebook too this is text, wherever it is printed to.
+    console = Console(force_jupyter=False, force_terminal=False if in_notebook() else None)
     found, legend = _with_short_names(found)
     better = "lower is better" if found.lower_is_better else "higher is better"
     print(f"{found.at} {found.metric}, {better}; {INTERVALS}")

@@ -1,4 +1,5 @@
-"""The progress of a run for the person who watches it: a live line in a terminal, now and then a plain line in a log.
+"""The progress of a run for the person who watches it: a live line in a terminal or a notebook, now and then a plain
+line in a log.
 
 It goes to stderr; stdout is for results.
 """
@@ -21,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from training.core import Budget, Counters
+from training.notebook import Line, in_notebook
 from training.numbers import duration, short
 from training.run.forecast import Forecast
 
@@ -55,7 +57,9 @@ class Console:
     def __init__(self, title: str, *, file: IO[str] | None = None) -> None:
         self._title = title
         self._terminal = rich.console.Console(file=file or sys.stderr, highlight=False)
-        self.is_live = self._terminal.is_terminal and not self._terminal.is_dumb_terminal
+        self._in_cell = Line() if file is None and in_notebook() else None
+        is_terminal = self._terminal.is_terminal and not self._terminal.is_dumb_terminal
+        self.is_live = is_terminal or self._in_cell is not None
         self._live: Live | None = None
         self._forecast: Forecast | None = None
         self._alone = Forecast(Budget(PARTS, "updates"))
@@ -95,7 +99,9 @@ class Console:
     def close(self) -> None:
         """Draws what is not drawn yet and gives the terminal back."""
         with contextlib.suppress(Exception):
-            if not self._is_drawn:
+            if self._in_cell is not None and self._in_cell.is_shown:
+                self._draw_in(self._in_cell, is_over=True)
+            elif not self._is_drawn:
                 self._draw()
         live, self._live = self._live, None
         with contextlib.suppress(Exception):
@@ -117,9 +123,10 @@ class Console:
 
     def _draw(self) -> None:
         self._is_drawn, self._drawn_at = True, time.monotonic()
-        latest = self._latest
-        metrics = [f"{name} {short(latest[metric])}" for name, metric in SHOWN.items() if metric in latest]
-        metrics = [self._doing, *metrics] if self._doing else metrics
+        metrics = self._metrics()
+        if self._in_cell is not None:
+            self._draw_in(self._in_cell)
+            return
         if not self.is_live:
             self._terminal.file.write("  ".join([self._title, *self._texts(), *metrics]) + "\n")
             self._terminal.file.flush()
@@ -148,6 +155,17 @@ class Console:
         unit = forecast.until.unit.removeprefix("env_")
         rate = f"{short(1 / pace_s) if pace_s else '–'}/s"
         return [percent, eta, rate, f"{short(forecast.done)}/{short(forecast.until.count)} {unit}"]
+
+    def _draw_in(self, cell: Line, *, is_over: bool = False) -> None:
+        """In a notebook. What it keeps in the end has no rate and no ETA, which mean nothing to who reads it later."""
+        texts = self._texts()
+        texts = [texts[0], texts[-1]] if texts and is_over else texts
+        cell.show("  ".join([self._title, *texts, *self._metrics()]), self._fraction)
+
+    def _metrics(self) -> list[str]:
+        """What is shown beside the progress."""
+        found = [f"{name} {short(self._latest[metric])}" for name, metric in SHOWN.items() if metric in self._latest]
+        return [self._doing, *found] if self._doing else found
 
 
 def _line(title: str, fraction: float, progress: list[str], metrics: list[str], width: int) -> Table:
