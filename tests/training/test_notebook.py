@@ -12,10 +12,13 @@ from training.notebook import in_notebook
 PROGRESS = """
 from training.core import Budget, Counters
 from training.run import console
+from training.run.forecast import Forecast
 console.LIVE_INTERVAL_S = 0.0
+forecast = Forecast(Budget(10_000))
 with console.Console("<ppo>") as line:
     for row in range(1, 201):
-        line.update(Counters(env_steps=50 * row), Budget(10_000), {"rollout/return_mean": 412.34})
+        forecast.trained(float(row), Counters(env_steps=50 * row))
+        line.update(forecast, {"rollout/return_mean": 412.34})
         line.show("evaluating")
         line.show("")
 """
