@@ -23,7 +23,7 @@ from typing import Any, Literal
 from agents.recipes.presets import Default, asks_of, default_config, group_of, has_presets
 from commands import verify
 from commands.command_line import first_word, print_help, wants_help
-from commands.verify import Task, train_all
+from commands.shared.seeds import Task, train_all
 from reports.sweep_script import variant_script
 from training import interruption
 from training.claims import Claim, scores_by_seed

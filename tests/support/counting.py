@@ -136,3 +136,10 @@ def train_on_data(folder: Path, *options: str) -> int:
     """A short run of what learns from data."""
     asked = ["train", "breast_cancer_mlp", "--run-dir", str(folder), "--threads", "1", "--tracker", "none"]
     return main([*asked, *options])
+
+
+def train_for_verify(name: str, folder: str, seeds: range, options: str = "") -> None:
+    """Seeds where `verify` looks for them."""
+    for seed in seeds:
+        line = f"train {name} --seed {seed} --tracker none --run-dir {folder}/seed-{seed} {options}"
+        assert command(line) == 0
