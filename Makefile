@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup check train verify sweep list resume watch evaluate play diagnose compare plot record sync submit cluster cluster-down test test-full lint results bench profile clean
+.PHONY: help setup check train verify sweep list resume watch evaluate play diagnose compare plot report record sync submit cluster cluster-down test test-full lint results bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest
@@ -78,6 +78,9 @@ compare: .venv/.core ## Compare RUNS="ppo_cartpole a2c_cartpole": runs, experime
 
 plot: .venv/.extras ## Draw the learning curves of RUNS
 	@$(RUN_PYTHON) -m experiments plot $(RUNS) $(ARGS)
+
+report: .venv/.extras ## Write one HTML page about RUNS; ARGS="--open" shows it in the browser
+	@$(RUN_PYTHON) -m experiments report $(RUNS) $(ARGS)
 
 record: .venv/.extras ## Record episodes of RUN with ARGS="--dataset robots/walk-v0"
 	@$(RUN_PYTHON) -m experiments record $(RUN) $(ARGS)

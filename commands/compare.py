@@ -14,7 +14,7 @@ from commands.command_line import print_help, wants_help
 from reports.comparison.comparing import compare
 from reports.comparison.computed import Comparison
 from reports.comparison.foreign import find_logs, read_logs
-from reports.comparison.groups import group
+from reports.comparison.groups import Grouped, group
 from reports.comparison.records import LeftOut, Record
 from reports.comparison.runs import find_named, find_runs, is_run, read_record
 from reports.comparison.showing import csv_rows, print_comparison
@@ -28,10 +28,9 @@ TAKES = "RUN..."
 
 
 @dataclass(frozen=True)
-class Options:
-    """What is compared, and how it is shown."""
+class HowCompared:
+    """By what runs are compared."""
 
-    metric: str = "evaluation/return_mean"
     at: Literal["final", "best"] = "final"
     """Of the policy at the end, or of the best checkpoint."""
     normalize: tuple[str, ...] = ()
@@ -43,6 +42,13 @@ class Options:
     lower_is_better: bool = False
     env: str | None = None
     """The environment of logs that name none; by default that of all the other runs."""
+
+
+@dataclass(frozen=True)
+class Options(HowCompared):
+    """What is compared, and how it is shown."""
+
+    metric: str = "evaluation/return_mean"
     json: bool = False
     """Print everything as JSON."""
     csv: bool = False
@@ -90,15 +96,23 @@ def compared(words: Sequence[str], options: Options, package: str) -> Comparison
     Raises UserError for a word that names nothing, and where nothing can be compared.
     """
     records, out = read(words, package)
-    grouped = group(records, options.metric, options.at, out, options.env, lower_is_better=options.lower_is_better)
-    return compare(
+    return compared_by(options.metric, options, records, out)[1]
+
+
+def compared_by(
+    metric: str, how: HowCompared, records: Sequence[Record], out: Sequence[LeftOut]
+) -> tuple[Grouped, Comparison]:
+    """The groups of the records, and what is computed with their scores. Raises UserError as `compared` does."""
+    grouped = group(records, metric, how.at, out, how.env, lower_is_better=how.lower_is_better)
+    computed = compare(
         grouped,
-        metric=options.metric,
-        at=options.at,
-        normalize=options.normalize,
-        target=options.target,
-        lower_is_better=options.lower_is_better,
+        metric=metric,
+        at=how.at,
+        normalize=how.normalize,
+        target=how.target,
+        lower_is_better=how.lower_is_better,
     )
+    return grouped, computed
 
 
 def read(words: Sequence[str], package: str) -> tuple[list[Record], list[LeftOut]]:

@@ -6,6 +6,7 @@ Guo et al. 2017, "On calibration of modern neural networks", https://arxiv.org/a
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,15 +20,51 @@ classifiers with 85 samples to validate with: on other samples none became worse
 0.55 nats."""
 
 
+class Reliability(NamedTuple):
+    """What was said and what came true, in the mean over the samples of each bin that has any; all are [bins]."""
+
+    said: NDArray[np.float64]
+    true: NDArray[np.float64]
+    samples: NDArray[np.int64]
+
+
+def reliability(probabilities: NDArray[np.floating], target: NDArray[np.integer], bins: int = BINS) -> Reliability:
+    """The reliability diagram (equation 2) of probabilities [S, classes] for the classes `target` [S].
+
+    Confidence and accuracy over `bins` bins of equal width.
+    """
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == target
+    return _means(_bin_of(confidence, bins), confidence, right, bins)
+
+
+def number_reliability(said: NDArray[np.floating], target: NDArray[np.floating], bins: int = BINS) -> Reliability:
+    """The same of numbers [S]: the mean of the true ones over bins of as many samples, by what was predicted."""
+    bins = min(bins, len(said))
+    bin_of = np.empty(len(said), np.int64)
+    bin_of[np.argsort(said, kind="stable")] = np.arange(len(said)) * bins // len(said)
+    return _means(bin_of, said, target, bins)
+
+
+def _means(bin_of: NDArray[np.int64], said: NDArray[Any], true: NDArray[Any], bins: int) -> Reliability:
+    count = np.bincount(bin_of, minlength=bins)
+    some = count > 0
+    means = [np.bincount(bin_of, values, minlength=bins)[some] / count[some] for values in (said, true)]
+    return Reliability(means[0], means[1], count[some])
+
+
 def calibration_error(probabilities: NDArray[np.floating], target: NDArray[np.integer], bins: int = BINS) -> float:
     """The expected calibration error (equation 3) of probabilities [S, classes] for the classes `target` [S].
 
     The mean distance between confidence and accuracy over `bins` bins of equal width, weighted by their samples.
     """
-    confidence, said = probabilities.max(1), probabilities.argmax(1)
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # bins are open on the left
-    excess = np.bincount(bin_of, confidence - (said == target), minlength=bins)
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == target
+    excess = np.bincount(_bin_of(confidence, bins), confidence - right, minlength=bins)
     return float(np.abs(excess).sum() / len(target))
+
+
+def _bin_of(confidence: NDArray[np.floating], bins: int) -> NDArray[np.int64]:
+    """The bin of equal width that each is in; bins are open on the left."""
+    return np.asarray(np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1))
 
 
 def best_temperature(logits: Tensor, target: Tensor) -> float:

@@ -89,6 +89,7 @@ def figure_of(size: tuple[float, float], path: Path, *, dark: bool = False) -> I
         "axes.spines.right": False,
         "svg.hashsalt": "regimen",
         "savefig.dpi": 200,
+        "text.parse_math": False,  # names are no formulas, whatever is in them
     }
     if dark:
         ground, ink = DARK

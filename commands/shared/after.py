@@ -9,9 +9,14 @@ from training.errors import UserError
 from training.experiments import find_scripts
 from training.run.runs import LATEST, find_run
 
-NEXT = (("evaluate", "{run} --episodes 100"), ("play", "{run}"), ("compare", "{experiment}"), ("plot", "{experiment}"))
+NEXT = (
+    ("report", "{run} --open"),
+    ("play", "{run}"),
+    ("compare", "{experiment}"),
+    ("plot", "{experiment}"),
+)
 """Commands that are about a finished run; what there is of them is named."""
-ONLY_FOR_POLICIES = ("evaluate", "play")
+ONLY_FOR_POLICIES = ("play",)
 MOST = 3
 
 

@@ -12,7 +12,7 @@ from pretraining.predictor import PredictorConfig
 from pretraining.supervised import SupervisedConfig, SupervisedRunConfig
 from training.claims import Claim
 from training.data.sources import sklearn_dataset
-from training.data.splits import SplitConfig, split
+from training.data.splits import SplitConfig, Splits, split
 from training.networks import NetworkConfig
 from training.optimizer import OptimizerConfig, Schedule
 from training.run.run import Run
@@ -43,8 +43,13 @@ CLAIMS = (
 )
 
 
+def data(config: Config) -> Splits:
+    """What is learned from and what is held out, by which `report` shows where the network is wrong."""
+    return split(sklearn_dataset("breast_cancer"), config.split, seed=config.seed)
+
+
 def train(config: Config, run: Run) -> None:
     """`supervised.train` makes the network; `training.fit` is the loop."""
-    splits = split(sklearn_dataset("breast_cancer"), config.split, seed=config.seed)
+    splits = data(config)
     baseline = partial(strongest, splits, score="auc")
     supervised.train(config, run, splits, measure=against("strongest", baseline))

@@ -99,10 +99,15 @@ def tf_idf(splits: Splits) -> dict[str, float]:
     return logistic_regression(parts, score="accuracy", scale=False, strengths=(1.0, 10.0, 100.0))
 
 
+def data(config: Config) -> Splits:
+    """What is learned from and what is held out, by which `report` shows where the network is wrong."""
+    files = {library: python_files(library, config.files) for library in ("stdlib", *LIBRARIES)}
+    snippets = labelled_snippets(files, words=WORDS, per_file=8, buckets=32_768, source="installed Python files")
+    return split(snippets, config.split, seed=config.seed)
+
+
 def train(config: Config, run: Run) -> None:
     """`supervised.train` makes the network; `training.fit` is the loop."""
-    files = {library: python_files(library, config.files) for library in ("stdlib", *LIBRARIES)}
-    data = labelled_snippets(files, words=WORDS, per_file=8, buckets=32_768, source="installed Python files")
-    splits = split(data, config.split, seed=config.seed)
+    splits = data(config)
     baseline = partial(tf_idf, splits)
     supervised.train(config, run, splits, measure=against("tf_idf", baseline))

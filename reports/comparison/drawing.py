@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reports.comparison.computed import Comparison, Part
-from reports.comparison.curves import Axis
+from reports.comparison.curves import Axis, Band
 from reports.plots import COLUMNS, figure_of, short_steps
 from training.errors import UserError
 
@@ -33,23 +33,56 @@ def draw_curves(found: Comparison, path: Path, axis: Axis = "env_steps", *, dark
         what = "env steps" if axis == "env_steps" else "the wall clock"
         raise UserError(f"no group has a curve of {found.metric} over {what}")
     names = list(found.tasks[next(iter(found.tasks))].groups) if len(found.tasks) == 1 else _names(found)
-    interpolated = False
-    with figure_of(_size(len(parts), names), path, dark=dark) as figure:
-        for panel, (task, part) in zip(_panels(figure, len(parts)), parts.items(), strict=True):
-            for name, summary in part.groups.items():
-                one = summary.curves[axis]
-                if one is not None:
-                    x = one.x if axis == "env_steps" else one.x / 60
-                    _line(panel, x, one.value, one.low, one.high, index=names.index(name), dark=dark)
-                    interpolated |= one.interpolated
-            panel.set_title(task, fontsize=9)
-            if axis == "env_steps":
+    over_time = 1 if axis == "env_steps" else 60
+    panels = {
+        task: {
+            name: one._replace(x=one.x / over_time)
+            for name, summary in part.groups.items()
+            if (one := summary.curves[axis]) is not None
+        }
+        for task, part in parts.items()
+    }
+    unit = next(iter(parts.values())).unit if axis == "env_steps" else "wall clock, minutes"
+    told = f"{unit}\nline: mean of seeds; band: its 95 % interval"
+    if any(one.interpolated for bands in panels.values() for one in bands.values()):
+        told += "; interpolated at common points"
+    draw_bands(panels, path, told, found.metric, names=names, counts=axis == "env_steps", dark=dark)
+
+
+def draw_bands(
+    panels: Mapping[str, Mapping[str, Band]],
+    path: Path,
+    x_label: str,
+    y_label: str,
+    *,
+    names: Sequence[str],
+    shown: Sequence[str] | None = None,
+    counts: bool = True,
+    dark: bool = False,
+) -> None:
+    """A panel of lines with their bands for each title.
+
+    Args:
+        panels: by title, and by the name of a line.
+        path: the file that is written.
+        x_label: below all panels.
+        y_label: beside them.
+        names: of the lines; each has the look of its place.
+        shown: those of them that are in the legend; None: all.
+        counts: x counts steps, which are written short.
+        dark: on a dark ground.
+    """
+    legend = names if shown is None else shown
+    with figure_of(_size(len(panels), legend), path, dark=dark) as figure:
+        for panel, (title, bands) in zip(_panels(figure, len(panels)), panels.items(), strict=True):
+            for name, one in bands.items():
+                _line(panel, one.x, one.value, one.low, one.high, index=names.index(name), dark=dark)
+            panel.set_title(title, fontsize=9)
+            if counts:
                 panel.xaxis.set_major_formatter(lambda value, _: short_steps(value))
-        told = "; interpolated at common points" if interpolated else ""
-        x_label = next(iter(parts.values())).unit if axis == "env_steps" else "wall clock, minutes"
-        figure.supxlabel(f"{x_label}\nline: mean of seeds; band: its 95 % interval{told}", fontsize=8)
-        figure.supylabel(found.metric, fontsize=9)
-        _legend(figure, names, dark=dark)
+        figure.supxlabel(x_label, fontsize=8)
+        figure.supylabel(y_label, fontsize=9)
+        _legend(figure, names, legend, dark=dark)
 
 
 def draw_profiles(found: Comparison, path: Path, *, dark: bool = False) -> None:
@@ -66,7 +99,7 @@ def draw_profiles(found: Comparison, path: Path, *, dark: bool = False) -> None:
             panel.locator_params(axis="x", nbins=5)
         figure.supxlabel(f"{found.at} {found.metric}\nband: 95 % interval", fontsize=8)
         figure.supylabel("share of runs above", fontsize=9)
-        _legend(figure, names, dark=dark)
+        _legend(figure, names, names, dark=dark)
 
 
 def _names(found: Comparison) -> list[str]:
@@ -99,8 +132,8 @@ def _line(panel: Any, x: Any, value: Any, low: Any, high: Any, *, index: int, da
     panel.plot(x, value, drawstyle="steps-post" if steps else "default", **look)
 
 
-def _legend(figure: Any, names: Sequence[str], *, dark: bool) -> None:
+def _legend(figure: Any, names: Sequence[str], shown: Sequence[str], *, dark: bool) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], label=name, **_look(index, dark=dark)) for index, name in enumerate(names)]
+    handles = [Line2D([], [], label=name, **_look(names.index(name), dark=dark)) for name in shown]
     figure.legend(handles=handles, loc="outside upper left", frameon=False, fontsize=8, handlelength=3.0)

@@ -62,7 +62,7 @@ def _read(folder: Path, label: str | None) -> Record | LeftOut:
         source=str(folder),
         label=label or settings["experiment"],
         config={"experiment": settings["experiment"], **config},
-        curves={} if stage_folders(folder) else _curves(folder, result),
+        curves={} if stage_folders(folder) else read_curves(folder, result),
         seed=int(settings["seed"]),
         budget=budget if isinstance(budget, int) else None,
         final=result["metrics"],
@@ -93,20 +93,26 @@ def _remarks(folder: Path, settings: Mapping[str, Any], result: Mapping[str, Any
         yield "has stages, and so no curve"
 
 
-def _curves(folder: Path, result: Mapping[str, Any]) -> dict[str, Curve]:
-    """Every metric of the log; what was measured at the end of the run is the last point of its own."""
+def read_curves(folder: Path, result: Mapping[str, Any]) -> dict[str, Curve]:
+    """Every metric of the log of a run or a stage; what was measured at its end is the last point of its own.
+
+    `result` is what its `result.json` says; of one that goes on it may be empty.
+    """
     if not (folder / "metrics.jsonl").exists():
         return {}
     rows = read_rows(folder / "metrics.jsonl")
+    if not rows:
+        return {}
     seconds = {row["updates"]: row["wall_time_s"] for row in read_rows(folder / "timing.jsonl")}
     names = {name for row in rows for name in row} - set(COUNTERS)
-    unit = unit_of(result["counters"])
+    counters = result.get("counters") or rows[-1]
+    unit, measured = unit_of(counters), result.get("metrics", {})
     curves = {}
     for name in sorted(names):
         points = [(row[unit], seconds.get(row["updates"], np.nan), row[name]) for row in rows if name in row]
-        end = result["counters"][unit]
-        if name in result["metrics"] and points[-1][0] < end:
-            points.append((end, float(result["wall_time_s"]), float(result["metrics"][name])))
+        end = counters[unit]
+        if name in measured and points[-1][0] < end:
+            points.append((end, float(result["wall_time_s"]), float(measured[name])))
         finite = np.array([point for point in points if np.isfinite(point[2])], np.float64)
         if len(finite):
             curves[name] = Curve(*finite.T)

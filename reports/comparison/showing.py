@@ -6,16 +6,13 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from reports.comparison.comparing import INTERVALS
 from reports.comparison.computed import Comparison, Part
 from reports.comparison.statistics import Figure
 from training.claims import CONFIDENT, percent
 from training.notebook import in_notebook
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 PROFILE_POINTS = (0, 25, 50, 75)
 """Which of the 101 points of a profile the terminal shows; at the last one nothing is above."""
@@ -24,12 +21,15 @@ LONGEST_NAME = 16
 """Of a group in a table."""
 
 
+class Table(NamedTuple):
+    """Words in columns, for the terminal or a page."""
+
+    columns: list[str]
+    rows: list[list[str]]
+
+
 def print_comparison(found: Comparison) -> None:
     """Prints what was compared, a block for each environment, what differs, what was left out, and what to know."""
-    from rich.console import Console
-
-    # In a notebook too this is text, wherever it is printed to.
-    console = Console(force_jupyter=False, force_terminal=False if in_notebook() else None)
     found, legend = _with_short_names(found)
     better = "lower is better" if found.lower_is_better else "higher is better"
     print(f"{found.at} {found.metric}, {better}; {INTERVALS}")
@@ -40,15 +40,13 @@ def print_comparison(found: Comparison) -> None:
         parts[ALL] = found.overall
     for name, part in parts.items():
         print(f"\n{name}" + (f", {found.normalized}" if name == ALL else _budget(part)))
-        console.print(_scores(part, over_tasks=name == ALL))
-        if name != ALL:
-            _print(console, _speed(part))
-        _print(console, _profiles(part))
-        for line in _order(part):
+        for table in tables(part, over_tasks=name == ALL):
+            _print(table)
+        for line in order(part):
             print(line)
     if found.differences:
         print("\nWhat differs in the configs")
-        _print(console, _differences(found))
+        _print(differences(found))
     for title, lines in (
         ("Left out", [f"{source}: {why}" for source, why in found.left_out]),
         ("To know", found.remarks),
@@ -128,28 +126,35 @@ def _budget(part: Part) -> str:
     return f", the first {part.budget:,.0f} {part.unit} of each run" if part.budget else ""
 
 
-def _table(*columns: str) -> Table:
-    from rich.table import Table
+def _print(table: Table) -> None:
+    import rich.table
+    from rich.console import Console
 
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+    drawn = rich.table.Table()
+    for column in table.columns:
+        drawn.add_column(column, overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*row)
+    # In a notebook too this is text, wherever it is printed to.
+    Console(force_jupyter=False, force_terminal=False if in_notebook() else None).print(drawn)
 
 
-def _print(console: object, table: Table | None) -> None:
-    if table is not None:
-        console.print(table)  # type: ignore[attr-defined]
+def tables(part: Part, *, over_tasks: bool = False) -> Iterator[Table]:
+    """The scores, how early they are good in one environment, and which share of runs is above a few of them."""
+    yield _scores(part, over_tasks=over_tasks)
+    for table in (None if over_tasks else _speed(part), _profiles(part)):
+        if table is not None:
+            yield table
 
 
 def _scores(part: Part, *, over_tasks: bool) -> Table:
     gap = [] if part.target is None else [f"optimality gap to {part.target:g}"]
     median = "median of environments" if over_tasks else "median of seeds"
-    table = _table("group", "runs" if over_tasks else "seeds", "mean", median, "interquartile mean", *gap)
+    table = Table(["group", "runs" if over_tasks else "seeds", "mean", median, "interquartile mean", *gap], [])
     for name, summary in part.groups.items():
         gaps = [] if part.target is None else [shown(summary.optimality_gap)]
         count = str(sum(map(len, summary.scores.values())))
-        table.add_row(name, count, shown(summary.mean), shown(summary.median), shown(summary.iqm), *gaps)
+        table.rows.append([name, count, shown(summary.mean), shown(summary.median), shown(summary.iqm), *gaps])
     return table
 
 
@@ -159,12 +164,12 @@ def _speed(part: Part) -> Table | None:
     if not told:
         return None
     fractions = [f"at {percent(fraction)}" for fraction in next(iter(told.values())).efficiency.at]  # type: ignore[union-attr]
-    table = _table("group", *fractions, "area under curve", "minutes")
+    table = Table(["group", *fractions, "area under curve", "minutes"], [])
     for name, summary in told.items():
         efficiency, wall = summary.efficiency, summary.wall_time_s
         assert efficiency is not None
         at = ["-" if one is None else f"{one.value:.4g}" for one in efficiency.at.values()]
-        table.add_row(name, *at, shown(efficiency.area), "-" if wall is None else f"{wall.value / 60:.3g}")
+        table.rows.append([name, *at, shown(efficiency.area), "-" if wall is None else f"{wall.value / 60:.3g}"])
     return table
 
 
@@ -174,13 +179,14 @@ def _profiles(part: Part) -> Table | None:
     taus = first.profile["tau"]
     if taus[0] == taus[-1]:
         return None
-    table = _table("share of runs above", *(f"{taus[point]:.4g}" for point in PROFILE_POINTS))
-    for name, summary in part.groups.items():
-        table.add_row(name, *(percent(summary.profile["value"][point]) for point in PROFILE_POINTS))
-    return table
+    rows = [
+        [name, *(percent(summary.profile["value"][point]) for point in PROFILE_POINTS)]
+        for name, summary in part.groups.items()
+    ]
+    return Table(["share of runs above", *(f"{taus[point]:.4g}" for point in PROFILE_POINTS)], rows)
 
 
-def _order(part: Part) -> Iterator[str]:
+def order(part: Part) -> Iterator[str]:
     """How sure the order is: a line for each two groups that are next to each other."""
     names = list(part.groups)
     for pair in part.pairs:
@@ -206,9 +212,7 @@ def _order(part: Part) -> Iterator[str]:
         yield line
 
 
-def _differences(found: Comparison) -> Table:
+def differences(found: Comparison) -> Table:
+    """What each group has of the keys of the config in which they differ."""
     names = list(next(iter(found.differences.values())))
-    table = _table("", *names)
-    for key, values in found.differences.items():
-        table.add_row(key, *(values[name] for name in names))
-    return table
+    return Table(["", *names], [[key, *(values[name] for name in names)] for key, values in found.differences.items()])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pretraining.calibration import best_temperature, calibration_error
+from pretraining.calibration import best_temperature, calibration_error, number_reliability, reliability
 from pretraining.measures import class_measures
 from training.seeding import generator
 
@@ -24,6 +24,22 @@ def test_the_calibration_error_and_the_temperature_are_those_of_the_paper() -> N
     logits = 2 * torch.randn(20_000, 5, generator=rng)
     drawn = torch.multinomial(torch.softmax(logits, -1), 1, generator=rng).squeeze(1)
     assert best_temperature(3 * logits, drawn) == pytest.approx(3.0, rel=0.03)
+
+
+def test_a_reliability_diagram_has_the_means_of_its_bins_and_the_error_is_their_distance() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.85, 0.15], [0.2, 0.8], [0.55, 0.45]])
+    target = np.array([0, 1, 1, 1])
+    said, true, count = reliability(probabilities, target, bins=10)
+    assert said == pytest.approx([0.55, 0.8, 0.875])
+    assert true == pytest.approx([0.0, 1.0, 0.5])
+    assert count.tolist() == [1, 1, 2]
+    error = (np.abs(said - true) * count).sum() / 4
+    assert calibration_error(probabilities, target, bins=10) == pytest.approx(error)
+
+
+def test_numbers_are_put_into_bins_of_as_many_samples_by_what_was_said() -> None:
+    said, true, count = number_reliability(np.array([4.0, 1.0, 3.0, 2.0, 5.0]), np.array([8.0, 2.0, 6.0, 4.0, 9.0]), 2)
+    assert (said.tolist(), true.tolist(), count.tolist()) == ([2.0, 4.5], [4.0, 8.5], [3, 2])
 
 
 def made_up(seed: int, samples: int) -> tuple[Tensor, Tensor]:

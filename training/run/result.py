@@ -51,7 +51,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     return read_json(folder / "result.json")
 
 
-def unit_of(counters: Mapping[str, int]) -> Literal["env_steps", "updates"]:
+def unit_of(counters: Mapping[str, float]) -> Literal["env_steps", "updates"]:
     """What the work of a run is counted in: env steps where it acts, otherwise updates."""
     return "env_steps" if counters["env_steps"] else "updates"
 

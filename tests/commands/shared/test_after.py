@@ -22,16 +22,16 @@ def test_the_next_commands_are_named_in_a_terminal_alone(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     print_next(run, "counting", has_policy=True)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "next: python -m experiments evaluate latest --episodes 100"
+    assert lines[0] == "next: python -m experiments report latest --open"
     assert len(lines) <= MOST
     commands = find_scripts("commands", "TAKES")
     assert all(line.split()[4] in commands for line in lines)
     assert command("train counting --tracker none --run-dir elsewhere") == 0
     capsys.readouterr()
     print_next(Path("elsewhere"), "counting", has_policy=True)
-    assert "evaluate elsewhere" in capsys.readouterr().out
+    assert "play elsewhere" in capsys.readouterr().out
     print_next(run, "counting", has_policy=False)
-    assert "evaluate" not in capsys.readouterr().out
+    assert "play" not in capsys.readouterr().out
 
 
 def test_a_run_that_was_written_elsewhere_is_named_where_there_is_no_other(
@@ -39,4 +39,4 @@ def test_a_run_that_was_written_elsewhere_is_named_where_there_is_no_other(
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     print_next(Path("elsewhere"), "counting", has_policy=True)
-    assert "evaluate elsewhere" in capsys.readouterr().out
+    assert "play elsewhere" in capsys.readouterr().out
