@@ -21,7 +21,11 @@ class Evaluate(Protocol):
 
     every: Every
     score: str  # the metric by which the best checkpoint is chosen; higher is better
-    outlook: Outlook  # how much of it there will be
+
+    @property
+    def outlook(self) -> Outlook:
+        """How much of it there will be."""
+        ...
 
     def __call__(self, algorithm: Algorithm) -> Metrics: ...
 

@@ -73,6 +73,7 @@ class Evaluation:
         config: how often and how long.
         seed: of the episodes and the actions.
         trained_env_steps: how many the run trains for; None: it learns from data.
+        trained_envs: in how many environments it acts.
         behaviour_return: the mean return of the data that a policy learns from, with which it is compared.
         show: is told now and then how far an evaluation is, in words and in [0, 1], and nothing at its end.
     """
@@ -86,12 +87,13 @@ class Evaluation:
         *,
         seed: int,
         trained_env_steps: int | None = None,
+        trained_envs: int = 0,
         behaviour_return: float | None = None,
         show: Show | None = None,
     ) -> None:
         self.every = config.every
         self._env, self._config, self._seed, self._behaviour_return = env, config, seed, behaviour_return
-        self._show = show
+        self._show, self._trained_envs = show, trained_envs
         auto = None if trained_env_steps is None else AUTO_TIMES * trained_env_steps
         self._max_env_steps = auto if config.max_env_steps == "auto" else config.max_env_steps
         self._vec: VectorEnv | None = None
@@ -100,12 +102,17 @@ class Evaluation:
 
     @property
     def outlook(self) -> Outlook:
-        """How much of it there will be; before the first, episodes are taken to be as long as they may be."""
+        """How much of it there will be.
+
+        Before the first, a step of all its environments is taken to last as long as one of all those of the training,
+        and episodes to be as long as they may be.
+        """
         config, longest = self._config, self._env.longest_episode_steps
         steps = 0 if longest is None else config.episodes * min(longest, config.max_episode_steps)
+        steps = steps if self._max_env_steps is None else min(steps, self._max_env_steps)
         final = config.final_episodes / config.episodes
-        allowed = self._max_env_steps
-        return Outlook(config.every, (final, final), steps if allowed is None else min(steps, allowed), "env_steps")
+        work = self._trained_envs * steps // min(config.num_envs, config.episodes)
+        return Outlook(config.every, (final, final), work, "env_steps")
 
     def __call__(self, algorithm: Algorithm) -> Metrics:
         measured = self._measure(policy_of(algorithm.state_dict()), self._config.episodes, "selection")

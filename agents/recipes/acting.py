@@ -158,6 +158,7 @@ def make_evaluation(config: PolicyRunConfig, run: Run, *, behaviour_return: floa
         config.evaluation,
         seed=config.seed,
         trained_env_steps=config.env_steps if isinstance(config, ActingConfig) else None,
+        trained_envs=config.num_envs if isinstance(config, ActingConfig) else 0,
         behaviour_return=behaviour_return,
         show=run.show,
     )

@@ -124,9 +124,12 @@ class Console:
     def _draw(self) -> None:
         self._is_drawn, self._drawn_at = True, time.monotonic()
         metrics = self._metrics()
+<<<<<<< ours
         if self._in_cell is not None:
             self._draw_in(self._in_cell)
             return
+=======
+>>>>>>> theirs
         if not self.is_live:
             self._terminal.file.write("  ".join([self._title, *self._texts(), *metrics]) + "\n")
             self._terminal.file.flush()
@@ -138,6 +141,11 @@ class Console:
             self._terminal.show_cursor(show=True)
         line = _line(self._title, self._fraction, self._texts(), metrics, self._terminal.width)
         self._live.update(line, refresh=True)
+
+    def _metrics(self) -> list[str]:
+        """What is shown beside the progress."""
+        found = [f"{name} {short(self._latest[metric])}" for name, metric in SHOWN.items() if metric in self._latest]
+        return [self._doing, *found] if self._doing else found
 
     @property
     def _fraction(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -13,7 +14,8 @@ from training.core import Budget, Counters, Every
 RECENT = 0.1
 """Of the whole work: so much of the newest tells the pace, and no more than half of what was done, so that a beginning
 that is slower or faster (compiling, a warm-up without learning) is soon forgotten."""
-MOST_POINTS = 512
+GRAIN = 0.001
+"""Of the whole work: points that are nearer to each other than so are one."""
 TELLING = 0.1
 """From so much of a measurement on, its own pace says when it ends."""
 MEASURING_A_SAMPLE = 1 / 3
@@ -29,7 +31,8 @@ class Outlook:
     final: tuple[float, ...] = ()
     """The measurements at the end: how many times as long as one during training each of them takes."""
     work: int = 0
-    """How much one during training is, at the most, for a guess before the first; 0: nobody knows."""
+    """How much of the training's work takes as long as one of them, for a guess before the first: of env steps, the
+    making; of samples, a third of the learning from them. 0: nobody knows."""
     unit: Literal["env_steps", "samples"] = "env_steps"
     """Of `work`."""
 
@@ -64,9 +67,9 @@ class Forecast:
             self._collecting_s += self._pending_s
             self._collected += now.env_steps - self.now.env_steps
         self._pending_s, self.now = 0.0, now
-        self._points.append((at_s - self._apart_s, now.count(self.until.unit)))
-        if len(self._points) > MOST_POINTS:
-            del self._points[1::2]
+        if len(self._points) > 1 and self.done - self._points[-2][1] < GRAIN * self.until.count:
+            self._points.pop()
+        self._points.append((at_s - self._apart_s, self.done))
 
     def collected(self, seconds: float) -> None:
         """The making of the batch that is learned from next took so long."""
@@ -105,7 +108,7 @@ class Forecast:
     def seconds_left(self, at_s: float) -> float | None:
         """Until the run and its last measurement are over; None: not known yet."""
         each_s = self._each_s(at_s)
-        left_s = sum(self._outlook.final[self._finals :]) * each_s + self._rest_s(at_s, each_s)
+        left_s = self._finals_left * each_s + self._rest_s(at_s, each_s)
         if self._finals:
             return left_s
         work, pace_s = self.until.count - self.done, self.pace_s
@@ -123,15 +126,29 @@ class Forecast:
         return final[0] if final else 1.0
 
     @property
+    def _finals_left(self) -> float:
+        """The final ones that are to come. Where nothing is measured during training there is no best checkpoint, which
+        would be measured beside the end.
+        """
+        never = self._outlook.every is None or self._evaluations < 1
+        return sum(self._outlook.final[: 1 if never else None][self._finals :])
+
+    @property
+    def _evaluations(self) -> float:
+        """How many there are during the whole training; in another unit than the work, by the ratio of both so far."""
+        every, total = self._outlook.every, self.until.count
+        assert every is not None
+        if every.unit == self.until.unit:
+            return float(total // every.count)
+        passed = self.now.count(every.unit)
+        return total * passed / self.done // every.count if passed and self.done else math.inf
+
+    @property
     def _evaluations_left(self) -> float:
-        """How many are to come during training; in another unit than the work, at the ratio of both so far."""
         every = self._outlook.every
-        if every is None:
+        if every is None or math.isinf(self._evaluations):
             return 0.0
-        passed, total = self.now.count(every.unit), float(self.until.count)
-        if every.unit != self.until.unit:
-            total *= passed / self.done if self.done else 0.0
-        return max(0.0, total // every.count - passed // every.count)
+        return max(0.0, self._evaluations - self.now.count(every.unit) // every.count)
 
     def _each_s(self, at_s: float) -> float:
         """What one evaluation takes: the mean of the newest half of those there were; before the first, a guess."""

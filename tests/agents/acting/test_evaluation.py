@@ -278,3 +278,13 @@ def test_what_a_mask_forbids_is_not_played(greedy: bool, favourite: int) -> None
         obs, _, _, _, info = env.step(chosen[-1])
     liked = favourite + 1  # the actions begin at 1
     assert not greedy or 4 <= chosen.count(liked) < 6
+
+
+def test_how_much_there_will_be_is_known_before_the_first() -> None:
+    pendulum = EnvConfig("Pendulum-v1")
+    config = EvaluationConfig(episodes=20, final_episodes=100, num_envs=10)
+    outlook = Evaluation(pendulum, config, seed=1, trained_env_steps=20_000, trained_envs=4).outlook
+    assert (outlook.every, outlook.final) == (config.every, (5.0, 5.0))
+    assert outlook.work == 20 * 200 // 10 * 4  # 400 steps of 10 environments, as 400 steps of the 4 of the training
+    assert Evaluation(pendulum, config, seed=1, trained_env_steps=100, trained_envs=4).outlook.work == 1000 // 10 * 4
+    assert Evaluation(pendulum, config, seed=1).outlook.work == 0

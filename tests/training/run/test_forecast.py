@@ -135,6 +135,15 @@ def test_a_pace_that_changes_for_good_is_forgotten_after_a_tenth_of_the_work() -
     assert max(run.errors(since=_time_of(run, 0.61), until=0.9)) < 0.01
 
 
+def test_of_very_many_iterations_the_newest_tenth_counts_too() -> None:
+    forecast, at_s = Forecast(Budget(100_000)), 0.0
+    for count in range(1, 60_001):
+        at_s += 1.0 if count < 40_000 else 4.0
+        forecast.trained(at_s, Counters(env_steps=count))
+    assert forecast.seconds_left(at_s) == pytest.approx(4.0 * 40_000)
+    assert len(forecast._points) < 1_100
+
+
 @few
 @given(st.integers(0, 2**32 - 1))
 def test_iterations_of_very_different_length_do_not_matter(seed: int) -> None:
@@ -159,6 +168,15 @@ def test_evaluations_in_another_unit_than_the_budget_are_counted_by_the_ratio_of
     forecast.measuring(9.0)
     forecast.measured(12.0)
     assert forecast.seconds_left(12.0) == pytest.approx(90.0 + 9 * 3.0)
+
+
+def test_without_an_evaluation_during_training_there_is_no_best_checkpoint_to_measure() -> None:
+    for every, left_s in ((Every(11), 8.0 + 2.0 * 3.0), (Every(10), 8.0 + 3.0 + 4.0 * 3.0)):
+        forecast = Forecast(Budget(10), Outlook(every, (2.0, 2.0), work=3))
+        forecast.trained(0.0, Counters(env_steps=1))
+        forecast.collected(1.0)
+        forecast.trained(1.0, Counters(env_steps=2))
+        assert forecast.seconds_left(1.0) == pytest.approx(left_s)
 
 
 def test_an_evaluation_that_goes_on_counts_with_what_is_left_of_it() -> None:
