@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup check train verify sweep list resume watch evaluate play diagnose compare plot report record sync submit cluster cluster-down test test-full lint results bench profile clean
+.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play diagnose compare plot report record sync submit cluster cluster-down test test-full lint results bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest
@@ -63,6 +63,9 @@ resume: .venv/.core ## Continue RUN; ARGS="--env-steps 1M" begins a child of it
 
 watch: .venv/.core ## Watch RUN while it goes on, with its curves and its ETA; q ends it
 	@$(RUN_PYTHON) -m experiments watch $(RUN) $(ARGS)
+
+dashboard: .venv/.core ## Show all runs in the browser: ARGS="--port 8321"
+	@$(RUN_PYTHON) -m experiments dashboard $(ARGS)
 
 evaluate: .venv/.core ## Measure the policy of RUN with ARGS="--episodes 200"
 	@$(RUN_PYTHON) -m experiments evaluate $(RUN) $(ARGS)

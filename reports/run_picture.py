@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.character_curves import Line, draw
-from reports.watched import Seen, Series
+from reports.watched import Seen, Series, place_of
 from training.numbers import duration, short
 
 # In the middle between black and white: readable on both.
@@ -25,7 +25,6 @@ LEAST_CURVE = 4
 BORDER = 2
 JUDGED = ("log_likelihood_uncalibrated", "r2", "accuracy", "loss")
 """What stands for a model that learns from data, the first that there is."""
-SHOWN_FIRST = ("evaluation/", "validation/", "rollout/", "optimizer/", "policy/", "value/")
 
 
 def picture(seen: Seen, width: int, height: int) -> RenderableType:
@@ -37,7 +36,7 @@ def picture(seen: Seen, width: int, height: int) -> RenderableType:
     chosen = _chosen(seen.series)
     beside = width >= SIDE_BY_SIDE
     curves_width = width - VALUES_CELLS - 1 if beside else width
-    values = sorted(seen.latest, key=_order)
+    values = sorted(seen.latest, key=place_of)
     for_curves = room if beside else max(0, room - min(room // 3, len(values) + BORDER))
     panels = _curves(chosen, seen, curves_width, for_curves)
     middle: RenderableType
@@ -179,11 +178,6 @@ def _values(latest: Mapping[str, float], names: Sequence[str], width: int, heigh
     for name in names[: height - BORDER]:
         table.add_row(name, f"{latest[name]:.6g}")
     return Panel(table, title=" newest values ", title_align="left", width=width, border_style="default")
-
-
-def _order(name: str) -> tuple[int, str]:
-    place = next((index for index, prefix in enumerate(SHOWN_FIRST) if name.startswith(prefix)), len(SHOWN_FIRST))
-    return (len(SHOWN_FIRST) + 1 if "/" not in name else place), name
 
 
 def _findings(seen: Seen) -> list[Text]:

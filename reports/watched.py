@@ -28,6 +28,16 @@ DIAGNOSING = 0.05
 """At the most so much of the time is spent on it."""
 
 
+SHOWN_FIRST = ("evaluation/", "validation/", "rollout/", "optimizer/", "policy/", "value/")
+"""Of the metrics."""
+
+
+def place_of(name: str) -> tuple[int, str]:
+    """By which metrics are put in order; counters come last."""
+    place = next((index for index, prefix in enumerate(SHOWN_FIRST) if name.startswith(prefix)), len(SHOWN_FIRST))
+    return (len(SHOWN_FIRST) + 1 if "/" not in name else place), name
+
+
 class Series:
     """A metric over the work, thinned where it has very many points."""
 

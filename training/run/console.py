@@ -124,12 +124,9 @@ class Console:
     def _draw(self) -> None:
         self._is_drawn, self._drawn_at = True, time.monotonic()
         metrics = self._metrics()
-<<<<<<< ours
         if self._in_cell is not None:
             self._draw_in(self._in_cell)
             return
-=======
->>>>>>> theirs
         if not self.is_live:
             self._terminal.file.write("  ".join([self._title, *self._texts(), *metrics]) + "\n")
             self._terminal.file.flush()
