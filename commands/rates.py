@@ -14,6 +14,7 @@ from training.experiments import load_experiment
 from training.options import parse_options
 from training.run.files import write_json
 from training.run.run import Run
+from training.run.tracker import require_login
 
 TAKES = "NAME"
 
@@ -26,9 +27,11 @@ def main(argv: Sequence[str], package: str) -> int:
     experiment = load_experiment(name, package)
     options, tested, config = parse_options(argv[1:], Options(), RateRangeOptions(), experiment.Config())
     config = with_rate_range(config, tested)
+    require_login(options.tracker)
+    wandb = options.wandb.given
     with (
         interruption.catch(),
-        Run.create(name, config, folder=options.folder, tracker=options.tracker) as run,
+        Run.create(name, config, folder=options.folder, tracker=options.tracker, wandb=wandb) as run,
     ):
         experiment.train(config, run)
     curve = read_curve(run.folder)

@@ -119,6 +119,7 @@ def _begin_child(
             config,
             folder=scratch or folder,
             tracker=settings["tracker"] if scratch is None else "none",
+            wandb=settings.get("wandb"),
             parent=str(parent),
             chosen=settings["chosen"],
             group=group_of(experiment, config),

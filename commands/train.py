@@ -18,11 +18,12 @@ from commands.shared.batch import Asked, BatchOptions, plan, train_in_turn
 from commands.shared.described import describe, keep, kept, require_known
 from commands.shared.sources import SourceOptions, with_sources
 from training import interruption
+from training.errors import require
 from training.experiments import claims_of, find_scripts, load_experiment
 from training.option_help import help_text, main_options, options_of
 from training.options import as_words, field_types, parse_options, take_options, translated
 from training.run.folder import new_folder
-from training.run.tracker import read_trackers
+from training.run.tracker import WandbOptions, read_trackers, require_login
 
 if TYPE_CHECKING:  # torch comes with it: help, and the answer to a mistake, are there before
     from training.run.run import Run
@@ -41,9 +42,12 @@ class Options:
     tracker: str = "auto"
     """Weights & Biases: auto (online when logged in and offline otherwise), online or offline, and tensorboard, with
     commas between them; or none. With more: online+weights+histograms+code, tensorboard+histograms."""
+    wandb: WandbOptions = WandbOptions()
 
     def __post_init__(self) -> None:
-        read_trackers(self.tracker)
+        is_copied = any(target.library == "wandb" for target in read_trackers(self.tracker))
+        for key, value in self.wandb.given.items():
+            require(is_copied, f"wandb.{key}", value, f"a tracker that is W&B, and not {self.tracker!r}")
 
     @property
     def folder(self) -> Path | None:
@@ -67,6 +71,7 @@ def main(argv: Sequence[str], package: str) -> int:
     batch, asked = take_options(asked, BatchOptions())
     words = with_sources(asked, [Options(), *_preset_options(name, package)], experiment, package)
     planned = plan(words, field_types(experiment.Config()), batch)
+    require_login(take_options(words, Options())[0].tracker)
     if batch.resume or len(planned) > 1 or planned[0].differs:
         return train_in_turn(name, package, planned, partial(_read, experiment), again=argv, resume=batch.resume)
     default = default_config(experiment, words)
@@ -144,6 +149,7 @@ def _new_run(
             config,
             folder=options.folder,
             tracker=options.tracker,
+            wandb=options.wandb.given,
             chosen=chosen,
             group=group_of(experiment, config),
             claims=claims_of(experiment, config),

@@ -43,6 +43,13 @@ _SAME: dict[str, str] = {
     "evaluation.episodes": "n_eval_episodes eval_episodes num_eval_episodes",
     "run_dir": "log_dir logdir output_dir save_dir",
     "tracker": "wandb_mode",
+    "wandb.project": "wandb_project wandb_project_name",
+    "wandb.entity": "wandb_entity wandb_team",
+    "wandb.group": "wandb_group wandb_run_group",
+    "wandb.name": "wandb_name wandb_run_name",
+    "wandb.job_type": "wandb_job_type",
+    "wandb.tags": "wandb_tags",
+    "wandb.notes": "wandb_notes",
 }
 """The options that mean the same, by those that may be meant: the one that the config has."""
 MEANT = MappingProxyType({name: tuple(keys.split()) for keys, names in _SAME.items() for name in names.split()})
@@ -76,11 +83,8 @@ OTHERWISE = MappingProxyType(
         "track": "--tracker takes online, offline, tensorboard or none",
         "cuda": "--device takes cpu, cuda or auto",
         "no_cuda": "--device takes cpu, cuda or auto",
-        "wandb_project": "WANDB_PROJECT in the environment names the project",
-        "wandb_project_name": "WANDB_PROJECT in the environment names the project",
-        "wandb_entity": "WANDB_ENTITY in the environment names the entity",
-        "exp_name": "--run-dir names the folder of the run, WANDB_NAME its copy",
-        "run_name": "--run-dir names the folder of the run, WANDB_NAME its copy",
+        "exp_name": "--run-dir names the folder of the run, --wandb.name its copy",
+        "run_name": "--run-dir names the folder of the run, --wandb.name its copy",
         "capture_video": "`evaluate RUN --video 1` records an episode of a run",
         "verbose": "the progress is always shown, on stderr",
         "progress_bar": "the progress is always shown, on stderr",

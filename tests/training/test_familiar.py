@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from commands.train import Options
 from training.errors import UserError
 from training.experiments import find_experiments, load_experiment
 from training.familiar import FLAGS, MEANT, OTHERWISE, meant
 from training.options import field_types
 
-PPO = [*field_types(load_experiment("ppo_cartpole", "experiments").Config()), "tracker", "run_dir"]
+PPO = [*field_types(load_experiment("ppo_cartpole", "experiments").Config()), "tracker", "run_dir", "wandb.project"]
 SAC = list(field_types(load_experiment("sac_pendulum", "experiments").Config()))
 DQN = list(field_types(load_experiment("dqn_cartpole", "experiments").Config()))
 DATA = list(field_types(load_experiment("breast_cancer_mlp", "experiments").Config()))
@@ -33,6 +34,7 @@ DATA = list(field_types(load_experiment("breast_cancer_mlp", "experiments").Conf
         (PPO, "track", "tracker online"),
         (PPO, "cuda true", "device cuda"),
         (PPO, "log_dir here", "run_dir here"),
+        (PPO, "wandb_project_name mine", "wandb.project mine"),
         (SAC, "buffer_size 1e5", "replay.capacity 1e5"),
         (SAC, "learning_starts 100", "replay.warmup_env_steps 100"),
         (SAC, "batch_size 64", "replay.minibatch_size 64"),
@@ -84,7 +86,7 @@ def test_how_a_run_is_measured_and_saved_is_never_meant_by_a_short_name(name: st
 
 def test_the_table_names_options_that_there_are() -> None:
     configs = [load_experiment(name, "experiments").Config() for name in find_experiments("experiments")]
-    known = {"run_dir", "tracker"}.union(*map(field_types, configs))
+    known = set(field_types(Options())).union(*map(field_types, configs))
     named = {key for keys in MEANT.values() for key in keys} | {key for key, _ in FLAGS.values()}
     assert named <= known
     assert not MEANT.keys() & known, "an option is not another name"

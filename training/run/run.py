@@ -83,6 +83,7 @@ class Run:
         *,
         folder: Path | None = None,
         tracker: str = "auto",
+        wandb: Mapping[str, Any] | None = None,
         parent: str | None = None,
         begin_with: Sequence[Path] = (),
         chosen: Mapping[str, Any] | None = None,
@@ -97,6 +98,7 @@ class Run:
             config: the experiment's frozen dataclass, with its `seed`.
             folder: where; by default `<runs>/<group>/<id>`.
             tracker: where copies go, as the option `--tracker` has it.
+            wandb: how the copy in W&B is filed, as `WandbOptions.given` has it; no part of what is trained.
             parent: the run that this one continues.
             begin_with: the files and folders of that run which this one begins with copies of.
             chosen: the automatic choices that are made already.
@@ -118,6 +120,7 @@ class Run:
             "id": identity,
             "seed": config.seed,
             "tracker": tracker,
+            **({"wandb": dict(wandb)} if wandb else {}),
             "parent": parent,
             "config": tree,
             "config_hash": config_hash(config),

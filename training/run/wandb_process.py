@@ -107,16 +107,23 @@ def open_copy(job: Job) -> WandbCopy:
     return WandbCopy(job)
 
 
+def logged_in() -> bool:
+    """Whether W&B finds a key: in the environment, in the netrc file or in its own settings."""
+    import wandb
+
+    return bool(wandb.api.api_key or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"))
+
+
 def _open(job: Job) -> wandb.Run:
     import wandb
 
     os.environ.setdefault("WANDB_DATA_DIR", str(Path(job.folder, "wandb")))  # what waits to be sent is the run's
     settings_of_run = read_json(Path(job.folder, "config.json"))
-    logged_in = bool(wandb.api.api_key or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"))
-    if job.target.mode == "online" and not logged_in:
+    has_login = logged_in()
+    if job.target.mode == "online" and not has_login:
         raise RuntimeError("not logged in; `wandb login` or WANDB_API_KEY logs in")
     forced_offline = job.target.mode == "auto" and os.environ.get("WANDB_MODE", "online") != "online"
-    online = logged_in and job.target.mode != "offline" and not forced_offline
+    online = has_login and job.target.mode != "offline" and not forced_offline
     settings = wandb.Settings(
         silent=True,
         console="off",
@@ -128,11 +135,16 @@ def _open(job: Job) -> wandb.Run:
         stop_fn=lambda: None,
         sweep_id=settings_of_run.get("wandb_agent", {}).get("sweep_id"),
     )
-    # An argument wins over its variable: what is not given here, such as tags, W&B takes from the environment.
+    # An argument wins over its variable: what is None here, such as tags, W&B takes from the environment.
+    asked = settings_of_run.get("wandb", {})
     return wandb.init(
-        project=os.environ.get("WANDB_PROJECT", PROJECT),
-        group=os.environ.get("WANDB_RUN_GROUP", _group(settings_of_run, job.group)),
-        name=os.environ.get("WANDB_NAME", job.run_id),
+        project=asked.get("project") or os.environ.get("WANDB_PROJECT", PROJECT),
+        entity=asked.get("entity"),
+        group=asked.get("group") or os.environ.get("WANDB_RUN_GROUP", _group(settings_of_run, job.group)),
+        name=_display_name(settings_of_run) or os.environ.get("WANDB_NAME", job.run_id),
+        job_type=asked.get("job_type"),
+        tags=asked.get("tags"),
+        notes=asked.get("notes"),
         id=_run_id(settings_of_run, job),
         resume="allow" if online else None,  # offline every segment begins at the first row, so the newest is whole
         mode="online" if online else "offline",
@@ -147,6 +159,12 @@ def _run_id(settings: Mapping[str, Any], job: Job) -> str:
     if "wandb_agent" not in settings:
         return _name(job.run_id)
     return "-".join([settings["wandb_agent"]["run_id"], *([settings["stage"]] if "stage" in settings else [])])
+
+
+def _display_name(settings: Mapping[str, Any]) -> str | None:
+    """The name that was asked for; of a stage with its own behind it."""
+    name = settings.get("wandb", {}).get("name")
+    return name and "-".join([name, *([settings["stage"]] if "stage" in settings else [])])
 
 
 def _group(settings: Mapping[str, Any], group: str) -> str:

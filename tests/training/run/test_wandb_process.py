@@ -32,7 +32,7 @@ from training.options import config_to_tree
 from training.run.checkpoint import Checkpoint, read_state
 from training.run.folder import find_checkpoint, read_settings
 from training.run.provenance import source_hash
-from training.run.tracker import Job, Target, sync
+from training.run.tracker import Job, Target, WandbOptions, sync
 from training.run.wandb_process import _group, _name, _use_parent
 
 pytestmark = pytest.mark.usefixtures("logged_out")
@@ -57,6 +57,22 @@ def test_the_variables_of_wandb_that_are_heeded_name_a_copy_and_not_where_it_is(
     assert {name: run.get(name) for name in heeded} == heeded
     assert run["tags"] == ["a", "b"]
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_what_is_asked_for_wins_over_the_variables_and_is_kept_for_whoever_copies_the_run_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = WandbOptions(project="asked", entity="team", group="pair", name="mine", tags=("x,y",), notes="why")
+    for name in ("PROJECT", "ENTITY", "RUN_GROUP", "NAME", "TAGS", "NOTES", "JOB_TYPE"):
+        monkeypatch.setenv(f"WANDB_{name}", "variable")
+    logger, tracker = make_run(tmp_path / "run", "offline", wandb=asked.given, stage="01-clone")
+    train(logger, range(1, 3))
+    end(tmp_path / "run", tracker)
+    wanted = {"project": "asked", "entity": "team", "run_group": "pair", "display_name": "mine-01-clone"}
+    wanted |= {"tags": ["x", "y"], "notes": "why", "job_type": "variable"}
+    for copy in (offline_runs(tmp_path / "run")[0], Path(sync(tmp_path / "run", "offline"))):
+        run = read_back(copy)["run"]
+        assert {name: run.get(name) for name in wanted} == wanted
 
 
 def finished_run(folder: Path, asked: str, **settings: Any) -> dict[str, Any]:
