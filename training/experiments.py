@@ -86,10 +86,10 @@ def read_run(folder: Path, package: str) -> tuple[dict[str, Any], ModuleType, An
 
 
 def folder_of(package: str) -> Path:
-    """Where a package is."""
+    """Where a package is. Raises UserError when there is none that Python finds."""
     spec = find_spec(package)
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
+    if spec is None or spec.submodule_search_locations is None:
+        raise UserError(f"package = {package!r}: it takes the name of a folder of experiments that Python can import")
     return Path(spec.submodule_search_locations[0])
 
 

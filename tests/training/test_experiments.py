@@ -73,3 +73,9 @@ def test_a_run_is_read_with_the_config_that_its_experiment_declares(orchard: Pat
     assert config.height == 5.0
     with pytest.raises(UserError, match="is not a run"):
         read_run(tmp_path, "orchard")
+
+
+@pytest.mark.parametrize("package", ["nowhere", "json.decoder"])
+def test_what_is_no_package_of_experiments_is_said(package: str) -> None:
+    with pytest.raises(UserError, match=f"package = '{package}': it takes the name of a folder of experiments"):
+        load_experiment("ppo_cartpole", package)
