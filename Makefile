@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play diagnose compare plot report record sync submit cluster cluster-down test test-full lint results bench profile clean
+.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play diagnose compare plot report record sync submit cluster cluster-down test test-full lint results docs bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest
@@ -10,7 +10,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 RUN_PYTHON := .venv/bin/python
 INSTALL := $(RUN_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Without `envpool` (750 MB) and `bench`: their tests run where these are installed.
-EXTRAS := box2d,mujoco,games,robotics,video,plots,tensorboard,offline,data,language,cluster,search,contrib,dev
+EXTRAS := box2d,mujoco,games,robotics,video,plots,tensorboard,offline,data,language,cluster,search,contrib,docs,dev
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' \
@@ -106,6 +106,9 @@ test-full: .venv/.extras lint ## The same with the long versions: 50 kill points
 
 results: .venv/.extras ## Write the tables and pictures in the docs anew from docs/results/
 	@$(RUN_PYTHON) -m experiments results
+
+docs: .venv/.extras ## Build the documentation as a site in site/, with search
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
 
 bench: .venv/.bench ## Measure the speed beside others: make bench ARGS="half_cheetah --pairs 3"
 	@$(RUN_PYTHON) -m benchmarks $(ARGS)
