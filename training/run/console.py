@@ -139,11 +139,6 @@ class Console:
         line = _line(self._title, self._fraction, self._texts(), metrics, self._terminal.width)
         self._live.update(line, refresh=True)
 
-    def _metrics(self) -> list[str]:
-        """What is shown beside the progress."""
-        found = [f"{name} {short(self._latest[metric])}" for name, metric in SHOWN.items() if metric in self._latest]
-        return [self._doing, *found] if self._doing else found
-
     @property
     def _fraction(self) -> float:
         forecast = self._forecast or self._alone
