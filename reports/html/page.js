@@ -28,7 +28,7 @@ for (const button of document.querySelectorAll(".copy")) {
   if (!navigator.clipboard) break;
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+    await navigator.clipboard.writeText(button.previousElementSibling.textContent.trim());
     button.textContent = "copied";
     setTimeout(() => (button.textContent = "copy"), 2000);
   });
@@ -67,7 +67,7 @@ function draw() {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 13 },
       margin: { l: 8, r: 8, t: 8, b: 8 }, hovermode: "x unified", hoverlabel: { bgcolor: style("--raised"), font: { color: ink } },
-      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, showlegend: true,
+      autosize: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, showlegend: true,
       xaxis: { ...axis, ...layout.xaxis, title: { ...layout.xaxis.title, font: { size: 12 } } },
       yaxis: { ...axis, ...layout.yaxis, title: { ...layout.yaxis.title, font: { size: 12 } } },
     };

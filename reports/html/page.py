@@ -12,6 +12,7 @@ import gzip
 import os
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -23,6 +24,7 @@ from reports.comparison.showing import differences
 from reports.html import sections
 from reports.html.asked import Asked, learning_curves, speeds
 from reports.html.figures import Figure, data_uri
+from reports.html.first_screen import cards
 from reports.html.learned import HeldOut, image
 from training.errors import UserError
 from training.extras import extra
@@ -52,7 +54,8 @@ def write_page(asked: Asked, out: Path) -> Path:
         sync(unfinished)
         os.replace(unfinished, out)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         raise UserError(f"out = {str(out)!r}: it cannot be written ({error.strerror})") from None
     return out
 
@@ -82,10 +85,12 @@ def _context(asked: Asked, figures: Sequence[Figure], left_out: Sequence[str]) -
         "nonce": secrets.token_urlsafe(16),
         "asked": asked,
         "one": one,
-        "cards": sections.cards(asked),
+        "cards": cards(asked),
         "claims": sections.claims(asked),
         "how_compared": sections.how_compared(asked) if one is None else "",
         "compared": sections.compared(asked) if one is None else [],
+        # That the one run is not finished stands in the first line.
+        "left_out": [other for other in asked.left_out if one is None or other.source != str(one.folder)],
         "remarks": asked.comparison.remarks if asked.comparison is not None and one is None else [],
         "differences": differences(asked.comparison) if asked.comparison and asked.comparison.differences else None,
         "curves": figures,

@@ -1,11 +1,11 @@
-"""The sections of the page as words and tables: what the first screen answers, and what each section holds."""
+"""The sections of the page below its first screen, as words and tables."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,26 +15,11 @@ import numpy as np
 from reports.comparison.comparing import INTERVALS
 from reports.comparison.computed import Part as Compared
 from reports.comparison.runs import flattened
-from reports.comparison.showing import ALL, Table, order, shown, tables
+from reports.comparison.showing import ALL, Table, order, tables
 from reports.html.asked import Asked, Group
 from reports.html.facts import Facts, Judgement, judgements
 from training.numbers import duration, short
-from training.options import as_options
 from training.run.provenance import hardware
-
-RUNS_AGAIN = 3
-"""So many commands are on the first screen."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """One question of the first screen: lines of words, and commands."""
-
-    question: str
-    lines: Sequence[str]
-    commands: Sequence[str] = ()
-    tone: str = ""
-    """good, bad, or neither."""
 
 
 @dataclass(frozen=True)
@@ -45,79 +30,6 @@ class Trouble:
     wrong: str
     seen: Sequence[str]
     tries: Sequence[str]
-
-
-def cards(asked: Asked) -> list[Card]:
-    """What the first screen answers."""
-    return [_result(asked), _certainty(asked), _trouble(asked), _again(asked)]
-
-
-def _result(asked: Asked) -> Card:
-    if (one := asked.one) is not None:
-        return Card("What came of it", list(_outcome(one)), tone=_tone(claims(asked)))
-    if asked.comparison is None:
-        return Card("Which is better", [f"Not known: {asked.why_not}"])
-    lines = []
-    for task, part in parts(asked):
-        names = list(part.groups)
-        lines += [f"{task}: {names[0]} has the best mean" if len(names) > 1 else f"{task}: one group"]
-        lines += [f"{name}: {shown(part.groups[name].mean)}" for name in names]
-    return Card("Which is better", lines)
-
-
-def _outcome(one: Facts) -> Iterator[str]:
-    state = one.state
-    budget = f" of {state.budget:,}" if state.budget else ""
-    unit = state.unit.replace("_", " ")
-    yield f"{state.status} at {state.done:,}{budget} {unit}" + (
-        f" in {duration(state.wall_time_s)}" if state.wall_time_s else ""
-    )
-    if state.score is not None:
-        best = one.result.get("best", {}).get(state.score_name)
-        yield f"{state.score_name} {state.score:.6g}" + (f"; best checkpoint {best:.6g}" if best is not None else "")
-    if why := one.result.get("stopped_early"):
-        yield f"stopped early: {why}"
-
-
-def _tone(judged: Sequence[tuple[str, Sequence[Judgement]]]) -> str:
-    held = [one.holds for _, several in judged for one in several if one.holds is not None]
-    return "" if not held else "good" if all(held) else "bad"
-
-
-def _certainty(asked: Asked) -> Card:
-    if (one := asked.one) is not None:
-        lines = ["It is one seed: nothing is known about others."]
-        metrics = one.result.get("metrics", {})
-        if "evaluation/return_std" in metrics:
-            episodes = metrics.get("evaluation/episodes", 0)
-            spread = metrics["evaluation/return_std"]
-            lines.append(f"Its {episodes:.0f} episodes differ by a standard deviation of {spread:.4g}.")
-        lines += [f"not exact: {why}" for why in one.result.get("inexact", ())]
-        name = one.settings["experiment"]
-        verify = [f"python -m experiments verify {shlex.quote(name)}"] if claims(asked)[0][1] else []
-        return Card("How sure is that", lines, verify)
-    if asked.comparison is None:
-        return Card("How sure is that", ["Nothing is compared."])
-    lines = [line for _, part in parts(asked) for line in order(part)]
-    return Card("How sure is that", lines or ["One group: there is no order to be sure of."])
-
-
-def _trouble(asked: Asked) -> Card:
-    ended = [f"{facts.name}: {facts.state.status}" for facts in asked.runs if facts.state.status != "completed"]
-    found = troubles(asked)
-    lines = [*ended, *(f"{one.name}: {len(one.seen)} of {len(asked.runs)} runs" for one in found)]
-    if asked.one is not None:
-        lines = [*ended, *(f"{one.name}: {one.wrong}" for one in found)]
-    return Card("What went wrong", lines or ["Nothing was found."], tone="bad" if lines else "good")
-
-
-def _again(asked: Asked) -> Card:
-    commands = [command for _, several in commands_of(asked) for command in several]
-    more = len(commands) - RUNS_AGAIN
-    lines = [f"{more} more below"] if more > 0 else []
-    if not commands:
-        lines = ["Not known: see below."]
-    return Card("How to run it again", lines, commands[:RUNS_AGAIN])
 
 
 def parts(asked: Asked) -> list[tuple[str, Compared]]:
@@ -360,8 +272,3 @@ def title(asked: Asked) -> str:
         return one.name
     names = list(dict.fromkeys(facts.settings["experiment"] for facts in asked.runs)) or asked.names
     return " and ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
-
-
-def words_of(values: Mapping[str, Any]) -> str:
-    """Options as the command line has them."""
-    return shlex.join(as_options(values))

@@ -9,7 +9,8 @@ import pytest
 
 from experiments.__main__ import main
 from tests.support.compared import write_run
-from tests.support.counting import command, train_on_data
+from tests.support.counting import command
+from tests.support.learning import write_package
 from tests.support.reported import Read, write_stopped
 
 
@@ -52,11 +53,12 @@ def test_a_page_is_written_about_whatever_compare_takes(
 def test_logs_of_another_library_are_compared_with_runs(runs: Path) -> None:
     Path("sb3").mkdir()
     rows = [f"{step},{step / 10},{step / 100}" for step in (1000, 2000, 4096)]
-    header = "time/total_timesteps,rollout/ep_rew_mean,time/time_elapsed"
+    header = "time/total_timesteps,eval/mean_reward,time/time_elapsed"
     Path("sb3", "progress.csv").write_text("\n".join([header, *rows]) + "\n")
-    assert main(["report", "ppo_cartpole", "other:sb3", "--metric", "rollout/return_mean", "--out", "page.html"]) == 2
     assert main(["report", "ppo_cartpole", "other:sb3", "--out", "page.html"]) == 0
-    assert "ppo_cartpole has the best mean" in Read(Path("page.html").read_text()).text
+    page = Read(Path("page.html").read_text())
+    assert "CartPole-v1: not settled, other has the best mean other: 409.6 ppo_cartpole: 150" in page.text
+    assert "other" in page.scripts["figures"], "its curve is drawn too"
 
 
 def test_it_opens_the_page_on_request(
@@ -114,11 +116,16 @@ def test_a_run_of_an_experiment_is_told_how_to_be_run_again() -> None:
     assert "does not hold score >= 150: does not hold for this one seed (103)" in page.text
 
 
-def test_a_run_that_learned_from_data_shows_where_it_is_wrong(tmp_path: Path) -> None:
-    assert train_on_data(tmp_path / "run", "--epochs", "2", "--patience", "None") == 0
-    assert main(["report", str(tmp_path / "run")]) == 0
-    page = Read((tmp_path / "run" / "report.html").read_text())
-    assert "All 171 samples of the test split of sklearn breast_cancer" in page.text
+def test_a_run_that_learned_from_data_shows_where_it_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    package = write_package(tmp_path)
+    assert (
+        main(["train", "learns_breast_cancer", "--tracker", "none", "--threads", "1", "--run-dir", "run"], package) == 0
+    )
+    assert main(["report", "run"], package) == 0
+    page = Read(Path("run", "report.html").read_text())
+    assert "All 85 samples of the test split of sklearn breast_cancer" in page.text
     assert "true \\ said malignant benign" in page.text
     assert "The worst examples" in page.text
     assert "validation/accuracy" in page.text

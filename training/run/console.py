@@ -30,6 +30,8 @@ SHOWN = {"return": "rollout/return_mean", "eval": "evaluation/return_mean"}
 """The metrics that the line shows beside the progress, under the names they have there."""
 
 LIVE_INTERVAL_S = 0.25
+TICK_INTERVAL_S = 1.0
+"""Between two rows: drawing takes a millisecond, in which nothing is trained."""
 PLAIN_INTERVAL_S = 5.0
 PARTS = 1000
 """In which a measurement that is no part of a run is counted."""
@@ -80,7 +82,8 @@ class Console:
         if self.is_live:
             with contextlib.suppress(Exception):
                 self._forecast = forecast
-                self._draw_when_due()
+                if time.monotonic() - self._drawn_at >= TICK_INTERVAL_S:
+                    self._draw()
 
     def show(self, doing: str, fraction: float | None = None) -> None:
         """Says what goes on beside the progress, such as an evaluation; with nothing it takes that back.

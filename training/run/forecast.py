@@ -11,9 +11,10 @@ from typing import Literal, NamedTuple
 
 from training.core import Budget, Counters, Every
 
-RECENT = 0.1
+RECENT = 0.25
 """Of the whole work: so much of the newest tells the pace, and no more than half of what was done, so that a beginning
-that is slower or faster (compiling, a warm-up without learning) is soon forgotten."""
+that is slower or faster (compiling, a warm-up without learning) is soon forgotten. Less of it would follow each whim of
+a machine that is busy with other things."""
 GRAIN = 0.001
 """Of the whole work: points that are nearer to each other than so are one."""
 TELLING = 0.1

@@ -12,43 +12,15 @@ from experiments.__main__ import main
 from reports.html.learned import HeldOut
 from tests.support.counting import PACKAGE, command
 from tests.support.language_models import SMALL_GPT
+from tests.support.learning import write_package
 from tests.support.reported import change
-
-LEARNS = '''"""Learns {name} a little."""
-from dataclasses import dataclass
-from pretraining import supervised
-from pretraining.predictor import PredictorConfig
-from pretraining.supervised import SupervisedRunConfig
-from training.data.sources import sklearn_dataset
-from training.data.splits import SplitConfig, split
-from training.networks import NetworkConfig
-
-CLAIMS = ()
-
-@dataclass(frozen=True, kw_only=True)
-class Config(SupervisedRunConfig):
-    split: SplitConfig = SplitConfig("random")
-    epochs: int | None = 2
-    model: PredictorConfig = PredictorConfig(network=NetworkConfig(hidden=(8,), cnn="small", channels=(4, 4, 4)))
-
-def data(config):
-    return split(sklearn_dataset({name!r}), config.split, seed=config.seed)
-
-def train(config, run):
-    supervised.train(config, run, data(config))
-'''
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    folder = tmp_path / "learns"
-    folder.mkdir()
-    for name in ("breast_cancer", "diabetes", "digits"):
-        (folder / f"learns_{name}.py").write_text(LEARNS.format(name=name))
-    (folder / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    return "learns"
+    return write_package(tmp_path)
 
 
 def trained(package: str, name: str) -> HeldOut:

@@ -23,6 +23,11 @@ def test_curves_have_a_panel_for_each_environment_and_are_the_same_bytes_again(t
     assert all(colour in drawn for colour in LIGHT_COLOURS[:2])
 
 
+def test_a_name_is_no_formula(tmp_path: Path) -> None:
+    draw_curves(comparison({"CartPole-v1": {"a$b^{$": SCORES["one"]}}), tmp_path / "one.svg")
+    assert "<!-- a$b^{$ -->" in (tmp_path / "one.svg").read_text()
+
+
 def test_a_dark_picture_has_a_dark_ground_and_its_own_colours(tmp_path: Path) -> None:
     draw_profiles(comparison({"CartPole-v1": SCORES}), tmp_path / "dark.svg", dark=True)
     drawn = (tmp_path / "dark.svg").read_text()

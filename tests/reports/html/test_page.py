@@ -40,7 +40,7 @@ def test_the_first_screen_answers_four_questions(tmp_path: Path) -> None:
     again = {folder: Again(commands=[f"train --seed={folder.name} --x=1"]) for folder in folders}
     page = page_of(tmp_path, *folders, again=again)
     first = page.text[: page.text.index("Claims Comparison")]
-    assert "Which is better CartPole-v1: ppo_cartpole has the best mean ppo_cartpole: 250" in first
+    assert "Which is better CartPole-v1: not settled, ppo_cartpole has the best mean ppo_cartpole: 250" in first
     assert "How sure is that ppo_cartpole over a2c_cartpole: a run is better with probability" in first
     assert "What went wrong Nothing was found." in first
     assert "train --x=1 --seeds 1,2,3" in first

@@ -1,4 +1,4 @@
-"""The sections: what the first screen answers of one run, and what the tables hold."""
+"""The sections: what the tables hold."""
 
 from __future__ import annotations
 
@@ -9,25 +9,6 @@ from reports.html import sections
 from reports.html.asked import Again
 from tests.support.compared import write_run
 from tests.support.reported import asked_of, change, write_stopped
-
-
-def test_the_first_screen_of_one_run(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", 100.0, inexact=["it lost a worker"], stopped_early="it is enough")
-    result, sure, wrong, again = sections.cards(asked_of(folder, again={folder: Again(commands=["a", "b", "c", "d"])}))
-    assert result.lines == [
-        "completed at 4,096 of 4,000 env steps in 0:50",
-        "evaluation/return_mean 100; best checkpoint 101",
-        "stopped early: it is enough",
-    ]
-    assert sure.lines == ["It is one seed: nothing is known about others.", "not exact: it lost a worker"]
-    assert (wrong.lines, wrong.tone) == (["Nothing was found."], "good")
-    assert (again.commands, again.lines) == (["a", "b", "c"], ["1 more below"])
-
-
-def test_what_failed_is_what_went_wrong(tmp_path: Path) -> None:
-    asked = asked_of(write_run(tmp_path / "a", 1.0), write_stopped(tmp_path / "b", "failed", seed=2))
-    assert sections.cards(asked)[2].lines == ["ppo_cartpole, seed 2: failed"]
-    assert [(one.source, one.why) for one in asked.left_out] == [(str(tmp_path / "b"), "it is failed")]
 
 
 def test_trouble_is_told_once_with_the_runs_that_have_it(tmp_path: Path) -> None:

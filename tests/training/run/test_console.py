@@ -105,7 +105,6 @@ def test_between_two_rows_a_terminal_shows_how_far_it_is_and_a_pipe_gets_no_line
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr(console_module, "LIVE_INTERVAL_S", 0.0)
     monkeypatch.setattr(console_module, "PLAIN_INTERVAL_S", 0.0)
     for file, is_shown in ((Terminal(), True), (io.StringIO(), False)):
         with Console("x", file=file) as console:
