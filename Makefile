@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play diagnose compare plot report record sync submit cluster cluster-down test test-full lint results docs bench profile clean
+.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play diagnose compare plot report record sync submit cluster cluster-down test test-full lint results notebooks docs bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest
@@ -106,6 +106,9 @@ test-full: .venv/.extras lint ## The same with the long versions: 50 kill points
 
 results: .venv/.extras ## Write the tables and pictures in the docs anew from docs/results/
 	@$(RUN_PYTHON) -m experiments results
+
+notebooks: .venv/.extras ## Run the notebooks in docs/notebooks/ and save what they show
+	@$(RUN_PYTHON) -m tests.support.notebooks
 
 docs: .venv/.extras ## Build the documentation as a site in site/, with search
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
