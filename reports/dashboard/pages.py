@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports.comparison.comparing import compare
@@ -18,6 +17,7 @@ from reports.comparison.records import LeftOut
 from reports.comparison.runs import flattened, read_record
 from reports.dashboard.curves import LOOKS, svg
 from reports.dashboard.listed import SORTED_BY, Asked, env_of, folder_of, listed
+from reports.templates import templates_in
 from reports.watched import Seen, Watched, place_of
 from training.claims import describe
 from training.errors import UserError
@@ -55,13 +55,7 @@ class Pages:
     def __init__(self, runs: Path) -> None:
         self._runs = runs
         self._followed: OrderedDict[str, Watched] = OrderedDict()
-        self._templates = Environment(
-            loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = templates_in(Path(__file__).parent)
         self._templates.globals |= {"short": short, "duration": duration, "link_of": link_of, "refresh": None}
 
     def all_runs(self, query: Mapping[str, Sequence[str]]) -> str:

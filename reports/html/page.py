@@ -26,6 +26,7 @@ from reports.html.asked import Asked, learning_curves, speeds
 from reports.html.figures import Figure, data_uri
 from reports.html.first_screen import cards
 from reports.html.learned import HeldOut, image
+from reports.templates import templates_in
 from training.errors import UserError
 from training.extras import extra
 from training.run.files import sync
@@ -137,21 +138,4 @@ def _plotly() -> str:
 
 def _render(context: dict[str, Any]) -> str:
     """The template with its values."""
-    text: str = _template().render(context)
-    return text
-
-
-@cache
-def _template() -> Any:
-    """Every value is escaped: what is in a run may be from anybody."""
-    with extra("plots"):
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    own = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    own.policies["json.dumps_kwargs"] = {"allow_nan": False}
-    return own.get_template("page.html")
+    return templates_in(Path(__file__).parent).get_template("page.html").render(context)
