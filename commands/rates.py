@@ -14,7 +14,7 @@ from training.experiments import load_experiment
 from training.options import parse_options
 from training.run.files import write_json
 from training.run.run import Run
-from training.run.tracker import require_login
+from training.run.wandb_options import require_login
 
 TAKES = "NAME"
 

@@ -23,7 +23,8 @@ from training.experiments import claims_of, find_scripts, load_experiment
 from training.option_help import help_text, main_options, options_of
 from training.options import as_words, field_types, parse_options, take_options, translated
 from training.run.folder import new_folder
-from training.run.tracker import WandbOptions, read_trackers, require_login
+from training.run.tracker import read_trackers
+from training.run.wandb_options import WandbOptions, require_login
 
 if TYPE_CHECKING:  # torch comes with it: help, and the answer to a mistake, are there before
     from training.run.run import Run

@@ -20,7 +20,7 @@ import pytest
 from tests.support import ROOT
 from tests.support.tracked import end, make_run, offline_runs, read_back, train
 from training.errors import UserError
-from training.run.tracker import WandbOptions, read_trackers, require_login, sync
+from training.run.tracker import read_trackers, sync
 
 pytestmark = pytest.mark.usefixtures("logged_out")
 SYNC = "`python -m experiments sync {folder}` copies all of it."
@@ -240,30 +240,3 @@ def test_sync_says_in_one_line_why_it_failed(tmp_path: Path) -> None:
     train(logger, range(1, 3))
     with pytest.raises(UserError, match="not logged in"):
         sync(tmp_path / "run", "online")
-
-
-def test_what_is_asked_of_wandb_is_what_it_takes() -> None:
-    asked = WandbOptions(project="mine", tags=("a, b", "c"), notes="of today")
-    assert asked.given == {"project": "mine", "tags": ["a", "b", "c"], "notes": "of today"}
-    assert WandbOptions().given == {}
-    for wrong, told in (
-        ({"project": "us/mine"}, "project = 'us/mine': it takes a name without any of / "),
-        ({"entity": ""}, "entity = '': it takes 1 to 128 letters"),
-        ({"tags": ("a,,b",)}, "tags = 'a,,b': it takes tags of 1 to 64 letters"),
-    ):
-        with pytest.raises(UserError, match=re.escape(told)):
-            WandbOptions(**wrong)
-
-
-@pytest.mark.parametrize("how", ["environment", "netrc"])
-def test_a_login_is_found_where_wandb_finds_it(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for asked in ("auto", "offline", "tensorboard", "none"):
-        require_login(asked)
-    with pytest.raises(UserError, match=r"tracker = 'online\+code': nobody is logged in to W&B; `wandb login` logs in"):
-        require_login("online+code")
-    if how == "environment":
-        monkeypatch.setenv("WANDB_API_KEY", "f" * 40)
-    else:
-        Path(os.environ["NETRC"]).write_text(f"machine 127.0.0.1:9\n  login user\n  password {'f' * 40}\n")
-        Path(os.environ["NETRC"]).chmod(0o600)
-    require_login("online+code")

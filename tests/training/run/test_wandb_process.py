@@ -32,7 +32,8 @@ from training.options import config_to_tree
 from training.run.checkpoint import Checkpoint, read_state
 from training.run.folder import find_checkpoint, read_settings
 from training.run.provenance import source_hash
-from training.run.tracker import Job, Target, WandbOptions, sync
+from training.run.tracker import Job, Target, sync
+from training.run.wandb_options import WandbOptions
 from training.run.wandb_process import _group, _name, _use_parent
 
 pytestmark = pytest.mark.usefixtures("logged_out")
