@@ -160,7 +160,8 @@ def test_a_worker_that_fails_is_replaced_and_costs_one_fragment(
 ) -> None:
     file = tmp_path / "break"
     env = EnvConfig("tests.support.toy_envs:BreaksOnce-v0", kwargs={"how": how, "file": str(file)})
-    collector = collectors(env, timeout_s=3.0)
+    limit_s = 10 if how == "hangs" else 120  # a worker that is well may take long on a busy machine
+    collector = collectors(env, timeout_s=limit_s)
     undisturbed = LocalCollector(lambda index: make_group(WALK, 1, seed=1, index=index), 4)
     policy = make_policy(undisturbed, normalize=False)  # whose statistics would be learned first
     rollouts = Rollouts(collector, policy, 16)
@@ -181,7 +182,7 @@ def test_a_worker_that_fails_is_replaced_and_costs_one_fragment(
     assert metrics["rollout/workers"] == Mean(1)
 
     lost = f"worker {int(kept[0])} was lost and replaced at update 0"
-    told = {"dies": "died", "raises": "KeyError: 'lost'", "is out of memory": "MemoryError", "hangs": "within 3 s"}
+    told = {"dies": "died", "raises": "KeyError: 'lost'", "is out of memory": "MemoryError", "hangs": f"within {limit_s} s"}
     (line,) = collector.inexact
     assert line.startswith(lost)
     assert told[how] in line
@@ -275,7 +276,7 @@ def test_with_a_lag_the_others_do_the_work_of_a_lost_worker(
 ) -> None:
     file = tmp_path / "break"
     env = EnvConfig("tests.support.toy_envs:BreaksOnce-v0", kwargs={"how": how, "file": str(file)})
-    collector = collectors(env, max_policy_lag=2, timeout_s=3.0)
+    collector = collectors(env, max_policy_lag=2, timeout_s=10 if how == "hangs" else 120)
     policy = make_policy(collector)
     workers = []
     for version in range(2000):
