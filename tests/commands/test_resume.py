@@ -205,7 +205,7 @@ def test_a_run_that_a_signal_ends_while_it_is_measured_goes_on_to_the_same_end(
     assert main([*asked, "--run-dir", "whole"]) == 0
     ended = 0
 
-    def show(run: object, doing: str) -> None:
+    def show(run: object, doing: str, fraction: float | None = None) -> None:
         nonlocal ended
         ended += not doing
         if ended == during - 1 and doing:
