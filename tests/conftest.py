@@ -1,8 +1,9 @@
-"""What every test shares: one thread, as in training, and no time limit on single hypothesis examples."""
+"""What every test shares: one thread, as in training, Ctrl-C, and no time limit on single hypothesis examples."""
 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +13,8 @@ import torch
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("regimen", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("regimen")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ def test_it_serves_the_runs_until_ctrl_c() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "experiments", "dashboard", "--port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
     )  # fmt: skip
     try:
         assert process.stdout is not None
