@@ -169,5 +169,5 @@ print(json.dumps(policy.save()["config"]))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     policy, _ = make("actor-critic")
-    with pytest.raises(UserError, match=r"module = '__main__:Mine': it was defined in a script or a notebook"):
+    with pytest.raises(UserError, match=r"module = '__main__:Mine': it was defined in another script or notebook"):
         build_policy(policy.save() | {"config": json.loads(done.stdout)})
