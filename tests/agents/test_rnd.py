@@ -296,6 +296,7 @@ def test_reset_transitions_of_a_next_step_env_are_left_out() -> None:
             assert torch.equal(value, results[1][part][key]), key
 
 
+@pytest.mark.full
 def test_compiled_and_not_it_learns_the_same() -> None:
     states = []
     for compiles in (False, True):

@@ -246,6 +246,7 @@ def test_a_missing_extra_is_named(
     assert 'install it: .venv/bin/pip install -c constraints.txt -e ".[search]"' in capsys.readouterr().err
 
 
+@pytest.mark.full
 def test_a_sweep_in_which_all_fails_says_why(
     package: Path, local_ray: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

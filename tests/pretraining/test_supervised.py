@@ -133,6 +133,7 @@ def test_accumulated_micro_batches_are_the_big_batch(transformer: TransformerCon
         torch.testing.assert_close(found[1][0][key], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.full
 def test_a_compiled_update_is_the_update() -> None:
     batch = sklearn_dataset("digits").gather(torch.arange(32))
     found = []

@@ -33,7 +33,7 @@ CONTINUOUS = tuple(name for name, case in AGENTS.items() if case.continuous)
 DISCRETE = tuple(name for name, case in AGENTS.items() if not case.continuous)
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.full if "-" in name else ()) for name in AGENTS])
 def test_it_learns_to_repeat_what_it_sees(name: str) -> None:
     env = identity(AGENTS[name])
     training = Training(AGENTS[name], env)
@@ -70,7 +70,7 @@ def test_a_truncated_episode_is_worth_what_may_be_done_after_it(name: str) -> No
     assert np.mean(values[-20:]) == pytest.approx(-2, abs=0.1)
 
 
-@pytest.mark.parametrize("time_limit", [None, 2])
+@pytest.mark.parametrize("time_limit", [pytest.param(None, marks=pytest.mark.full), 2])
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.full if AGENTS[name].replay.n_step > 1 else ()) for name in DISCRETE]
 )

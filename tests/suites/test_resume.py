@@ -151,13 +151,13 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(
     assert _fingerprint(tmp_path / "run") == _fingerprint(whole[1])
 
 
+QUICK = [name for name in RUNS if _can_fork(name) and name not in SLOW][::2]
+"""Each second one is killed once in the fast tests, all of them in the long ones."""
+
+
 @pytest.mark.parametrize(
     "whole",
-    [
-        pytest.param(name, marks=() if _can_fork(name) and name not in SLOW else pytest.mark.full)
-        for name in RUNS
-        if name != "ppo_cartpole"
-    ],
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in RUNS if name != "ppo_cartpole"],
     indirect=True,
 )
 def test_so_does_every_algorithm_and_kind_of_environment(whole: tuple[str, Path, float], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from training.metrics import Last, Metrics
 from training.optimizer import OptimizerConfig
 from training.recipe import RunConfig, choose_compute, fit_run
 from training.run.checkpoint import CheckpointConfig
+from training.run.forecast import Outlook
 from training.run.result import read_result
 from training.run.run import Run
 from training.state import State
@@ -119,7 +120,7 @@ class Counting:
 class Scored:
     """An evaluation after every second update, whose scores are given."""
 
-    every, score = Every(2, "updates"), "score"
+    every, score, outlook = Every(2, "updates"), "score", Outlook()
 
     def __init__(self, scores: list[float]) -> None:
         self._scores = scores
@@ -170,7 +171,7 @@ def test_it_stops_after_so_many_evaluations_without_a_new_best_however_often_it_
 
 def test_the_loop_ends_with_the_budget_or_before_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     config: Any = Config()
-    never: Any = type("Never", (), {"every": Every(99, "updates"), "score": ""})()
+    never: Any = type("Never", (), {"every": Every(99, "updates"), "score": "", "outlook": Outlook()})()
     with Run.create("example", config, folder=tmp_path / "run", tracker="none") as run:
         compute = choose_compute(config, run, nn.Linear(1, 1), gradient_steps=6, samples_per_step=1)
         counting = Counting()

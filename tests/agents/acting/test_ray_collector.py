@@ -346,6 +346,7 @@ def test_what_cannot_be_made_is_said_at_once(collectors: Callable[..., RayCollec
         collectors(EnvConfig("CartPole-v1", kwargs={"nonsense": 1}))
 
 
+@pytest.mark.full
 def test_steps_of_missing_workers_are_neither_learned_nor_remembered(
     collectors: Callable[..., RayCollector], tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ def through_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_products, "are_faster", lambda: True)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("through_onednn")
 def test_large_products_are_the_same_through_onednn() -> None:
     """Of single layers, with and without bias, and of the members of an ensemble: forwards and backwards."""
