@@ -16,7 +16,7 @@ from training.run.folder import is_held, read_settings
 from training.run.following import Follower
 from training.run.logger import COUNTERS, read_rows
 from training.run.progress import Progress, read_progress
-from training.run.runs import BUDGETS, RunStatus
+from training.run.runs import RunStatus, budget_of
 from training.run.stages import stage_folders
 
 MOST_POINTS = 2048
@@ -110,9 +110,7 @@ class Watched:
         result = _read(self._folder / "result.json")
         status: RunStatus = "running" if held else result.get("status", "interrupted")
         progress = read_progress(current) if held else None
-        field, unit = next(
-            ((name, unit) for name, unit in BUDGETS if self._settings["config"].get(name)), ("", "updates")
-        )
+        budget, unit = budget_of(self._settings["config"])
         self._diagnose(current, status)
         self._seen = Seen(
             folder=self._folder,
@@ -121,7 +119,7 @@ class Watched:
             status=status,
             unit=progress.unit if progress else unit,
             done=max(progress.done if progress else 0, int(self._latest.get(progress.unit if progress else unit, 0))),
-            total=progress.total if progress else self._settings["config"].get(field),
+            total=progress.total if progress else budget,
             progress=progress,
             latest=self._latest | (result["metrics"] if status == "completed" else {}),
             timing=self._timing,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.run.logger import COUNTERS
+from training.run.logger import row_of
 
 CHUNK_BYTES = 2**20
 
@@ -49,7 +49,6 @@ class Follower:
 def _row(line: bytes) -> dict[str, float] | None:
     """A row; None for what is none: a run that was cut and has grown again may begin in the middle of one."""
     try:
-        values = json.loads(line)
-        return {name: value if name in COUNTERS else float(value) for name, value in values.items()}
+        return row_of(json.loads(line))
     except (ValueError, TypeError, AttributeError):
         return None

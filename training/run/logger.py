@@ -14,7 +14,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -191,8 +191,12 @@ class Logger:
 
 def read_rows(file: Path) -> list[dict[str, float]]:
     """The rows of a `metrics.jsonl` or `timing.jsonl`, oldest first; counters are int, all else is float."""
-    rows = [json.loads(line) for line in file.read_text(encoding="ascii").splitlines()]
-    return [{name: value if name in COUNTERS else float(value) for name, value in row.items()} for row in rows]
+    return [row_of(json.loads(line)) for line in file.read_text(encoding="ascii").splitlines()]
+
+
+def row_of(values: Mapping[str, Any]) -> dict[str, float]:
+    """A line of such a file as its values are: what is not finite stands there as a word."""
+    return {name: value if name in COUNTERS else float(value) for name, value in values.items()}
 
 
 def _peak_memory_bytes() -> int:

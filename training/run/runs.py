@@ -19,7 +19,7 @@ RUNS = Path("runs")
 LATEST = "latest"
 SCORE = "evaluation/return_mean"
 """What stands for a policy; of other runs it is what their first claim is about."""
-BUDGETS = (("env_steps", "env_steps"), ("steps", "updates"), ("epochs", "epochs"))
+_BUDGETS = (("env_steps", "env_steps"), ("steps", "updates"), ("epochs", "epochs"))
 """The fields of a config that may hold its budget, and the counter that each is of."""
 TAIL_BYTES = 2**18
 """Of a log, from which the newest values are read; a row has about a thousand."""
@@ -97,7 +97,7 @@ def describe(folder: Path, settings: Mapping[str, Any]) -> RunState:
     held = is_held(folder)
     status: RunStatus = "running" if held else result.get("status", "interrupted")
     rows = {} if result and not held else _latest_values(folder)
-    field, unit = next(((name, unit) for name, unit in BUDGETS if config.get(name)), ("", "updates"))
+    budget, unit = budget_of(config)
     done = (result["counters"] if not rows and result else rows).get(unit, 0)
     metrics = rows or result.get("metrics", {})
     score_name = next((name for name in (SCORE, *_claimed(result)) if name in metrics), None)
@@ -109,12 +109,17 @@ def describe(folder: Path, settings: Mapping[str, Any]) -> RunState:
         status=status,
         unit=unit,
         done=int(done),
-        budget=config.get(field),
+        budget=budget,
         score_name=score_name,
         score=None if score_name is None else float(metrics[score_name]),
         wall_time_s=None if seconds is None else float(seconds),
         began=_began(folder, settings),
     )
+
+
+def budget_of(config: Mapping[str, Any]) -> tuple[int | None, str]:
+    """How much a config has its run do, where it says that, and the counter in which its work is counted."""
+    return next(((config[name], unit) for name, unit in _BUDGETS if config.get(name)), (None, "updates"))
 
 
 def read_rows_at_end(file: Path) -> list[dict[str, Any]]:

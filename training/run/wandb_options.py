@@ -37,8 +37,8 @@ class WandbOptions:
     """A text to remember the run by."""
 
     def __post_init__(self) -> None:
-        project = self.project or "regimen"
-        require(not set(project) & set("/\\#?%:"), "project", self.project, "a name without any of / \\ # ? % :")
+        named = self.project or ""
+        require(not set(named) & set("/\\#?%:"), "project", self.project, "a name without any of / \\ # ? % :")
         for key in ("project", "entity", "group", "name", "job_type", "notes"):
             value = getattr(self, key)
             longest = None if key == "notes" else 128
