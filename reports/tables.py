@@ -6,8 +6,8 @@ A Markdown file asks for a table by a pair of comments, and gets the experiments
     <!-- /results -->
 
 `benchmarks:` and `/benchmarks` ask for a table of benchmarks, `algorithms:*` and `/algorithms` for a list of all
-algorithms, `symptoms:*` and `/symptoms` for a section for each symptom of a diagnosis. The pages in docs/algorithms/
-are made as a whole.
+algorithms, `symptoms:*` and `/symptoms` for a section for each symptom of a diagnosis, `names:*` and `/names`
+for the names that options have elsewhere. The pages in docs/algorithms/ are made as a whole.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 from reports import benchmarks, pages, troubleshooting
 from reports.plots import draw_learning_curves, draw_ratios
 from reports.results import RESULTS, read_results, table
+from training import familiar
 from training.claims import Verdict, claim_of, describe
 from training.errors import UserError
 from training.run.console import Show, nobody
@@ -44,7 +45,7 @@ READING = 0.4
 """Of the time that writing the docs takes; drawing takes the rest."""
 CURVE = "rollout/return_mean"
 CURVE_POINTS = 60
-MARKERS = re.compile(r"(<!-- (results|benchmarks|algorithms|symptoms):(\S+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+MARKERS = re.compile(r"(<!-- (results|benchmarks|algorithms|symptoms|names):(\S+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def summary(
@@ -121,6 +122,7 @@ def write_docs(root: Path, show: Show = nobody) -> list[Path]:
         "benchmarks": partial(benchmarks.table, measured),
         "algorithms": lambda _: pages.short_list(root),
         "symptoms": lambda _: troubleshooting.sections(),
+        "names": lambda _: names_elsewhere(),
     }
     texts = pages.pages(root, reports)
     gone = [file for file in (root / pages.FOLDER).glob("*.md") if file.relative_to(root) not in texts]
@@ -133,6 +135,23 @@ def write_docs(root: Path, show: Show = nobody) -> list[Path]:
     for path, text in texts.items():
         changed += _written(root / path, text)
     return [*changed, *gone]
+
+
+def names_elsewhere() -> str:
+    """A table of the options that have other names in other libraries, and of what has no option of its meaning."""
+    same: dict[tuple[str, ...], list[str]] = {}
+    for name, options in familiar.MEANT.items():
+        same.setdefault(options, []).append(name)
+    rows = [
+        f"| {', '.join(f'`{name}`' for name in names)} | {' or '.join(f'`{option}`' for option in options)} |"
+        for options, names in same.items()
+    ]
+    rows += [f"| `{flag}` | `{option} {value}` |" for flag, (option, value) in familiar.FLAGS.items()]
+    for name, answer in familiar.OTHERWISE.items():
+        if name not in familiar.FLAGS:
+            where = ", where there is no such coefficient" if name in familiar.MEANT else ""
+            rows.append(f"| `{name}`{where} | {answer} |")
+    return "\n".join(["| there | here |", "|---|---|", *rows, ""])
 
 
 def _draw(

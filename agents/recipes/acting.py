@@ -9,10 +9,13 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from agents.acting.collector import Collector, Group, LocalCollector, SharedCollector, make_group
 from agents.acting.evaluation import Evaluation, EvaluationConfig
+from agents.policies.foreign_weights import load_weights, read_weights
+from agents.policies.policy import NetworkPolicy
 from agents.policies.saved import load_policy, policy_of
 from envs.config import EnvConfig
 from envs.hidden_randomness import hidden_randomness
@@ -20,7 +23,7 @@ from envs.specs import known_here_alone
 from envs.wrapper_memory import wrapper_memory
 from training import learners
 from training.core import Algorithm, Budget, Counters, Unit
-from training.errors import require
+from training.errors import UserError, require
 from training.recipe import RunConfig
 from training.run.checkpoint import Checkpoint, DamagedError
 from training.run.run import Run
@@ -145,6 +148,27 @@ def note_what_no_resume_restores(env: EnvConfig, run: Run) -> None:
     if why is not None:
         run.not_exact(why)
         print(f"warning: this run is not exact: {why}", file=sys.stderr)
+
+
+def begin_with_weights(policy: NetworkPolicy, path: str | None, run: Run) -> None:
+    """Gives the policy of a new run the weights in a file, whose hash the run records. A run that goes on has its own.
+
+    Raises:
+        UserError: no file of weights, or of another architecture; a child of a run is to begin with others.
+    """
+    if path is None:
+        return
+    if run.last_checkpoint is not None:
+
+        def refuse() -> str:
+            raise UserError(f"initial_weights = {path!r}: it takes None where a run goes on with what it has learned")
+
+        run.choose("initial_weights", refuse)
+        return
+    found = read_weights(Path(path))
+    if run.choose("initial_weights", lambda: found.sha256) != found.sha256:
+        raise UserError(f"{path} is another file than {run.folder} began with: bring that one back")
+    load_weights(policy, found.tensors, source=path, activation=found.activation)
 
 
 def make_evaluation(config: PolicyRunConfig, run: Run, *, behaviour_return: float | None = None) -> Evaluation:

@@ -36,6 +36,9 @@ class OffPolicyConfig(ActingConfig):
     agent: AgentConfig
     policy: QNetworkConfig | ActorConfig
     replay: ReplayConfig = ReplayConfig()
+    initial_weights: str | None = None
+    """A file with weights of another library that the policy begins with: a .zip of Stable-Baselines3, CleanRL's
+    .cleanrl_model, or named tensors in a .safetensors or .pt file (agents/policies/foreign_weights.py)."""
     clip_reward: bool = False
     """Learn from the sign of each reward alone, as Mnih et al. 2015; returns are logged and measured as they are."""
     num_envs: int = 1
@@ -66,6 +69,7 @@ def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         closing(acting.make_evaluation(config, run)) as evaluate,
     ):
         policy = make_policy(config.policy, collector.observation_space, collector.action_space, seed)
+        acting.begin_with_weights(policy, config.initial_weights, run)
         compute = choose_compute(config, run, policy, gradient_steps=gradient_steps, samples_per_step=samples)
         agent = make_agent(
             policy, with_compile(config.agent, compute.compile), until=until, seed=seed, minibatch_size=samples

@@ -43,6 +43,9 @@ class OnPolicyConfig(ActingConfig):
     policy: ActorCriticConfig = ActorCriticConfig()
     scale_reward: bool = False
     """Divide rewards by the running standard deviation of the discounted return."""
+    initial_weights: str | None = None
+    """A file with weights of another library that the policy begins with: a .zip of Stable-Baselines3, CleanRL's
+    .cleanrl_model, or named tensors in a .safetensors or .pt file (agents/policies/foreign_weights.py)."""
     clip_reward: bool = False
     """Learn from the sign of each reward alone, as Mnih et al. 2015; returns are logged and measured as they are."""
 
@@ -71,6 +74,7 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         closing(acting.make_evaluation(config, run)) as evaluate,
     ):
         policy = make_policy(config.policy, collector.observation_space, collector.action_space, config.seed)
+        acting.begin_with_weights(policy, config.initial_weights, run)
         compute = choose_compute(config, run, policy, gradient_steps=gradient_steps, samples_per_step=samples)
         agent = make_agent(policy, with_compile(config.agent, compute.compile), until=config.until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
