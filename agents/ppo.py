@@ -15,10 +15,12 @@ from torch import Tensor
 
 from agents.policies.actor_critic import ActorCritic
 from agents.policies.policy import PolicyAndParts
+from agents.updates import ppo_kernel
 from agents.updates.configs import ClippedConfig, GAEConfig
 from agents.updates.estimators import gae
 from agents.updates.losses import mean_kl, ppo_loss
 from agents.updates.minibatches import shuffled_minibatches
+from agents.updates.ppo_kernel import PPOKernel
 from agents.updates.rollout_samples import (
     continues,
     discount,
@@ -66,9 +68,16 @@ class PPO(PolicyAndParts):
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "minibatches")
         self._prepare = with_normalized_advantage if config.normalize_advantage else None
+        compiles = config.optimizer.compile and self.has_kernel(policy, config)
+        self._kernel = PPOKernel(policy, config, self._optimizer) if compiles else None
         self.parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
         # A tensor, so that another value of the schedule needs no new compilation.
         self._clip_range = torch.tensor(config.clip_range, device=policy.device)
+
+    @staticmethod
+    def has_kernel(policy: ActorCritic, config: PPOConfig) -> bool:
+        """Whether compiling takes no longer than loading a library, as the gradient steps are written by hand."""
+        return ppo_kernel.takes(policy, config.optimizer)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config
@@ -79,7 +88,10 @@ class PPO(PolicyAndParts):
         measured: list[Metrics] = []
         for _ in range(config.epochs):
             shuffled = shuffled_minibatches(data, config.minibatch_size, self._rng)
-            epoch = [self._optimizer.step(self._loss, data, now, rows, self._prepare) for rows in shuffled]
+            if self._kernel is not None:
+                epoch = self._kernel.steps(data, shuffled, now, clip_range)
+            else:
+                epoch = [self._optimizer.step(self._loss, data, now, rows, self._prepare) for rows in shuffled]
             measured += epoch
             if config.target_kl and mean_kl(epoch) > 1.5 * config.target_kl:
                 break
@@ -96,14 +108,14 @@ class PPO(PolicyAndParts):
     @torch.no_grad()
     def _with_targets(self, batch: Batch) -> Batch:
         """The rollout as samples [B, ...] with their log-probability, advantage and return."""
-        config = self._config
-        value, next_value = values(self.policy, batch)
+        config, policy = self._config, self._kernel or self.policy
+        value, next_value = values(policy, batch)
         advantage = gae(
             batch["reward"], discount(batch, config.gamma), value, next_value, continues(batch), config.gae_lambda
         )
         data = to_samples(batch, {"advantage": advantage, "value": value, "return": advantage + value})
         # Computed here and not while acting: one pass over the whole rollout instead of one a step.
-        data["log_prob"] = self.policy.log_prob(data)
+        data["log_prob"] = policy.log_prob(data)
         return data
 
 

@@ -88,7 +88,13 @@ class RunConfig:
 
 
 def choose_compute(
-    config: RunConfig, run: Run, network: nn.Module, *, gradient_steps: int, samples_per_step: int
+    config: RunConfig,
+    run: Run,
+    network: nn.Module,
+    *,
+    gradient_steps: int,
+    samples_per_step: int,
+    compiles_at_once: bool = False,
 ) -> Compute:
     """Chooses device, threads and whether to compile, and moves the network to the device.
 
@@ -98,6 +104,7 @@ def choose_compute(
         network: all that is trained, by whose size is chosen.
         gradient_steps: of the whole run, about.
         samples_per_step: of each of them.
+        compiles_at_once: compiling takes no time that is worth mentioning, so that short runs are compiled, too.
     """
     if (count := learners.count()) < learners.asked():
         run.not_exact(f"gradients were added up over {count} of {learners.asked()} learners, in another order")
@@ -107,7 +114,8 @@ def choose_compute(
     alone = config.learners == learners.asked() == 1
     possible = device.type == "cpu" and alone and all_can_compile(config.algorithm_config)
     threads = choose_threads(run, config.threads, multiplications=size)
-    compiles = choose_compile(run, config.compile, possible=possible, gradient_steps=gradient_steps)
+    at_once = compiles_at_once and threads == 1
+    compiles = choose_compile(run, config.compile, possible=possible, at_once=at_once, gradient_steps=gradient_steps)
     compute = Compute(device, threads, compiles)
     print(compute, file=sys.stderr)
     return compute

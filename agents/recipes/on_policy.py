@@ -75,7 +75,15 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
     ):
         policy = make_policy(config.policy, collector.observation_space, collector.action_space, config.seed)
         acting.begin_with_weights(policy, config.initial_weights, run)
-        compute = choose_compute(config, run, policy, gradient_steps=gradient_steps, samples_per_step=samples)
+        has_kernel = getattr(make_agent, "has_kernel", lambda *_: False)(policy, config.agent)
+        compute = choose_compute(
+            config,
+            run,
+            policy,
+            gradient_steps=gradient_steps,
+            samples_per_step=samples,
+            compiles_at_once=has_kernel,
+        )
         agent = make_agent(policy, with_compile(config.agent, compute.compile), until=config.until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
         stream = Rollouts(collector, policy, config.agent.horizon, reward_scale, clip_reward=config.clip_reward)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,12 @@ from agents.policies.actor_critic import ActorCritic
 from agents.updates.configs import VTraceConfig
 from agents.updates.estimators import vtrace
 from training.core import Batch
+
+
+class HasValue(Protocol):
+    """What knows the value of observations, such as an `ActorCritic`."""
+
+    def value(self, batch: Batch) -> Tensor: ...
 
 
 def discount(batch: Batch, gamma: float) -> Tensor:
@@ -22,7 +30,7 @@ def continues(batch: Batch) -> Tensor:
 
 
 @torch.no_grad()
-def values(policy: ActorCritic, batch: Batch) -> tuple[Tensor, Tensor]:
+def values(policy: HasValue, batch: Batch) -> tuple[Tensor, Tensor]:
     """The value of each observation acted on, and of the next one of the same episode, both [T, N]; at a truncation the
     next one is the final observation."""
     value = policy.value(observations(batch, "obs"))

@@ -37,7 +37,9 @@ RESUMED = {
     # The algorithm's own script, with a preset.
     "ppo": ["--env.id", "MountainCarContinuous-v0", "--agent.horizon", "64", "--agent.epochs", "2"],
     "ppo_cartpole": ["--agent.epochs", "2"],
-    "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile"],
+    "ppo_cartpole-torch": ["--agent.epochs", "2", "--compile", "false"],
+    # By torch's compiler, as the kernel does not know this activation.
+    "ppo_cartpole-compiled": ["--agent.epochs", "2", "--compile", "--policy.network.activation", "silu"],
     # Somebody's own network, with batch normalization and dropout.
     "ppo_cartpole-own": ["--agent.epochs", "2", "--policy.network.module", "tests.support.networks:Noisy"],
     # Normalized observations, scaled rewards, environments restored by replay, two inference groups.

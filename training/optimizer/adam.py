@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.optimizer.kernel import Moments
+
 
 class AdamGroup:
     """Some parameters, with their moments (Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019, algorithm 2).
@@ -62,6 +64,19 @@ class AdamGroup:
         )
         if skip is not None:
             self._step.sub_(skip)
+
+    def moments(self, parameters: Sequence[Tensor], max_grad_norm: float | None) -> Moments:
+        """What a kernel goes on with, in the order of its `parameters`, which are those of this group."""
+        position = {id(leaf): index for index, leaf in enumerate(self._parameters)}
+        order = [position[id(parameter)] for parameter in parameters]
+        assert len(order) == len(self._parameters)
+        means, squares = ([moments[index] for index in order] for moments in (self._means, self._squares))
+        options = self._options
+        return Moments(means, squares, int(self._step), options["lr"], options["betas"], options["eps"], max_grad_norm)
+
+    def count(self, steps: int) -> None:
+        """Takes in how many steps a kernel has made."""
+        self._step.add_(steps)
 
     def read_rate(self) -> None:
         """For `step_written_out`: another rate must not need another compilation, so that it is a tensor there."""

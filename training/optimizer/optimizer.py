@@ -22,6 +22,7 @@ from training.optimizer.adam import AdamGroup
 from training.optimizer.compiled_update import CompiledUpdate, NotCompilableError, select
 from training.optimizer.config import OptimizerConfig, assign_rules, build_optimizers
 from training.optimizer.gradient import Gradient, Loss, Number, added, clip, rows_of, split_batch, split_for_learners
+from training.optimizer.kernel import Kernel
 from training.optimizer.moments import check_moments, check_names, check_shape, load_moments, moments_of
 from training.optimizer.non_finite import DeferredCheck, NonFinite, describe
 from training.optimizer.precision import autocast
@@ -125,6 +126,22 @@ class Optimizer:
             return self._refuse(now, made.loss, made.norms)
         self._average()
         return self._metrics(made.metrics, measured)
+
+    def steps_by(self, kernel: Kernel, parameters: Sequence[Tensor], now: Counters) -> list[Metrics]:
+        """Updates that a kernel makes by itself on these parameters, in its order; all take `now` as their counters.
+
+        It is for plain Adam on all parameters. Raises NonFinite, after the updates before it.
+        """
+        self._set_learning_rates(now)
+        (group,) = self._adam_groups
+        made = kernel(group.moments(parameters, self.config.max_grad_norm))
+        group.count(made.updates)
+        if made.updates < len(made.measured):
+            names = {id(leaf): name for name, leaf in self.trainable.items()}
+            told = describe(made.measured[-1][0], made.norms, [names[id(parameter)] for parameter in parameters])
+            raise NonFinite(now.updates + 1, told)
+        each = zip(made.measured, made.sizes, strict=True)
+        return [self._metrics(_named(made.names, values, size), (loss, norm)) for (loss, norm, *values), size in each]
 
     def gradient(self, loss_fn: LossFunction, batch: Batch) -> Gradient:
         """The gradient of a loss on a batch: (sum of the sums) / (sum of the counts) over its micro-batches.
@@ -308,6 +325,10 @@ class Optimizer:
         if self._averages:
             torch._foreach_copy_(self._averages, [averages[key] for key in self.trainable])
         self._scaler.load_state_dict(state["loss_scale"])
+
+
+def _named(names: Sequence[str], values: Sequence[float], samples: int) -> Metrics:
+    return {name: Mean(value, samples) for name, value in zip(names, values, strict=True)}
 
 
 def check_coverage(module: nn.Module, optimizers: Sequence[Optimizer]) -> None:

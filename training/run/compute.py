@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from training import learners
+from training import learners, native
 from training.errors import UserError
 from training.machine import cores_here
 from training.run.run import Run
@@ -127,8 +127,11 @@ def cores() -> int:
     return int(limit) if limit.isdecimal() and int(limit) else cores_here()
 
 
-def choose_compile(run: Run, asked: bool | Literal["auto"], *, possible: bool, gradient_steps: int) -> bool:
-    """`auto` compiles when the run is long enough to pay for it; `possible`: on a CPU and with such optimizers.
+def choose_compile(
+    run: Run, asked: bool | Literal["auto"], *, possible: bool, at_once: bool, gradient_steps: int
+) -> bool:
+    """`auto` compiles when the run is long enough to pay for it, and always where it is done `at_once`; `possible`: on
+    a CPU and with such optimizers.
 
     Without a C++ compiler nothing is compiled, which is said on stderr when it was asked for. Raises UserError when a
     run that was compiled is resumed there.
@@ -136,7 +139,8 @@ def choose_compile(run: Run, asked: bool | Literal["auto"], *, possible: bool, g
     missing = _missing_for_compiling()
     if asked is True and missing:
         print(f"warning: compile = True: {missing} is missing here; not compiling", file=sys.stderr)
-    wanted = (possible and gradient_steps >= COMPILE_FROM_GRADIENT_STEPS) if asked == "auto" else asked
+    pays = at_once or gradient_steps >= COMPILE_FROM_GRADIENT_STEPS
+    wanted = (possible and pays) if asked == "auto" else asked
     chosen = run.choose("compile", lambda: wanted and not missing)
     if chosen and missing:
         raise UserError(f"{run.folder} was compiled, and {missing} is missing here to go on with")
@@ -156,8 +160,7 @@ def choose_precision(
 
 def _missing_for_compiling() -> str | None:
     """What the compiler for CPUs (TorchInductor) does not find here."""
-    compiler = os.environ.get("CXX", "g++" if sys.platform == "linux" else "clang++")
-    if shutil.which(compiler) is None:
-        return f"the C++ compiler {compiler}"
+    if shutil.which(native.compiler()) is None:
+        return f"the C++ compiler {native.compiler()}"
     header = Path(sysconfig.get_path("include"), "Python.h")
     return None if header.exists() else f"{header} (the package python3-dev)"

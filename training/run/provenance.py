@@ -71,7 +71,8 @@ def sources(experiment: str, config: Any = None, root: Path = ROOT) -> list[Path
     """
     scripts = list((root / "experiments").rglob(f"{experiment}.py"))
     if not scripts:
-        return sorted(file for folder in _COMPUTES for file in (root / folder).rglob("*.py"))
+        kinds = ("*.py", "*.cpp")
+        return sorted(file for folder in _COMPUTES for kind in kinds for file in (root / folder).rglob(kind))
     named = [file for module in _named_in(config) for file in _files_of(module, root)]
     around = [folder / "__init__.py" for folder in scripts[0].parents if root in folder.parents]
     files = [*named, *filter(Path.is_file, [root / _LEARNERS, *around])]
@@ -88,7 +89,7 @@ def import_closure(script: Path, root: Path = ROOT, others: Iterable[Path] = ())
     """The files below `root` that a script imports, directly or not, at its beginning or later, and itself.
 
     A string such as "envs.tasks:Reach-v0", by which Gymnasium imports a module, counts as an import. `others` are files
-    that it begins with too.
+    that it begins with too. With a file goes the one in C++ beside it.
     """
     found, waiting = set(), [script, *others]
     while waiting:
@@ -96,7 +97,7 @@ def import_closure(script: Path, root: Path = ROOT, others: Iterable[Path] = ())
         if file not in found:
             found.add(file)
             waiting += [path for name in _imported(file) for path in _files_of(name, root)]
-    return found
+    return found | {beside for file in found if (beside := file.with_suffix(".cpp")).exists()}
 
 
 def _named_in(value: Any) -> Iterator[str]:

@@ -80,6 +80,7 @@ def test_the_source_hash_covers_what_the_config_names(tmp_path: Path) -> None:
 def test_the_source_hash_of_a_real_experiment_leaves_other_algorithms_and_reports_out() -> None:
     files = {path.relative_to(ROOT).as_posix() for path in import_closure(ROOT / "experiments/control/ppo_cartpole.py")}
     assert {"agents/ppo.py", "training/fit.py", "envs/tasks/cartpole.py", "agents/acting/ray_worker.py"} <= files
+    assert "agents/updates/ppo_kernel.cpp" in files
     assert not files & {"agents/sac.py", "agents/dqn.py", "pretraining/supervised.py", "reports/tables.py"}
     assert not any(name.startswith(("commands/", "reports/", "finetuning/")) for name in files)
 

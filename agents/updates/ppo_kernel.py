@@ -1,0 +1,219 @@
+"""PPO's gradient steps by `ppo_kernel.cpp`, for perceptrons: the same as in torch, in less time."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from agents.policies.actor_critic import ActorCritic
+from agents.policies.heads import Categorical, Gaussian
+from agents.updates.configs import ClippedConfig
+from training import native
+from training.core import Batch, Counters
+from training.metrics import Metrics
+from training.optimizer import Optimizer, OptimizerConfig
+from training.optimizer.kernel import Made, Moments
+
+SOURCE = Path(__file__).with_suffix(".cpp")
+ACTIVATIONS = {nn.Tanh: True, nn.ReLU: False}
+"""Those that it knows, and whether it is told that they are tanh."""
+MOST_OUTPUTS = 512
+"""Of a layer: the products of wider ones take torch less time."""
+MEASURED = ("policy/loss", "policy/entropy", "policy/kl", "policy/clipped_fraction", "value/loss")
+"""What it measures of each minibatch after the loss and the norm, in its order."""
+
+
+class _Parameter(ctypes.Structure):
+    _fields_ = (("value", ctypes.c_void_p), ("mean", ctypes.c_void_p), ("square", ctypes.c_void_p))
+
+
+class _Settings(ctypes.Structure):
+    _fields_ = (
+        *(
+            (name, ctypes.c_float)
+            for name in ("clip_range", "value_coefficient", "entropy_coefficient", "max_grad_norm")
+        ),
+        *((name, ctypes.c_double) for name in ("learning_rate", "beta1", "beta2", "epsilon")),
+        ("normalizes_advantage", ctypes.c_int32),
+    )
+
+
+def takes(policy: nn.Module, optimizer: OptimizerConfig) -> bool:
+    """Whether it computes this policy: perceptrons with tanh or ReLU on numbers, with one choice or Gaussian actions,
+    trained by plain Adam in float32 on one thread."""
+    if type(policy) is not ActorCritic or policy.device.type != "cpu" or torch.get_num_threads() > 1:
+        return False
+    layers = [*policy.actor, *policy.critic]
+    known = all(
+        layer.out_features <= MOST_OUTPUTS if type(layer) is nn.Linear else type(layer) in ACTIVATIONS
+        for layer in layers
+    )
+    heads = [type(head) for head in policy.heads.heads.values()]
+    encoders = (policy.actor_encoder, policy.critic_encoder)
+    bare = all(encoder.own is None and not list(encoder.parameters()) for encoder in encoders)
+    return known and bare and heads in ([Categorical], [Gaussian]) and optimizer == _plain(optimizer)
+
+
+def _plain(config: OptimizerConfig) -> OptimizerConfig:
+    """Such Adam as it computes."""
+    return OptimizerConfig(
+        learning_rate=config.learning_rate,
+        schedule=config.schedule,
+        betas=config.betas,
+        eps=config.eps,
+        max_grad_norm=config.max_grad_norm,
+        compile=config.compile,
+    )
+
+
+class PPOKernel:
+    """Values, log-probabilities and gradient steps of one policy, on the parameters and moments that torch holds."""
+
+    def __init__(self, policy: ActorCritic, config: ClippedConfig, optimizer: Optimizer) -> None:
+        self._policy, self._config, self._optimizer = policy, config, optimizer
+        self._library = _library()
+        linear = [layer for layer in policy.actor if isinstance(layer, nn.Linear)]
+        activation = next((type(layer) for layer in policy.actor if not isinstance(layer, nn.Linear)), nn.Tanh)
+        hidden = [layer.out_features for layer in linear[:-1]]
+        (self._head,) = policy.heads.heads.values()
+        self._inputs, self._rows = linear[0].in_features, config.minibatch_size
+        self._kernel = self._library.ppo_kernel(
+            self._inputs,
+            len(hidden),
+            (ctypes.c_int32 * len(hidden))(*hidden),
+            self._head.size,
+            ACTIVATIONS[activation],
+            isinstance(self._head, Categorical),
+            self._rows,
+        )
+        layers = [
+            layer for network in (policy.actor, policy.critic) for layer in network if isinstance(layer, nn.Linear)
+        ]
+        self._parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
+        self._parameters += list(policy.heads.log_std.values())
+
+    def __del__(self) -> None:
+        if hasattr(self, "_kernel"):
+            self._library.ppo_kernel_free(self._kernel)
+
+    def value(self, batch: Batch) -> Tensor:
+        """As `ActorCritic.value`."""
+        features = self._features(batch)
+        value = torch.empty(features.shape[:-1])
+        self._evaluate(features, None, None, value, None)
+        return value
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """As `ActorCritic.log_prob`."""
+        features = self._features(batch)
+        log_prob = torch.empty(features.shape[:-1])
+        self._evaluate(features, self._action(batch), batch.get("action_mask"), None, log_prob)
+        return log_prob
+
+    def steps(self, data: Batch, minibatches: Sequence[Tensor], now: Counters, clip_range: float) -> list[Metrics]:
+        """A gradient step on each of the minibatches, which are rows of the samples `data` [B, ...].
+
+        Raises NonFinite, as the optimizer does.
+        """
+        log_prob, advantage, target = (data[name].contiguous() for name in ("log_prob", "advantage", "return"))
+        features, action, mask = self._features(data), self._action(data), data.get("action_mask")
+        coefficients = self._config.value_coefficient, self._config.entropy_coefficient
+
+        def made(moments: Moments) -> Made:
+            adam = moments.learning_rate, *moments.betas, moments.eps
+            settings = _Settings(
+                clip_range, *coefficients, moments.max_grad_norm or 0.0, *adam, self._config.normalize_advantage
+            )
+            parameters, count = self._pointers(moments.means, moments.squares), 0
+            measured = torch.empty(len(minibatches), 2 + len(MEASURED), dtype=torch.float64)
+            norms = torch.empty(len(self._parameters), dtype=torch.float64)
+            for size, rows in _of_one_size(minibatches):
+                done = self._library.ppo_kernel_update(
+                    self._kernel,
+                    parameters,
+                    ctypes.byref(settings),
+                    moments.steps + count,
+                    *map(_at, (features, action, mask, log_prob, advantage, target, rows)),
+                    size,
+                    len(rows),
+                    _at(measured[count:]),
+                    _at(norms),
+                )
+                count += done
+                if done < len(rows):
+                    break
+            sizes = [len(rows) for rows in minibatches]
+            return Made(count, measured[: count + 1].tolist(), norms.tolist(), MEASURED, sizes)
+
+        return self._optimizer.steps_by(made, self._parameters, now)
+
+    def _features(self, batch: Batch) -> Tensor:
+        """What the perceptrons see of observations: [..., inputs], contiguous."""
+        with torch.no_grad():
+            features: Tensor = self._policy.actor_encoder(self._policy.normalized(batch))
+        return features.contiguous()
+
+    def _action(self, batch: Batch) -> Tensor:
+        kind = torch.int64 if isinstance(self._head, Categorical) else torch.float32
+        return batch["action"].to(kind).contiguous()
+
+    def _evaluate(
+        self,
+        features: Tensor,
+        action: Tensor | None,
+        mask: Tensor | None,
+        value: Tensor | None,
+        log_prob: Tensor | None,
+    ) -> None:
+        unused: list[None] = [None] * len(self._parameters)
+        parameters = self._pointers(unused, unused)
+        count = features.numel() // self._inputs
+        given = map(_at, (features, action, mask, value, log_prob))
+        self._library.ppo_kernel_evaluate(self._kernel, parameters, count, *given)
+
+    def _pointers(self, means: Sequence[Tensor | None], squares: Sequence[Tensor | None]) -> Any:
+        each = zip(self._parameters, means, squares, strict=True)
+        return (_Parameter * len(self._parameters))(*[_Parameter(*map(_at, tensors)) for tensors in each])
+
+
+def _of_one_size(minibatches: Sequence[Tensor]) -> list[tuple[int, Tensor]]:
+    """Minibatches one after another, [several, size], with their size; the last may be a smaller one."""
+    sizes = [len(rows) for rows in minibatches]
+    full = sizes.count(sizes[0])
+    groups = [(sizes[0], torch.stack(list(minibatches[:full])))]
+    return groups + [(len(rows), rows[None]) for rows in minibatches[full:]]
+
+
+def _at(tensor: Tensor | None) -> int | None:
+    """The address of a tensor's numbers, which are one after another."""
+    if tensor is None:
+        return None
+    assert tensor.is_contiguous()
+    return tensor.data_ptr()
+
+
+def _library() -> Any:
+    library = native.load(SOURCE)
+    library.ppo_kernel.restype = ctypes.c_void_p
+    int32, int64, pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
+    library.ppo_kernel.argtypes = [int32, int32, pointer, int32, int32, int32, int32]
+    library.ppo_kernel_free.argtypes = [pointer]
+    library.ppo_kernel_evaluate.argtypes = [pointer, pointer, int64, *[pointer] * 5]
+    library.ppo_kernel_update.argtypes = [
+        pointer,
+        pointer,
+        pointer,
+        int64,
+        *[pointer] * 7,
+        int64,
+        int64,
+        pointer,
+        pointer,
+    ]
+    library.ppo_kernel_update.restype = int64
+    return library
