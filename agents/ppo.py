@@ -68,7 +68,7 @@ class PPO(PolicyAndParts):
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "minibatches")
         self._prepare = with_normalized_advantage if config.normalize_advantage else None
-        compiles = config.optimizer.compile and self.has_kernel(policy, config)
+        compiles = config.optimizer.compile and torch.get_num_threads() == 1 and self.has_kernel(policy, config)
         self._kernel = PPOKernel(policy, config, self._optimizer) if compiles else None
         self.parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
         # A tensor, so that another value of the schedule needs no new compilation.
@@ -86,14 +86,17 @@ class PPO(PolicyAndParts):
         clip_range = config.clip_range * config.clip_schedule.multiplier(now, self._until)
         self._clip_range.fill_(clip_range)
         measured: list[Metrics] = []
-        for _ in range(config.epochs):
-            shuffled = shuffled_minibatches(data, config.minibatch_size, self._rng)
+        at_once = config.epochs if self._kernel is not None and not config.target_kl else 1
+        for _ in range(0, config.epochs, at_once):
+            shuffled = [
+                rows for _ in range(at_once) for rows in shuffled_minibatches(data, config.minibatch_size, self._rng)
+            ]
             if self._kernel is not None:
-                epoch = self._kernel.steps(data, shuffled, now, clip_range)
+                passed = [self._kernel.steps(data, shuffled, now, clip_range)]
             else:
-                epoch = [self._optimizer.step(self._loss, data, now, rows, self._prepare) for rows in shuffled]
-            measured += epoch
-            if config.target_kl and mean_kl(epoch) > 1.5 * config.target_kl:
+                passed = [self._optimizer.step(self._loss, data, now, rows, self._prepare) for rows in shuffled]
+            measured += passed
+            if config.target_kl and mean_kl(passed) > 1.5 * config.target_kl:
                 break
         self.policy.update_normalizers(data)
         extra: Metrics = {

@@ -34,6 +34,10 @@ class ToBounds:
         inside: NDArray[Any] = np.clip(action * self._scale + self._middle, self._low, self._high)
         return inside
 
+    def as_arrays(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """low, high, factor and middle: an action is action * factor + middle, between low and high."""
+        return self._low, self._high, self._scale, self._middle
+
     def inverse(self, action: NDArray[Any]) -> NDArray[np.float32]:
         """The agent's actions that give those of the environment; 0 for an entry that can have one value only."""
         scale = np.where(self._scale > 0, self._scale, 1)

@@ -101,7 +101,8 @@ def _selected(dynamics: Dynamics, config: EnvConfig) -> Dynamics:
         return dynamics
     indices, observe = list(config.observation_indices), dynamics.observe
     space = selected_space(dynamics.observation_space, config)
-    return replace(dynamics, observation_space=space, observe=lambda state: observe(state).take(indices, axis=1))
+    seen = lambda state: observe(state).take(indices, axis=1)  # noqa: E731
+    return replace(dynamics, observation_space=space, observe=seen, compiled=None)
 
 
 def spaces_of(config: EnvConfig) -> Spaces:

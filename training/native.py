@@ -10,19 +10,20 @@ import ctypes
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
 from functools import cache
 from pathlib import Path
 
-import torch
-
-FLAGS = (
-    *("-std=c++17", "-O3", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"),
-    # Sums may be reordered. Numbers that are not finite stay what they are: a run must notice them.
-    *("-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros", "-freciprocal-math"),
-)
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}")
+FAST = ("-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros", "-freciprocal-math")
+"""Sums may be reordered. Numbers that are not finite stay what they are: a run must notice them."""
+EXACT = ("-ffp-contract=off", "-fno-builtin")
+"""Every operation rounds by itself and in the order of the source, and functions are those of the C library."""
+INCLUDED = re.compile(r'^#include "(.+)"', re.MULTILINE)
 
 
 def compiler() -> str:
@@ -31,11 +32,12 @@ def compiler() -> str:
 
 
 @cache
-def load(source: Path) -> ctypes.CDLL:
+def load(source: Path, *, exact: bool = False) -> ctypes.CDLL:
     """The library of a C++ file, compiled where it is the first time. Raises RuntimeError with the compiler's words."""
     target = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
-    command = [compiler(), *FLAGS, target]
-    known = [source.read_text(encoding="utf-8"), *command, _version(), platform.machine(), _processor()]
+    command = [compiler(), *FLAGS, *(EXACT if exact else FAST), target]
+    texts = [file.read_text(encoding="utf-8") for file in sources(source)]
+    known = [*texts, *command, _version(), platform.machine(), _processor()]
     name = hashlib.sha256("\0".join(known).encode()).hexdigest()[:24]
     library = _folder() / f"{source.stem}-{name}.so"
     if not library.exists():
@@ -47,6 +49,16 @@ def load(source: Path) -> ctypes.CDLL:
                 raise RuntimeError(f"{' '.join(command)} {source}:\n{ran.stderr}")
             made.replace(library)
     return ctypes.CDLL(str(library))
+
+
+def sources(source: Path, root: Path = ROOT) -> list[Path]:
+    """A C++ file and all of ours that it includes, by their paths below the root."""
+    found, waiting = dict.fromkeys([source]), [source]
+    while waiting:
+        included = [root / name for name in INCLUDED.findall(waiting.pop().read_text(encoding="utf-8"))]
+        waiting += [file for file in included if file not in found]
+        found |= dict.fromkeys(included)
+    return list(found)
 
 
 def _folder() -> Path:
@@ -63,5 +75,7 @@ def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
+        import torch  # only here: what only asks for sources answers at once
+
         return torch.backends.cpu.get_cpu_capability() + platform.processor()
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")

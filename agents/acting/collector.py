@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from agents.acting import rollout_kernel
+from agents.acting.rollout_kernel import RolloutKernel
 from agents.policies.policy import Mode, Policy
 from envs.config import EnvConfig
 from envs.making import make_vec
@@ -82,6 +84,7 @@ class Group:
         self.vec = vec
         self._rng = generator(seed, "acting", index)
         self._policy_state: Arrays = {}
+        self._kernel: RolloutKernel | None = None
         self._episode_return = np.zeros(vec.num_envs)
         self._episode_length = np.zeros(vec.num_envs, np.int64)
         self._step = vec.reset()
@@ -93,6 +96,8 @@ class Group:
     def collect(self, policy: Policy, horizon: int, mode: Mode) -> Generator[None, None, tuple[Batch, list[Episode]]]:
         """Collects a rollout; yields whenever its environments have been sent their actions."""
         num_envs = self.vec.num_envs
+        if mode == "explore" and rollout_kernel.takes(policy, self.vec):
+            return self._collect_compiled(policy, horizon)
         act, noise = policy.acting(mode, num_envs), policy.noise((horizon, num_envs), self._rng)
         rollout = _Storage(self._step, horizon)
         rollout.put_obs(0, self._step, self.vec.episode_steps == 0)
@@ -110,6 +115,15 @@ class Group:
             rollout.put(t, action, self._step, rows, self._policy_state)
             rollout.put_obs(t + 1, self._step, self.vec.episode_steps == 0)
         return rollout.batch(before, self._policy_state), ended
+
+    def _collect_compiled(self, policy: Any, horizon: int) -> tuple[Batch, list[Episode]]:
+        """The same in one call, which nobody waits for meanwhile."""
+        if self._kernel is None or self._kernel.policy is not policy:
+            self._kernel = RolloutKernel(policy, self.vec)  # type: ignore[arg-type]
+        noise = policy.noise((horizon, self.vec.num_envs), self._rng)
+        batch, ended = self._kernel.collect(self._step.obs["obs"], noise, self._episode_return, self._episode_length)
+        self._step = self.vec.current()
+        return batch, [Episode(*counts) for counts in zip(ended.returns, ended.lengths, strict=True)]
 
     def _count_episodes(self, step: Step, ended_rows: NDArray[np.intp]) -> list[Episode]:
         """Adds the step to the running episodes; returns those that ended."""

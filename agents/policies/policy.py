@@ -74,6 +74,9 @@ class NetworkPolicy(nn.Module, ABC):
 
     has_memory: ClassVar[bool] = False
     """Whether what it does depends on what it has seen of the episode before."""
+    acts_compiled = False
+    """Whether it makes rollouts by a compiled loop where there is one. It belongs to a run and is not saved: the last
+    bits of actions differ from those in NumPy, in which every policy that is loaded acts."""
 
     def __init__(
         self,
@@ -104,6 +107,10 @@ class NetworkPolicy(nn.Module, ABC):
 
     @abstractmethod
     def noise(self, leading: tuple[int, ...], rng: torch.Generator) -> Arrays: ...
+
+    def to_bounds(self, key: str) -> ToBounds:
+        """From the policy's actions of this name to the environment's."""
+        return self._to_bounds[key]
 
     @property
     def device(self) -> torch.device:

@@ -84,6 +84,7 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
             samples_per_step=samples,
             compiles_at_once=has_kernel,
         )
+        policy.acts_compiled = compute.compile and has_kernel
         agent = make_agent(policy, with_compile(config.agent, compute.compile), until=config.until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
         stream = Rollouts(collector, policy, config.agent.horizon, reward_scale, clip_reward=config.clip_reward)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,13 @@ from agents.updates.configs import ClippedConfig
 from training import native
 from training.core import Batch, Counters
 from training.metrics import Metrics
+from training.networks.in_cpp import TAKEN, address, parameters_of, pointers, shape_of
 from training.optimizer import Optimizer, OptimizerConfig
 from training.optimizer.kernel import Made, Moments
 
 SOURCE = Path(__file__).with_suffix(".cpp")
-ACTIVATIONS = {nn.Tanh: True, nn.ReLU: False}
-"""Those that it knows, and whether it is told that they are tanh."""
-MOST_OUTPUTS = 512
-"""Of a layer: the products of wider ones take torch less time."""
 MEASURED = ("policy/loss", "policy/entropy", "policy/kl", "policy/clipped_fraction", "value/loss")
 """What it measures of each minibatch after the loss and the norm, in its order."""
-
-
-class _Parameter(ctypes.Structure):
-    _fields_ = (("value", ctypes.c_void_p), ("mean", ctypes.c_void_p), ("square", ctypes.c_void_p))
 
 
 class _Settings(ctypes.Structure):
@@ -45,14 +39,10 @@ class _Settings(ctypes.Structure):
 
 def takes(policy: nn.Module, optimizer: OptimizerConfig) -> bool:
     """Whether it computes this policy: perceptrons with tanh or ReLU on numbers, with one choice or Gaussian actions,
-    trained by plain Adam in float32 on one thread."""
-    if type(policy) is not ActorCritic or policy.device.type != "cpu" or torch.get_num_threads() > 1:
+    trained by plain Adam in float32. It has one thread."""
+    if type(policy) is not ActorCritic or policy.device.type != "cpu":
         return False
-    layers = [*policy.actor, *policy.critic]
-    known = all(
-        layer.out_features <= MOST_OUTPUTS if type(layer) is nn.Linear else type(layer) in ACTIVATIONS
-        for layer in layers
-    )
+    known = shape_of(policy.actor) is not None and shape_of(policy.critic) is not None
     heads = [type(head) for head in policy.heads.heads.values()]
     encoders = (policy.actor_encoder, policy.critic_encoder)
     bare = all(encoder.own is None and not list(encoder.parameters()) for encoder in encoders)
@@ -77,25 +67,12 @@ class PPOKernel:
     def __init__(self, policy: ActorCritic, config: ClippedConfig, optimizer: Optimizer) -> None:
         self._policy, self._config, self._optimizer = policy, config, optimizer
         self._library = _library()
-        linear = [layer for layer in policy.actor if isinstance(layer, nn.Linear)]
-        activation = next((type(layer) for layer in policy.actor if not isinstance(layer, nn.Linear)), nn.Tanh)
-        hidden = [layer.out_features for layer in linear[:-1]]
         (self._head,) = policy.heads.heads.values()
-        self._inputs, self._rows = linear[0].in_features, config.minibatch_size
-        self._kernel = self._library.ppo_kernel(
-            self._inputs,
-            len(hidden),
-            (ctypes.c_int32 * len(hidden))(*hidden),
-            self._head.size,
-            ACTIVATIONS[activation],
-            isinstance(self._head, Categorical),
-            self._rows,
-        )
-        layers = [
-            layer for network in (policy.actor, policy.critic) for layer in network if isinstance(layer, nn.Linear)
-        ]
-        self._parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
-        self._parameters += list(policy.heads.log_std.values())
+        shape = shape_of(policy.actor)
+        assert shape is not None
+        self._inputs, is_categorical = shape.inputs, isinstance(self._head, Categorical)
+        self._kernel = self._library.ppo_kernel(*shape.arguments(), is_categorical, config.minibatch_size)
+        self._parameters = [*parameters_of(policy.actor), *parameters_of(policy.critic), *policy.heads.log_std.values()]
 
     def __del__(self) -> None:
         if hasattr(self, "_kernel"):
@@ -115,8 +92,8 @@ class PPOKernel:
         self._evaluate(features, self._action(batch), batch.get("action_mask"), None, log_prob)
         return log_prob
 
-    def steps(self, data: Batch, minibatches: Sequence[Tensor], now: Counters, clip_range: float) -> list[Metrics]:
-        """A gradient step on each of the minibatches, which are rows of the samples `data` [B, ...].
+    def steps(self, data: Batch, minibatches: Sequence[Tensor], now: Counters, clip_range: float) -> Metrics:
+        """A gradient step on each of the minibatches, which are rows of the samples `data` [B, ...], in turn.
 
         Raises NonFinite, as the optimizer does.
         """
@@ -129,7 +106,7 @@ class PPOKernel:
             settings = _Settings(
                 clip_range, *coefficients, moments.max_grad_norm or 0.0, *adam, self._config.normalize_advantage
             )
-            parameters, count = self._pointers(moments.means, moments.squares), 0
+            parameters, count = pointers(self._parameters, moments.means, moments.squares), 0
             measured = torch.empty(len(minibatches), 2 + len(MEASURED), dtype=torch.float64)
             norms = torch.empty(len(self._parameters), dtype=torch.float64)
             for size, rows in _of_one_size(minibatches):
@@ -138,17 +115,16 @@ class PPOKernel:
                     parameters,
                     ctypes.byref(settings),
                     moments.steps + count,
-                    *map(_at, (features, action, mask, log_prob, advantage, target, rows)),
+                    *map(address, (features, action, mask, log_prob, advantage, target, rows)),
                     size,
                     len(rows),
-                    _at(measured[count:]),
-                    _at(norms),
+                    address(measured[count:]),
+                    address(norms),
                 )
                 count += done
                 if done < len(rows):
                     break
-            sizes = [len(rows) for rows in minibatches]
-            return Made(count, measured[: count + 1].tolist(), norms.tolist(), MEASURED, sizes)
+            return Made(count, [len(rows) for rows in minibatches], measured, norms, MEASURED)
 
         return self._optimizer.steps_by(made, self._parameters, now)
 
@@ -170,38 +146,22 @@ class PPOKernel:
         value: Tensor | None,
         log_prob: Tensor | None,
     ) -> None:
-        unused: list[None] = [None] * len(self._parameters)
-        parameters = self._pointers(unused, unused)
         count = features.numel() // self._inputs
-        given = map(_at, (features, action, mask, value, log_prob))
-        self._library.ppo_kernel_evaluate(self._kernel, parameters, count, *given)
-
-    def _pointers(self, means: Sequence[Tensor | None], squares: Sequence[Tensor | None]) -> Any:
-        each = zip(self._parameters, means, squares, strict=True)
-        return (_Parameter * len(self._parameters))(*[_Parameter(*map(_at, tensors)) for tensors in each])
+        given = map(address, (features, action, mask, value, log_prob))
+        self._library.ppo_kernel_evaluate(self._kernel, pointers(self._parameters), count, *given)
 
 
-def _of_one_size(minibatches: Sequence[Tensor]) -> list[tuple[int, Tensor]]:
-    """Minibatches one after another, [several, size], with their size; the last may be a smaller one."""
-    sizes = [len(rows) for rows in minibatches]
-    full = sizes.count(sizes[0])
-    groups = [(sizes[0], torch.stack(list(minibatches[:full])))]
-    return groups + [(len(rows), rows[None]) for rows in minibatches[full:]]
-
-
-def _at(tensor: Tensor | None) -> int | None:
-    """The address of a tensor's numbers, which are one after another."""
-    if tensor is None:
-        return None
-    assert tensor.is_contiguous()
-    return tensor.data_ptr()
+def _of_one_size(minibatches: Sequence[Tensor]) -> Iterator[tuple[int, Tensor]]:
+    """Minibatches one after another, [several, size], with their size; the last of an epoch may be a smaller one."""
+    for size, group in groupby(minibatches, len):
+        yield size, torch.stack(list(group))
 
 
 def _library() -> Any:
     library = native.load(SOURCE)
     library.ppo_kernel.restype = ctypes.c_void_p
     int32, int64, pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
-    library.ppo_kernel.argtypes = [int32, int32, pointer, int32, int32, int32, int32]
+    library.ppo_kernel.argtypes = [*TAKEN, int32, int32]
     library.ppo_kernel_free.argtypes = [pointer]
     library.ppo_kernel_evaluate.argtypes = [pointer, pointer, int64, *[pointer] * 5]
     library.ppo_kernel_update.argtypes = [

@@ -102,4 +102,5 @@ ACROBOT = Dynamics(
     initial_state=initial_state,
     transition=transition,
     observe=observe,
+    compiled="acrobot",
 )

@@ -49,4 +49,11 @@ def observe(state: Float) -> NDArray[np.float32]:
 
 _HIGH = np.array([X_LIMIT * 2, np.inf, ANGLE_LIMIT * 2, np.inf], np.float32)
 
-CARTPOLE = Dynamics(spaces.Box(-_HIGH, _HIGH, dtype=np.float32), spaces.Discrete(2), initial_state, transition, observe)
+CARTPOLE = Dynamics(
+    observation_space=spaces.Box(-_HIGH, _HIGH, dtype=np.float32),
+    action_space=spaces.Discrete(2),
+    initial_state=initial_state,
+    transition=transition,
+    observe=observe,
+    compiled="cartpole",
+)

@@ -46,4 +46,5 @@ MOUNTAIN_CAR = Dynamics(
     initial_state=initial_state,
     transition=transition,
     observe=observe,
+    compiled="mountain_car",
 )

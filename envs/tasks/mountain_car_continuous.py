@@ -57,4 +57,5 @@ MOUNTAIN_CAR_CONTINUOUS = Dynamics(
     initial_state=initial_state,
     transition=transition,
     observe=observe,
+    compiled="mountain_car_continuous",
 )

@@ -54,4 +54,5 @@ PENDULUM = Dynamics(
     initial_state=initial_state,
     transition=transition,
     observe=observe,
+    compiled="pendulum",
 )

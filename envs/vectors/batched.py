@@ -36,6 +36,8 @@ class Dynamics:
     """(state [S, N], action [N, ...]) -> (next state [S, N], reward [N], terminated [N]); changes no argument."""
     observe: Callable[[Float], NDArray[np.float32]]
     """State [S, N] -> a new array of observations [N, ...]."""
+    compiled: str | None = None
+    """What the functions for `transition` and `observe` in envs/tasks/classic_control.cpp are called by."""
 
 
 class BatchedVectorEnv(VectorEnv):
@@ -45,7 +47,7 @@ class BatchedVectorEnv(VectorEnv):
         self.num_envs, self.time_limit = num_envs, time_limit
         self.observation_space, self.action_space = dynamics.observation_space, dynamics.action_space
         self.inexact: list[str] = []
-        self._dynamics, self._action_leaves = dynamics, leaves(self.action_space)
+        self.dynamics, self._action_leaves = dynamics, leaves(self.action_space)
         self._generators = EpisodeGenerators(num_envs, seed=seed, first_env=first_env)
         self._episode = np.full(num_envs, -1, np.int64)
         self._episode_steps = np.zeros(num_envs, np.int64)
@@ -58,27 +60,27 @@ class BatchedVectorEnv(VectorEnv):
     def reset(self) -> Step:
         self._episode[:] = 0
         self._episode_steps[:] = 0
-        self._state = np.ascontiguousarray(self._initial_states(np.arange(self.num_envs)))
+        self._state = self.initial_states(self._episode, np.arange(self.num_envs))
         return self.current()
 
     def current(self) -> Step:
-        obs, nothing = self._dynamics.observe(self._state), np.zeros(self.num_envs, np.bool_)
+        obs, nothing = self.dynamics.observe(self._state), np.zeros(self.num_envs, np.bool_)
         return Step({"obs": obs}, np.zeros(self.num_envs), nothing, nothing.copy(), {"obs": obs[nothing]})
 
     def send(self, action: Arrays) -> None:
         assert self._episode[0] >= 0, "step before reset"
         checked = check_actions(self._action_leaves, action, self.num_envs, None)["action"]
-        self._state, reward, terminated = self._dynamics.transition(self._state, checked)
+        self._state, reward, terminated = self.dynamics.transition(self._state, checked)
         self._episode_steps += 1
         truncated = self._episode_steps >= self.time_limit
-        obs = self._dynamics.observe(self._state)
+        obs = self.dynamics.observe(self._state)
         (ended,) = (terminated | truncated).nonzero()
         final_obs = obs.take(ended, axis=0)
         if len(ended):
             self._episode[ended] += 1
             self._episode_steps[ended] = 0
-            self._state[:, ended] = self._initial_states(ended)
-            obs[ended] = self._dynamics.observe(self._state[:, ended])
+            self._state[:, ended] = self.initial_states(self._episode, ended)
+            obs[ended] = self.dynamics.observe(self._state[:, ended])
         self._stepped = Step({"obs": obs}, reward, terminated, truncated, {"obs": final_obs})
 
     def receive(self) -> Step:
@@ -100,7 +102,12 @@ class BatchedVectorEnv(VectorEnv):
     def close(self) -> None:
         """There is nothing to end."""
 
-    def _initial_states(self, rows: NDArray[np.int64]) -> Float:
-        """Of the episodes that now begin in some environments."""
-        begun = self._generators.begin(self._episode, rows)
-        return np.array([self._dynamics.initial_state(generator) for generator in begun]).T
+    def initial_states(self, episode: NDArray[np.int64], rows: NDArray[np.int64]) -> Float:
+        """Of the environments `rows` [K], where these episodes [N] begin: [S, K]."""
+        begun = self._generators.begin(episode, rows)
+        return np.ascontiguousarray(np.array([self.dynamics.initial_state(generator) for generator in begun]).T)
+
+    def arrays(self) -> tuple[Float, NDArray[np.int64], NDArray[np.int64]]:
+        """State [S, N], episode [N] and steps in it [N], for what steps the environments in place."""
+        self._state = np.ascontiguousarray(self._state)
+        return self._state, self._episode, self._episode_steps

@@ -63,8 +63,6 @@ class CompiledUpdate:
         self._on_gpu = self._leaves[0].device.type == "cuda"
         self._compiled: dict[tuple[Any, Any], Callable[..., Any]] = {}
         self._has_run = False
-        # The gradient is taken inside of what is compiled.
-        torch._dynamo.config.trace_autograd_ops = True
 
     def __call__(
         self,
@@ -143,7 +141,9 @@ class CompiledUpdate:
                 "cpp.use_decompose_tanh": True,
                 "triton.cudagraphs": self._on_gpu,  # the whole update is replayed as one CUDA graph
             }
-            from training.optimizer import large_products  # with the compiler, which takes long to import
+            # The gradient is taken inside of what is compiled. Only here, as the compiler takes long to import.
+            torch._dynamo.config.trace_autograd_ops = True
+            from training.optimizer import large_products
 
             if not self._on_gpu and large_products.are_faster():
                 options["post_grad_custom_post_pass"] = large_products.LargeProducts()

@@ -27,13 +27,14 @@ class Made(NamedTuple):
 
     updates: int
     """How many; after them comes one that was not made, where a loss or a gradient is not finite."""
-    measured: list[list[float]]
-    """Of each update, that one included: the loss, the norm of the gradient before clipping, and what `names` say."""
-    norms: list[float]
-    """Of the last update's gradient of each parameter."""
-    names: Sequence[str]
     sizes: Sequence[int]
-    """How many samples each update was on."""
+    """How many samples each of the updates was on."""
+    measured: Tensor
+    """[updates, 2 + names] the loss, the norm of the gradient before clipping, and what the names say; of the one that
+    was not made, too."""
+    norms: Tensor
+    """[parameters] of the last update's gradient."""
+    names: Sequence[str]
 
 
 Kernel: TypeAlias = Callable[[Moments], Made]

@@ -127,7 +127,7 @@ class Optimizer:
         self._average()
         return self._metrics(made.metrics, measured)
 
-    def steps_by(self, kernel: Kernel, parameters: Sequence[Tensor], now: Counters) -> list[Metrics]:
+    def steps_by(self, kernel: Kernel, parameters: Sequence[Tensor], now: Counters) -> Metrics:
         """Updates that a kernel makes by itself on these parameters, in its order; all take `now` as their counters.
 
         It is for plain Adam on all parameters. Raises NonFinite, after the updates before it.
@@ -136,12 +136,21 @@ class Optimizer:
         (group,) = self._adam_groups
         made = kernel(group.moments(parameters, self.config.max_grad_norm))
         group.count(made.updates)
-        if made.updates < len(made.measured):
+        if made.updates < len(made.sizes):
             names = {id(leaf): name for name, leaf in self.trainable.items()}
-            told = describe(made.measured[-1][0], made.norms, [names[id(parameter)] for parameter in parameters])
+            own = [names[id(parameter)] for parameter in parameters]
+            told = describe(float(made.measured[made.updates, 0]), made.norms.tolist(), own)
             raise NonFinite(now.updates + 1, told)
-        each = zip(made.measured, made.sizes, strict=True)
-        return [self._metrics(_named(made.names, values, size), (loss, norm)) for (loss, norm, *values), size in each]
+        sizes = torch.tensor(made.sizes, dtype=made.measured.dtype)
+        samples = sum(made.sizes)
+        of_loss = (sizes @ made.measured[:, 2:] / samples).tolist()
+        loss, norm = made.measured[:, :2].mean(0).tolist()
+        metrics = self._metrics(
+            {name: Mean(value, samples) for name, value in zip(made.names, of_loss, strict=True)}, (loss, norm)
+        )
+        for name in (f"{self.name}/loss", f"{self.name}/gradient_norm"):
+            metrics[name] = Mean(metrics[name].value, len(made.sizes))
+        return metrics
 
     def gradient(self, loss_fn: LossFunction, batch: Batch) -> Gradient:
         """The gradient of a loss on a batch: (sum of the sums) / (sum of the counts) over its micro-batches.
@@ -325,10 +334,6 @@ class Optimizer:
         if self._averages:
             torch._foreach_copy_(self._averages, [averages[key] for key in self.trainable])
         self._scaler.load_state_dict(state["loss_scale"])
-
-
-def _named(names: Sequence[str], values: Sequence[float], samples: int) -> Metrics:
-    return {name: Mean(value, samples) for name, value in zip(names, values, strict=True)}
 
 
 def check_coverage(module: nn.Module, optimizers: Sequence[Optimizer]) -> None:

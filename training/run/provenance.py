@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from training.native import sources as native_sources
+
 ROOT = Path(__file__).resolve().parents[2]
 _COMPUTES = ("training", "envs", "agents", "pretraining", "finetuning")
 _LEARNERS = "training/cluster/ray_learners.py"
@@ -71,7 +73,7 @@ def sources(experiment: str, config: Any = None, root: Path = ROOT) -> list[Path
     """
     scripts = list((root / "experiments").rglob(f"{experiment}.py"))
     if not scripts:
-        kinds = ("*.py", "*.cpp")
+        kinds = ("*.py", "*.cpp", "*.hpp")
         return sorted(file for folder in _COMPUTES for kind in kinds for file in (root / folder).rglob(kind))
     named = [file for module in _named_in(config) for file in _files_of(module, root)]
     around = [folder / "__init__.py" for folder in scripts[0].parents if root in folder.parents]
@@ -97,7 +99,8 @@ def import_closure(script: Path, root: Path = ROOT, others: Iterable[Path] = ())
         if file not in found:
             found.add(file)
             waiting += [path for name in _imported(file) for path in _files_of(name, root)]
-    return found | {beside for file in found if (beside := file.with_suffix(".cpp")).exists()}
+    beside = [native for file in found if (native := file.with_suffix(".cpp")).exists()]
+    return found | {file for native in beside for file in native_sources(native, root)}
 
 
 def _named_in(value: Any) -> Iterator[str]:

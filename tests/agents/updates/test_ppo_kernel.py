@@ -224,13 +224,13 @@ def test_images_are_left_to_torch() -> None:
 
 
 def test_several_threads_are_left_to_torch() -> None:
-    policy = policy_of(CHOICE, ActorCriticConfig())
     threads = torch.get_num_threads()
     try:
-        torch.set_num_threads(1)
-        assert ppo_kernel.takes(policy, PLAIN.optimizer)
-        torch.set_num_threads(2)
-        assert not ppo_kernel.takes(policy, PLAIN.optimizer)
+        for count in (2, 1):
+            torch.set_num_threads(count)
+            agent = with_optimizer(compile=True)
+            ppo = PPO(policy_of(CHOICE, ActorCriticConfig()), agent, until=Budget(1, "env_steps"), seed=5)
+            assert (ppo._kernel is not None) == (count == 1)
     finally:
         torch.set_num_threads(threads)
 

@@ -19,7 +19,7 @@ from training.cluster.ray_session import connected
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("ray")]
 
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 
 
 @pytest.fixture
