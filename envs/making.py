@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from envs.config import EnvConfig
+from envs.jitted import dynamics_of, has_numba, jitted_class
 from envs.single import make_env, selected_space, user_errors
 from envs.tasks.acrobot import ACROBOT
 from envs.tasks.bandits import BERNOULLI_BANDIT
@@ -25,6 +26,8 @@ from envs.vectors.vector import VectorEnv
 from envs.vectors.workers import Workers
 from training.errors import require
 
+NEVER = 2**62
+"""The time limit of an environment without one."""
 Spaces = tuple[gym.Space[Any], gym.Space[Any]]
 BATCHED = {
     "Acrobot-v1": ACROBOT,
@@ -71,13 +74,14 @@ def find_batched(config: EnvConfig) -> tuple[Dynamics, int] | None:
     """
     if config.backend not in ("auto", "batched"):
         return None
-    spec = config.spec
+    spec, beyond = config.spec, _asked_beyond(config, "time_limit", "observation_indices")
     dynamics = BATCHED.get(spec.id)
-    if dynamics is not None and not _asked_beyond(config, "time_limit", "observation_indices"):
-        time_limit = config.time_limit or spec.max_episode_steps
-        assert time_limit is not None
-        return _selected(dynamics, config), time_limit
-    takes = f"one of {', '.join(BATCHED)}, with time_limit and observation_indices alone"
+    jitted: Any = jitted_class(spec)
+    if dynamics is None and jitted is not None and has_numba() and not beyond:
+        dynamics = dynamics_of(jitted)
+    if dynamics is not None and not beyond:
+        return _selected(dynamics, config), config.time_limit or spec.max_episode_steps or NEVER
+    takes = f"one of {', '.join(BATCHED)} or a JittedEnv with Numba, with time_limit and observation_indices alone"
     require(config.backend == "auto", "env.backend", config.backend, f"{takes}; {config.id} runs in-process")
     return None
 

@@ -94,7 +94,8 @@ def _spec_of(env_id: str, make: MakeEnv) -> EnvSpec:
         return EnvSpec(env_id, functools.partial(_made, env_id, make))
     # A dataset can tell of what can be imported.
     entry_point: Any = env_id if env_id not in _OF_THIS_PROCESS and "." not in make.__qualname__ else make
-    return EnvSpec(env_id, entry_point)
+    # The limit that a class has itself, such as a JittedEnv.
+    return EnvSpec(env_id, entry_point, max_episode_steps=getattr(make, "max_episode_steps", None))
 
 
 def _made(env_id: str, make: MakeEnv, **kwargs: Any) -> gym.Env[Any, Any]:

@@ -33,6 +33,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     for module in (
         "corridor",
         "nets",
+        "rocket",
         "agents.vanilla",
         *[name for name in sys.modules if name.startswith(package.name)],
     ):
@@ -44,6 +45,7 @@ def test_the_readme_has_the_files_that_are_tested_here() -> None:
         "experiments/wide_ppo_cartpole.py",
         "corridor.py",
         "nets.py",
+        "rocket.py",
         "agents/vanilla.py",
         "experiments/vanilla_cartpole.py",
     }
@@ -64,6 +66,20 @@ def test_its_environment_is_learned(example: str, tmp_path: Path) -> None:
     assert main([*argv, "--run-dir", str(tmp_path / "run")]) == 0
     measured = json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]["evaluation/return_mean"]
     assert measured > -10.5, "it walks straight to the right"
+
+
+def test_its_jitted_environment_is_compiled_and_learned(
+    example: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("numba")
+    from experiments.__main__ import main
+
+    assert main(["check", "rocket:Rocket"]) == 0
+    assert "64 copies are one loop" in capsys.readouterr().out
+    argv = ["train", "ppo", "--env.id", "rocket:Rocket", "--env-steps", "100000", "--tracker", "none"]
+    assert main([*argv, "--run-dir", str(tmp_path / "run")]) == 0
+    measured = json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]["evaluation/return_mean"]
+    assert measured > -20, "it lands more softly than by falling"
 
 
 def test_its_network_is_learned_with(example: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import gymnasium as gym
 
 from envs.checks.checkers import check_with_libraries
+from envs.checks.compiling import check_compiling, compile_first
 from envs.checks.episodes import (
     check_ends,
     check_masks,
@@ -84,6 +85,7 @@ def _made(config: EnvConfig, found: list[Finding]) -> Sample | None:
 
 
 def _play(config: EnvConfig, sample: Sample, found: list[Finding], seed: int) -> None:
+    compile_first(config)
     with catching(found, "contract", seconds=_patience(config)):
         play(config, sample, seed=seed, seconds=PLAY_SECONDS, steps=PLAY_STEPS)
     is_sound = not found
@@ -103,4 +105,6 @@ def _play(config: EnvConfig, sample: Sample, found: list[Finding], seed: int) ->
     found += check_rewards(sample)
     found += check_masks(sample)
     found += check_speed(sample)
+    with catching(found, "compiling", seconds=60.0):
+        found += check_compiling(config, sample)
     found += check_memory(sample)

@@ -8,12 +8,14 @@ Source: Sutton (1996), with the equations of Sutton and Barto's book, and gymnas
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.tasks.classic_control import functions
 from envs.vectors.batched import Dynamics, Float
 
 CENTER, GRAVITY, STEP_S = 0.5, 9.8, 0.2
@@ -102,5 +104,5 @@ ACROBOT = Dynamics(
     initial_state=initial_state,
     transition=transition,
     observe=observe,
-    compiled="acrobot",
+    compiled=partial(functions, "acrobot"),
 )

@@ -7,12 +7,14 @@ Source: Barto, Sutton and Anderson (1983), and gymnasium/envs/classic_control/ca
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.tasks.classic_control import functions
 from envs.vectors.batched import Dynamics, Float
 
 GRAVITY, CART_MASS, POLE_MASS, HALF_LENGTH, FORCE, STEP_S = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
@@ -55,5 +57,5 @@ CARTPOLE = Dynamics(
     initial_state=initial_state,
     transition=transition,
     observe=observe,
-    compiled="cartpole",
+    compiled=partial(functions, "cartpole"),
 )

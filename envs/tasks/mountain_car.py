@@ -7,12 +7,14 @@ Source: Moore (1990), and gymnasium/envs/classic_control/mountain_car.py (1.2).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.tasks.classic_control import functions
 from envs.vectors.batched import Dynamics, Float
 
 FORCE, GRAVITY = 0.001, 0.0025
@@ -46,5 +48,5 @@ MOUNTAIN_CAR = Dynamics(
     initial_state=initial_state,
     transition=transition,
     observe=observe,
-    compiled="mountain_car",
+    compiled=partial(functions, "mountain_car"),
 )

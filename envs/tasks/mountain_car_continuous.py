@@ -8,12 +8,14 @@ Source: Moore (1990), and gymnasium/envs/classic_control/continuous_mountain_car
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.tasks.classic_control import functions
 from envs.vectors.batched import Dynamics, Float
 
 POWER, GRAVITY, FORCE_LIMIT = 0.0015, 0.0025, 1.0
@@ -57,5 +59,5 @@ MOUNTAIN_CAR_CONTINUOUS = Dynamics(
     initial_state=initial_state,
     transition=transition,
     observe=observe,
-    compiled="mountain_car_continuous",
+    compiled=partial(functions, "mountain_car_continuous"),
 )

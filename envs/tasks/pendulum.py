@@ -7,12 +7,14 @@ Source: gymnasium/envs/classic_control/pendulum.py (1.2).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envs.tasks.classic_control import functions
 from envs.vectors.batched import Dynamics, Float
 
 GRAVITY, MASS, LENGTH, STEP_S = 10.0, 1.0, 1.0, 0.05
@@ -54,5 +56,5 @@ PENDULUM = Dynamics(
     initial_state=initial_state,
     transition=transition,
     observe=observe,
-    compiled="pendulum",
+    compiled=partial(functions, "pendulum"),
 )

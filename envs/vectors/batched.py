@@ -6,6 +6,7 @@ envs/tasks/cartpole.py. Seeds, time limit, autoreset and the saved state are her
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ from training.errors import require
 from training.state import State
 
 Float = NDArray[np.float64]
+STEP = ctypes.CFUNCTYPE(None, ctypes.c_int64, *[ctypes.c_void_p] * 4)
+OBSERVE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * 2)
+"""The kinds of the compiled functions of a Dynamics."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,10 @@ class Dynamics:
     """(state [S, N], action [N, ...]) -> (next state [S, N], reward [N], terminated [N]); changes no argument."""
     observe: Callable[[Float], NDArray[np.float32]]
     """State [S, N] -> a new array of observations [N, ...]."""
-    compiled: str | None = None
-    """What the functions for `transition` and `observe` in envs/tasks/classic_control.cpp are called by."""
+    compiled: Callable[[], tuple[int, int]] | None = None
+    """The addresses of both as compiled functions: step(N, state [S, N], action, reward [N], terminated [N]), which
+    changes the state in place, and observe(N, stride, state, obs), with variable i of environment n at
+    state[i * stride + n]. An episode's first observation comes from `observe` above."""
 
 
 class BatchedVectorEnv(VectorEnv):

@@ -7,14 +7,11 @@ some are drawn ahead; they are those that the environments would draw themselves
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
 
 import numpy as np
 
 from envs.vectors.batched import BatchedVectorEnv
-from training import native
 
-SOURCE = Path(__file__).parents[1] / "tasks" / "classic_control.cpp"
 AHEAD = 8
 """So many episodes of each environment are drawn at once."""
 
@@ -36,9 +33,8 @@ class CompiledSteps:
 
     def __init__(self, vec: BatchedVectorEnv) -> None:
         self._vec = vec
-        library = native.load(SOURCE, exact=True)
-        functions = [getattr(library, f"{vec.dynamics.compiled}_{name}") for name in ("step", "observe")]
-        self._functions = [ctypes.cast(function, ctypes.c_void_p).value for function in functions]
+        assert vec.dynamics.compiled is not None
+        self._functions = vec.dynamics.compiled()
         state, shape = vec.arrays()[0], vec.observation_space.shape
         assert shape is not None
         self.obs_size = shape[0]

@@ -19,7 +19,10 @@ from training.core import Batch
 from training.networks import NetworkConfig
 from training.seeding import generator
 
-ENVS = ["CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1", "Acrobot-v1"]
+ENVS = [
+    *("CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1", "Acrobot-v1"),
+    *("tests.envs.test_jitted:Drift", "tests.envs.test_jitted:Pushed"),
+]
 NUM_ENVS = 7
 
 

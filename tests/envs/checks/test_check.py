@@ -96,7 +96,7 @@ def test_nothing_is_wrong_with_a_sound_environment() -> None:
     for config in (EnvConfig(f"{HERE}Flawed-v0"), EnvConfig("CartPole-v1")):
         assert [one for one in check(config) if one.level == "wrong"] == []
     levels = {one.about: one.level for one in check(EnvConfig("CartPole-v1")) if one.about != "speed"}
-    assert set(levels) == {"spaces", "actions", "seeds", "resume", "ends", "rewards", "memory", "checkers"}
+    assert set(levels) == {"spaces", "actions", "seeds", "resume", "ends", "rewards", "memory", "checkers", "compiling"}
     assert set(levels.values()) == {"ok"}
 
 
