@@ -20,7 +20,7 @@ from training.experiments import load_experiment
 from training.metrics import Metrics
 
 PARTS = {
-    "env": "stepping the environments",
+    "env": "stepping the environments; a compiled loop steps them in acting",
     "acting": "the policy's actions and storing what happened",
     "update": "learning from the batch",
     "log": "reducing metrics and writing rows",

@@ -361,6 +361,7 @@ def test_inner_parts_are_taken_off_the_outer_ones() -> None:
 
 def test_a_profile_says_where_the_time_of_a_real_run_went(tmp_path: Path) -> None:
     options = [f"--run-dir={tmp_path / 'run'}", *replace(TINY, evaluate_every_env_steps=256).train_options()]
+    options = [option for option in options if not option.startswith("--compile")] + ["--compile=false"]
     command = [sys.executable, "-m", "benchmarks.costs.profile", "ppo_cartpole", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     table = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line}

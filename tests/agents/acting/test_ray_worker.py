@@ -32,9 +32,8 @@ def make_worker() -> RolloutWorker:
 
 def published(policy: ActorCritic) -> Published:
     description = {key: value for key, value in policy.save().items() if key != "weights"}
-    return Published(
-        description, {key: tensor.detach().numpy().copy() for key, tensor in named_tensors(policy).items()}
-    )
+    tensors = {key: tensor.detach().numpy().copy() for key, tensor in named_tensors(policy).items()}
+    return Published(description, tensors, acts_compiled=policy.acts_compiled)
 
 
 def make_policy(worker: RolloutWorker) -> ActorCritic:
