@@ -41,6 +41,7 @@ def test_a_part_can_be_asked_for() -> None:
     assert len(list(presets.pairs(presets.Options()))) == 20
 
 
+@pytest.mark.full
 def test_what_is_finished_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,7 @@ def copied_later(folder: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
     return told
 
 
+@pytest.mark.full
 def test_how_a_copy_is_filed_is_no_part_of_what_is_trained_and_a_child_keeps_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_verdict_is_of_newer_code_too_where_one_seed_ends_to_the_bit_as_on_rec
     assert [report["stale"] for report in read_results(Path())] == [False]
 
 
+@pytest.mark.full
 def test_a_seed_that_ends_otherwise_confirms_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

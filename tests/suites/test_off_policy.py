@@ -21,6 +21,7 @@ from envs.config import EnvConfig
 from envs.making import make_vec
 from tests.support.cases import OffPolicyCase, cases
 from tests.support.learning_envs import TabularEnv
+from tests.support.marks import full_but
 from tests.support.off_policy import ACTOR, FAST, Q, Training, classic, identity
 from training.core import Batch, Budget
 from training.errors import UserError
@@ -43,7 +44,7 @@ def test_it_learns_to_repeat_what_it_sees(name: str) -> None:
     assert returns.mean() >= (-0.5 if AGENTS[name].continuous else 9.5)
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", full_but(["dqn", "c51", "sac", "td3"], AGENTS))
 def test_a_truncated_episode_is_worth_what_it_would_have_become(name: str) -> None:
     """Reward 1 for ever, cut after 5 steps: worth 10 at gamma 0.9; less than 4 to who takes the cut for an end."""
     kwargs = {"continuous": True} if AGENTS[name].continuous else {}
@@ -52,7 +53,7 @@ def test_a_truncated_episode_is_worth_what_it_would_have_become(name: str) -> No
     assert float(metrics["value/mean"].value) == pytest.approx(10, rel=0.05)
 
 
-@pytest.mark.parametrize("name", DISCRETE)
+@pytest.mark.parametrize("name", full_but(["dqn", "sac_discrete"], DISCRETE))
 def test_a_truncated_episode_is_worth_what_may_be_done_after_it(name: str) -> None:
     """-1 for ever with the only action that is allowed, cut after 2 steps: worth -2 at gamma 0.5.
 
@@ -71,9 +72,7 @@ def test_a_truncated_episode_is_worth_what_may_be_done_after_it(name: str) -> No
 
 
 @pytest.mark.parametrize("time_limit", [pytest.param(None, marks=pytest.mark.full), 2])
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.full if AGENTS[name].replay.n_step > 1 else ()) for name in DISCRETE]
-)
+@pytest.mark.parametrize("name", full_but(["dqn", "sac_discrete"], DISCRETE))
 def test_its_values_approach_the_exact_ones(name: str, time_limit: int | None) -> None:
     env = EnvConfig("tests.support.learning_envs:Tabular-v0", time_limit=time_limit)
     training = Training(AGENTS[name], env, env_steps=8_000, gamma=0.8, **AGENTS[name].tabular)

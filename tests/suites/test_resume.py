@@ -151,8 +151,8 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(
     assert _fingerprint(tmp_path / "run") == _fingerprint(whole[1])
 
 
-QUICK = [name for name in RUNS if _can_fork(name) and name not in SLOW][::2]
-"""Each second one is killed once in the fast tests, all of them in the long ones."""
+QUICK = [name for name in RUNS if _can_fork(name) and name not in SLOW][::3]
+"""Each third one is killed once in the fast tests, all of them in the long ones."""
 
 
 @pytest.mark.parametrize(

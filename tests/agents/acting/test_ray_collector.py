@@ -227,6 +227,7 @@ def test_a_fault_is_remembered_by_the_state_and_the_lives_go_on(
     assert same(first.collect(8)[0], second.collect(8)[0])
 
 
+@pytest.mark.full
 def test_with_a_lag_nobody_waits_and_nothing_gets_too_old(
     collectors: Callable[..., RayCollector], tmp_path: Path
 ) -> None:
@@ -332,6 +333,7 @@ def status(folder: Path) -> dict[str, str]:
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
+@pytest.mark.full
 def test_what_always_breaks_is_one_clear_failure(collectors: Callable[..., RayCollector]) -> None:
     env = EnvConfig("tests.support.toy_envs:Faulty-v0", kwargs={"how": "raises"})
     collector = collectors(env, num_envs=2, workers=1, max_replacements=1)
@@ -341,6 +343,7 @@ def test_what_always_breaks_is_one_clear_failure(collectors: Callable[..., RayCo
         collector.collect(1000)
 
 
+@pytest.mark.full
 def test_what_cannot_be_made_is_said_at_once(collectors: Callable[..., RayCollector]) -> None:
     with pytest.raises(UserError, match=r"env\.kwargs|nonsense"):
         collectors(EnvConfig("CartPole-v1", kwargs={"nonsense": 1}))
@@ -387,6 +390,7 @@ def test_no_sequence_of_a_missing_worker_is_learned_from(half: int) -> None:
     assert all(parameter.isfinite().all() for parameter in policy.parameters())
 
 
+@pytest.mark.full
 def test_an_address_where_no_cluster_is_ends_the_run_before_it_begins(capsys: pytest.CaptureFixture[str]) -> None:
     asked = "train ppo_cartpole --tracker none --workers 2 --ray-address"
     for address, told in (("127.0.0.1:9", "no Ray cluster answers there"), ("ray://host:10001", "it takes HOST:PORT")):

@@ -21,6 +21,7 @@ from agents.policies.saved import load_policy, policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.vector import EnvFault, VectorEnv
+from tests.support.marks import full_but
 from tests.support.memory import machine_of
 from training.core import Budget, Counters, Every
 from training.errors import UserError
@@ -164,7 +165,7 @@ def num_envs_of(name: str) -> int:
     return 1 if name == "TD3-episodes" else 2
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", full_but(["PPO", "PPO-gsde", "DQN", "SAC", "TD3-episodes"], MODELS))
 def test_it_learns_what_one_direct_call_of_learn_does_and_resumes_to_the_bit(name: str, tmp_path: Path) -> None:
     """With its schedules: learning in chunks would end them at every chunk."""
     _, envs = make_envs(name, num_envs_of(name))

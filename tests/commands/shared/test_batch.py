@@ -80,6 +80,7 @@ def main_with(*argv: str) -> int:
     return main(list(argv), PACKAGE)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("workplace")
 def test_what_is_finished_is_not_trained_again(capfd: pytest.CaptureFixture[str]) -> None:
     asked = "train counting --seeds 1,2 --tracker none"

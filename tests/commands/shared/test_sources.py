@@ -21,9 +21,9 @@ def config_of(folder: str) -> dict[str, object]:
     ("name", "text"),
     [
         ("part.json", '{"gain": 3, "env_steps": "1k"}'),
-        ("part.toml", "gain = 3\nenv_steps = 1_000\n"),
+        pytest.param("part.toml", "gain = 3\nenv_steps = 1_000\n", marks=pytest.mark.full),
         ("part.yaml", "gain: 3e0\nenv_steps: 1e3\n"),
-        ("part.yml", "{gain: 3, env_steps: 1000}\n"),
+        pytest.param("part.yml", "{gain: 3, env_steps: 1000}\n", marks=pytest.mark.full),
     ],
 )
 def test_a_file_gives_values_and_options_win(name: str, text: str) -> None:

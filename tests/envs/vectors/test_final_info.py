@@ -74,6 +74,7 @@ def test_sums_last_values_and_successes_are_logged_and_nothing_else() -> None:
     assert len(metrics) == 5
 
 
+@pytest.mark.full
 def test_worker_processes_tell_the_same() -> None:
     assert collected("subprocess") == collected("in-process")
 

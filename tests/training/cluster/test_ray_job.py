@@ -24,6 +24,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.full
 def test_a_job_keeps_its_run_in_the_storage_and_goes_on_from_there(package: Path) -> None:
     place = package / "storage"
     options = ("--env-steps=60", "--pause-s=0.5", "--checkpoint.every.count=10")
