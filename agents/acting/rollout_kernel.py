@@ -56,7 +56,8 @@ def takes(policy: Policy, vec: VectorEnv) -> bool:
         return False
     encoder, heads = policy.actor_encoder, [type(head) for head in policy.heads.heads.values()]
     flat = encoder.own is None and [type(part) for part in encoder.encoders.values()] == [Flat]
-    return flat and shape_of(policy.actor) is not None and heads in ([Categorical], [Gaussian])
+    known = flat and shape_of(policy.actor) is not None and heads in ([Categorical], [Gaussian])
+    return known and native.can_load(SOURCE)
 
 
 class RolloutKernel:

@@ -75,7 +75,7 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
     ):
         policy = make_policy(config.policy, collector.observation_space, collector.action_space, config.seed)
         acting.begin_with_weights(policy, config.initial_weights, run)
-        has_kernel = getattr(make_agent, "has_kernel", lambda *_: False)(policy, config.agent)
+        has_kernel = config.compile is not False and getattr(make_agent, "has_kernel", _none)(policy, config.agent)
         compute = choose_compute(
             config,
             run,
@@ -90,6 +90,11 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         stream = Rollouts(collector, policy, config.agent.horizon, reward_scale, clip_reward=config.clip_reward)
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)
+
+
+def _none(*_: Any) -> bool:
+    """An algorithm without gradient steps in C++."""
+    return False
 
 
 def make_policy(

@@ -46,7 +46,8 @@ def takes(policy: nn.Module, optimizer: OptimizerConfig) -> bool:
     heads = [type(head) for head in policy.heads.heads.values()]
     encoders = (policy.actor_encoder, policy.critic_encoder)
     bare = all(encoder.own is None and not list(encoder.parameters()) for encoder in encoders)
-    return known and bare and heads in ([Categorical], [Gaussian]) and optimizer == _plain(optimizer)
+    plain = heads in ([Categorical], [Gaussian]) and optimizer == _plain(optimizer)
+    return known and bare and plain and native.can_load(SOURCE)
 
 
 def _plain(config: OptimizerConfig) -> OptimizerConfig:
