@@ -68,16 +68,17 @@ class PPO(PolicyAndParts):
         self._optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until)
         self._rng = generator(seed, "minibatches")
         self._prepare = with_normalized_advantage if config.normalize_advantage else None
-        compiles = config.optimizer.compile and torch.get_num_threads() == 1 and self.has_kernel(policy, config)
-        self._kernel = PPOKernel(policy, config, self._optimizer) if compiles else None
+        in_cpp = config.optimizer.compile and policy.has_kernels and torch.get_num_threads() == 1
+        self._kernel = PPOKernel(policy, config, self._optimizer) if in_cpp else None
         self.parts: Parts = {"optimizer": self._optimizer, "rng": self._rng}
         # A tensor, so that another value of the schedule needs no new compilation.
         self._clip_range = torch.tensor(config.clip_range, device=policy.device)
 
-    @staticmethod
-    def has_kernel(policy: ActorCritic, config: PPOConfig) -> bool:
-        """Whether compiling takes no longer than loading a library, as the gradient steps are written by hand."""
-        return ppo_kernel.takes(policy, config.optimizer)
+    @classmethod
+    def has_kernel(cls, policy: ActorCritic, config: PPOConfig) -> bool:
+        """Whether there are kernels for this policy; a subclass with another loss has none."""
+        as_here = cls._loss is PPO._loss and cls._with_targets is PPO._with_targets
+        return as_here and ppo_kernel.takes(policy, config.optimizer)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config

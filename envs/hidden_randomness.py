@@ -12,12 +12,14 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from envs.config import EnvConfig
-from envs.making import Spaces, find_batched, make_vec, spaces_of
+from envs.jitted import jitted_class
+from envs.making import BATCHED, Spaces, find_batched, make_vec, spaces_of
 from envs.masks import draw_allowed, mask_parts
 from envs.spaces import Leaf, flatten, leaves
 from envs.vectors.vector import Arrays, EnvFault, VectorEnv, named
@@ -39,11 +41,13 @@ class GlobalGenerator(NamedTuple):
 def hidden_randomness(config: EnvConfig, *, seed: int) -> str | None:
     """One line that says what differs between two beginnings of the same episode; None where nothing does.
 
-    Batched environments have no such randomness, and native vector environments start anew anyway. An environment that
-    breaks is not judged: it will break again where its fault is told.
+    The batched environments of ours have no such randomness, and native vector environments start anew anyway. An
+    environment that breaks is not judged: it will break again where its fault is told.
     """
-    if config.has_reset_transitions or find_batched(config) is not None:
+    if config.has_reset_transitions or (config.spec.id in BATCHED and find_batched(config) is not None):
         return None
+    if jitted_class(config.spec) is not None:
+        config = replace(config, backend="in-process")
     try:
         spaces = spaces_of(config)
         first, moved = _beginning(config, spaces, seed, global_seed=1)

@@ -26,6 +26,7 @@ with the policy in it where that is a perceptron. Without Numba (extra `jit`) th
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -37,6 +38,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from numpy.typing import NDArray
 
 from envs.vectors.batched import OBSERVE, STEP, Dynamics, Float
+from envs.vectors.vector import EnvFault
 from training.errors import UserError, require
 
 
@@ -48,6 +50,8 @@ class JittedEnv(gym.Env[NDArray[np.float32], Any]):
     action_space: Any
     """Discrete from 0 on, where an action is an integer, or a vector of float32."""
     max_episode_steps: ClassVar[int | None] = None
+    """Where it is not registered; a registration says it itself."""
+    is_jitted: ClassVar[bool] = True
 
     @staticmethod
     def first_state(generator: np.random.Generator) -> Any:
@@ -78,11 +82,11 @@ class JittedEnv(gym.Env[NDArray[np.float32], Any]):
 
     def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         own: Any = type(self)
-        return _compiled(own) or (self.advance, self.observe)
+        return _compiled(own, checks=True) or (self.advance, self.observe)
 
     def _seen(self) -> NDArray[np.float32]:
         _, observe = self._functions()
-        obs = np.empty(self.observation_space.shape, np.float32)
+        obs = np.zeros(self.observation_space.shape, np.float32)
         observe(self.state, obs)
         return obs
 
@@ -93,12 +97,16 @@ def has_numba() -> bool:
 
 
 def jitted_class(spec: EnvSpec) -> type[Any] | None:
-    """The JittedEnv that a specification makes; None where it makes another environment, or changes this one."""
+    """The JittedEnv that a specification makes; None where it makes another environment, or changes what this one is:
+    by wrappers, arguments, a constructor, or another `step` or `reset`."""
     make: Any = spec.entry_point
     if isinstance(make, str):
-        make = load_env_creator(make)
-    plain = not spec.additional_wrappers and not spec.kwargs
-    return make if plain and isinstance(make, type) and issubclass(make, JittedEnv) else None
+        with suppress(Exception):  # what is wrong with it is told where it is made
+            make = load_env_creator(make)
+    if spec.additional_wrappers or spec.kwargs or not (isinstance(make, type) and issubclass(make, JittedEnv)):
+        return None
+    own = ("__init__", "step", "reset")
+    return make if all(getattr(make, name) is getattr(JittedEnv, name) for name in own) else None
 
 
 @cache
@@ -118,11 +126,13 @@ def dynamics_of(env: Any) -> Dynamics:
         reward, terminated = np.empty(num_envs), np.empty(num_envs, np.bool_)
         taken = np.ascontiguousarray(action, kind)
         step(num_envs, *map(_at, (moved, taken, reward, terminated)))
+        if not (np.isfinite(reward).all() and np.isfinite(moved).all()):
+            raise EnvFault(f"{env.__module__}:{env.__name__}: advance raised, or gave numbers that are not finite")
         return moved, reward, terminated
 
     def seen(state: Float) -> NDArray[np.float32]:
         state = np.ascontiguousarray(state)
-        obs = np.empty((state.shape[1], *env.observation_space.shape), np.float32)
+        obs = np.zeros((state.shape[1], *env.observation_space.shape), np.float32)
         observe(state.shape[1], state.shape[1], _at(state), _at(obs))
         return obs
 
@@ -137,13 +147,14 @@ def dynamics_of(env: Any) -> Dynamics:
 
 
 @cache
-def _compiled(env: Any) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
+def _compiled(env: Any, *, checks: bool) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
     """`advance` and `observe` as Numba compiles them, so that one copy rounds as many do; None without Numba."""
     if not has_numba():
         return None
     from numba import njit
 
-    compile_it = njit(error_model="numpy")
+    # A copy alone, as `check` and `play` have it, tells of an index out of range; in a loop it would write elsewhere.
+    compile_it = njit(error_model="numpy", boundscheck=checks)
     return compile_it(env.advance), compile_it(env.observe)
 
 
@@ -168,7 +179,7 @@ def _loops(env: Any, size: int, action_size: int) -> tuple[Any, Any]:
     library: Any = numba  # without types
     carray, cfunc, types = library.carray, library.cfunc, library.types
 
-    compiled = _compiled(env)
+    compiled = _compiled(env, checks=False)
     assert compiled is not None
     advance, observe = compiled
     obs_size = env.observation_space.shape[0]
@@ -179,6 +190,7 @@ def _loops(env: Any, size: int, action_size: int) -> tuple[Any, Any]:
         state, reward, end = carray(states, (size, count)), carray(rewards, (count,)), carray(ends, (count,))
         action = carray(actions, (count,) if action_size == 0 else (count, action_size))
         own = np.empty(size)  # one after another, as a copy alone has them
+        reward[:] = np.nan  # so it stays where a step raises, which a function of C cannot tell
         for n in range(count):
             own[:] = state[:, n]
             reward[n], end[n] = advance(own, action[n])

@@ -106,7 +106,7 @@ def _selected(dynamics: Dynamics, config: EnvConfig) -> Dynamics:
     indices, observe = list(config.observation_indices), dynamics.observe
     space = selected_space(dynamics.observation_space, config)
     seen = lambda state: observe(state).take(indices, axis=1)  # noqa: E731
-    return replace(dynamics, observation_space=space, observe=seen, compiled=None)
+    return replace(dynamics, observation_space=space, observe=seen, compiled=lambda: None)
 
 
 def spaces_of(config: EnvConfig) -> Spaces:

@@ -94,8 +94,11 @@ def _spec_of(env_id: str, make: MakeEnv) -> EnvSpec:
         return EnvSpec(env_id, functools.partial(_made, env_id, make))
     # A dataset can tell of what can be imported.
     entry_point: Any = env_id if env_id not in _OF_THIS_PROCESS and "." not in make.__qualname__ else make
-    # The limit that a class has itself, such as a JittedEnv.
-    return EnvSpec(env_id, entry_point, max_episode_steps=getattr(make, "max_episode_steps", None))
+    own: Any = make
+    limit = own.max_episode_steps if getattr(make, "is_jitted", False) else None  # a JittedEnv has its own
+    is_one = limit is None or (type(limit) is int and limit >= 1)
+    require(is_one, f"{make.__qualname__}.max_episode_steps", limit, "a whole number of at least 1, or None")
+    return EnvSpec(env_id, entry_point, max_episode_steps=limit)
 
 
 def _made(env_id: str, make: MakeEnv, **kwargs: Any) -> gym.Env[Any, Any]:

@@ -53,15 +53,15 @@ def load(source: Path, *, exact: bool = False) -> ctypes.CDLL:
 
 
 @cache
-def can_load(source: Path) -> bool:
+def can_load(source: Path, *, exact: bool = False) -> bool:
     """Whether the library can be had here; says on stderr why not, where there is a compiler."""
     if shutil.which(compiler()) is None:
         return False
     try:
-        load(source)
-    except (RuntimeError, OSError) as error:
+        load(source, exact=exact)
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         told = next((line for line in str(error).splitlines() if "error" in line), str(error).partition("\n")[0])
-        print(f"warning: {source.name} cannot be compiled ({told}); torch computes the same", file=sys.stderr)
+        print(f"warning: {source.name} cannot be compiled ({told}); Python computes the same", file=sys.stderr)
         return False
     return True
 
@@ -79,13 +79,13 @@ def sources(source: Path, root: Path = ROOT) -> list[Path]:
 @cache
 def _folder() -> Path:
     """Where libraries are kept: in the user's cache, or for this process alone where that cannot be written."""
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(cache_home, "regimen", "native")
     try:
+        cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(cache_home, "regimen", "native")
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
-    except OSError:
+    except (OSError, RuntimeError):  # the latter where there is no home
         pass
     own = tempfile.mkdtemp(prefix="regimen-")
     atexit.register(shutil.rmtree, own, ignore_errors=True)

@@ -141,7 +141,7 @@ class RayCollector:
         if policy is not self._policy:
             self._description = {key: value for key, value in policy.save().items() if key != "weights"}
         tensors = {name: tensor.detach().cpu().numpy() for name, tensor in named_tensors(policy).items()}
-        self._published = ray.put(Published(self._description, tensors, policy.acts_compiled))
+        self._published = ray.put(Published(self._description, tensors, policy.has_kernels))
         self._policy, self._version = policy, version
 
     def collect(self, horizon: int, mode: Mode = "explore") -> tuple[Batch, Metrics]:

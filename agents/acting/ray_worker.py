@@ -23,7 +23,7 @@ class Published(NamedTuple):
     """What `build_policy` builds it from, without weights."""
     tensors: Arrays
     """Every parameter and buffer by its name."""
-    acts_compiled: bool
+    has_kernels: bool
 
 
 class Begun(NamedTuple):
@@ -84,7 +84,7 @@ class RolloutWorker:
     def _take(self, published: Published) -> NetworkPolicy:
         if self._policy is None or published.description != self._description:
             self._policy, self._description = build_policy(published.description), published.description
-        self._policy.acts_compiled = published.acts_compiled
+        self._policy.has_kernels = published.has_kernels
         with torch.no_grad():
             for name, tensor in named_tensors(self._policy).items():
                 tensor.copy_(torch.from_numpy(published.tensors[name]))

@@ -6,6 +6,8 @@
 
 using namespace regimen;
 
+constexpr int32_t BAD_ACTION = 1, BAD_STEP = 2;
+
 extern "C" {
 
 // A vector environment (envs/vectors/batched.py): how it is stepped, and where it is.
@@ -54,7 +56,7 @@ Perceptron* actor(int32_t inputs, int32_t hidden_layers, const int32_t* hidden, 
 void actor_free(Perceptron* perceptron) { delete perceptron; }
 
 // Steps `from` to `horizon`, with `noise` [T, N, outputs]. Returns how far it came: less far than the horizon where an
-// environment has no next episode drawn, or where an action is not a number, which `is_bad` then tells.
+// environment has no next episode drawn, or where an action, a reward or what is seen is not finite, which `is_bad` tells.
 int64_t collect(Perceptron* perceptron, const Parameter* parameters, const Acting* acting, Environments* envs,
                 Rollout* out, int64_t from, int64_t horizon, const float* noise, int32_t* is_bad) {
     const int64_t N = envs->count, S = envs->state_size, I = envs->obs_size, A = acting->outputs;
@@ -84,11 +86,9 @@ int64_t collect(Perceptron* perceptron, const Parameter* parameters, const Actin
             for (int64_t n = 0; n < N; n++) {
                 int64_t best = 0;
                 float most = outputs[n * stride] + drawn[n * A];
-                good &= most == most;
-                for (int64_t i = 1; i < A; i++) {
+                for (int64_t i = 1; i < A && most == most; i++) {  // the first that is not a number, as in NumPy
                     const float score = outputs[n * stride + i] + drawn[n * A + i];
-                    good &= score == score;
-                    if (score > most) most = score, best = i;
+                    if (!(score <= most)) most = score, best = i;
                 }
                 choice[n] = best;
             }
@@ -98,21 +98,30 @@ int64_t collect(Perceptron* perceptron, const Parameter* parameters, const Actin
             for (int64_t n = 0; n < N; n++)
                 for (int64_t i = 0; i < A; i++) {
                     const float raw = outputs[n * stride + i] + deviation[i] * drawn[n * A + i];
-                    good &= raw == raw;
                     own[n * A + i] = raw;
-                    const float inside = raw * acting->factor[i] + acting->middle[i];
-                    action[n * A + i] = std::min(std::max(inside, acting->low[i]), acting->high[i]);
+                    const volatile float scaled = raw * acting->factor[i];  // which rounds by itself, as in NumPy
+                    const float inside = scaled + acting->middle[i];
+                    const float within = inside < acting->low[i] ? acting->low[i] : inside;
+                    action[n * A + i] = within > acting->high[i] ? acting->high[i] : within;
+                    good &= bool(std::isfinite(action[n * A + i]));
                 }
             taken = action.data();
         }
         if (!good) {
-            *is_bad = 1;
+            *is_bad = BAD_ACTION;
             return t;
         }
         uint8_t *terminated = out->terminated + t * N, *truncated = out->truncated + t * N;
         envs->step(N, envs->state, taken, reward.data(), terminated);
         float* next = out->obs + (t + 1) * N * I;
         envs->observe(N, N, envs->state, next);
+        bool sound = true;
+        for (int64_t n = 0; n < N; n++) sound &= bool(std::isfinite(reward[n]));
+        for (int64_t i = 0; i < N * I; i++) sound &= bool(std::isfinite(next[i]));
+        if (!sound) {
+            *is_bad = BAD_STEP;
+            return t;
+        }
         for (int64_t n = 0; n < N; n++) {
             out->reward[t * N + n] = reward[n];
             out->episode_return[n] += reward[n];

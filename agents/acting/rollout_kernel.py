@@ -15,13 +15,15 @@ from agents.policies.heads import LOG_STD_RANGE, Categorical, Gaussian
 from agents.policies.policy import Policy
 from envs.vectors.batched import BatchedVectorEnv
 from envs.vectors.compiled_steps import CompiledSteps
-from envs.vectors.vector import Arrays, VectorEnv
+from envs.vectors.vector import Arrays, EnvFault, VectorEnv
 from training import native
 from training.core import Batch
 from training.networks.encoder import Flat
 from training.networks.in_cpp import TAKEN, address, parameters_of, pointers, shape_of
 
 SOURCE = Path(__file__).with_suffix(".cpp")
+BAD_ACTION, BAD_STEP = 1, 2
+"""Why it came back."""
 
 
 class _Acting(ctypes.Structure):
@@ -48,16 +50,15 @@ class Ended(NamedTuple):
 
 
 def takes(policy: Policy, vec: VectorEnv) -> bool:
-    """Whether it makes the rollouts of this policy in these environments: where the policy was asked to act compiled,
-    is a perceptron on a vector of numbers, and the environments have a compiled step."""
-    if type(policy) is not ActorCritic or not policy.acts_compiled:
+    """Whether it makes the rollouts of this policy in these environments: where the run has the policy's kernels, it is
+    a perceptron on a vector of numbers, and the environments have a compiled step."""
+    if type(policy) is not ActorCritic or not policy.has_kernels or policy.device.type != "cpu":
         return False
-    if not isinstance(vec, BatchedVectorEnv) or vec.dynamics.compiled is None:
+    if not isinstance(vec, BatchedVectorEnv) or vec.dynamics.compiled() is None:
         return False
-    encoder, heads = policy.actor_encoder, [type(head) for head in policy.heads.heads.values()]
+    encoder, heads = policy.actor_encoder, {key: type(head) for key, head in policy.heads.heads.items()}
     flat = encoder.own is None and [type(part) for part in encoder.encoders.values()] == [Flat]
-    known = flat and shape_of(policy.actor) is not None and heads in ([Categorical], [Gaussian])
-    return known and native.can_load(SOURCE)
+    return flat and shape_of(policy.actor) is not None and heads in ({"action": Categorical}, {"action": Gaussian})
 
 
 class RolloutKernel:
@@ -91,7 +92,7 @@ class RolloutKernel:
         """
         horizon, num_envs = len(noise["action"]), self._vec.num_envs
         rows = horizon, num_envs
-        obs = np.empty((horizon + 1, num_envs, self._steps.obs_size), np.float32)
+        obs = np.zeros((horizon + 1, num_envs, self._steps.obs_size), np.float32)
         is_first = np.empty((horizon + 1, num_envs), bool)
         obs[0], is_first[0] = seen, self._vec.episode_steps == 0
         shape = () if self._is_categorical else self._vec.action_space.shape or ()
@@ -118,8 +119,10 @@ class RolloutKernel:
                 address(noise["action"]),
                 ctypes.byref(is_bad),
             )
-            if is_bad.value:
+            if is_bad.value == BAD_ACTION:
                 self._refuse(obs[done], noise["action"][done])
+            if is_bad.value == BAD_STEP:
+                raise EnvFault("a step of a compiled environment gave a reward or an observation that is not finite")
         del kept
         ends = out.ends
         arrays = {

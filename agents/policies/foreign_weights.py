@@ -26,6 +26,8 @@ from training.errors import UserError, require
 
 STATISTICS = {"obs_rms.mean": "mean", "obs_rms.var": "variance", "obs_rms.count": "count"}
 """Running statistics of observations, by the names of Stable-Baselines3's VecNormalize and Gymnasium's wrapper."""
+BESIDE = ("critic.", "last_mean.", "last_log_std.")
+"""What a policy need not take: the critics of another library's actors, and what was joined."""
 HALVES = ("last_mean.", "last_log_std.")
 """The two last layers of other libraries' Gaussian actors, which are one layer of ours."""
 
@@ -87,7 +89,8 @@ def load_weights(
         )
         rescales = policy.config.rescale_action
         require(rescales == in_bounds, "policy.rescale_action", rescales, takes)
-    given = _by_our_names(policy, weights)
+        require(not policy.config.squash, "policy.squash", policy.config.squash, f"False: {source} clips its actions")
+    given = _by_our_names(policy, weights, source)
     normalized = policy.config.normalize_observation
     takes = f"{not normalized}: {source} has {'no ' if normalized else ''}statistics of observations (obs_rms.mean)"
     require(
@@ -98,19 +101,29 @@ def load_weights(
         found = None if name not in given else tuple(given[name].shape)
         takes = f"{tuple(value.shape)}, as a {type(policy).__name__} of this config has"
         require(found == tuple(value.shape), f"shape of {name} in {source}", found, takes)
+    beside = BESIDE[isinstance(policy, ActorCritic) :]
+    beyond = [name for name in given if name not in parameters and not name.startswith(beside)]
+    takes = f"the layers of {source}, which has more"
+    require(not beyond, "policy.network.hidden", policy.config.network.hidden, takes)
     with torch.no_grad():
         for name, value in parameters.items():
             value.copy_(given[name])
 
 
-def _by_our_names(policy: NetworkPolicy, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of another library's policy under the names that ours has for them."""
+def _by_our_names(policy: NetworkPolicy, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The weights of another library's policy under the names that ours has for them.
+
+    Raises UserError where two of them would have one name, as those of a deeper network do.
+    """
     renamed: dict[str, Tensor] = {}
     prefixes = _prefixes(policy, of_images=any(value.dim() == 4 for value in weights.values()))
     for name, value in weights.items():
-        found = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
+        found = next((prefix for prefix in prefixes if _begins(name, prefix)), None)
         if found is not None:
-            renamed[prefixes[found] + name.removeprefix(found)] = value
+            own = prefixes[found] + name.removeprefix(found)
+            takes = f"the layers of {source}, which has more"
+            require(own not in renamed, "policy.network.hidden", policy.config.network.hidden, takes)
+            renamed[own] = value
     if "heads.log_std.action" in renamed:  # CleanRL's has a dimension for the batch
         renamed["heads.log_std.action"] = renamed["heads.log_std.action"].flatten()
     mean, log_std = HALVES
@@ -119,6 +132,11 @@ def _by_our_names(policy: NetworkPolicy, weights: Mapping[str, Tensor]) -> dict[
         if parts:
             renamed[f"last.{half}"] = torch.cat(parts)
     return renamed
+
+
+def _begins(name: str, prefix: str) -> bool:
+    """Whether a name begins so; what does not end with a dot is a whole name."""
+    return name.startswith(prefix) if prefix.endswith(".") else name == prefix
 
 
 def _prefixes(policy: NetworkPolicy, *, of_images: bool) -> dict[str, str]:
@@ -187,4 +205,7 @@ def _activation(described: Mapping[str, object]) -> str | None:
     given = re.search(r"activation\.(\w+)", str(described.get("policy_kwargs")))
     if given:
         return given[1].lower()
-    return "tanh" if "ActorCriticPolicy" in str(described.get("policy_class")) else "relu"
+    policy = str(described.get("policy_class"))
+    if re.search(r"ActorCritic\w*Policy", policy):
+        return "tanh"
+    return "relu" if re.search(r"(SAC|TD3|DQN|QNet\w*)Policy", policy) else None

@@ -74,9 +74,9 @@ class NetworkPolicy(nn.Module, ABC):
 
     has_memory: ClassVar[bool] = False
     """Whether what it does depends on what it has seen of the episode before."""
-    acts_compiled = False
-    """Whether it makes rollouts by a compiled loop where there is one. It belongs to a run and is not saved: the last
-    bits of actions differ from those in NumPy, in which every policy that is loaded acts."""
+    has_kernels = False
+    """Whether its rollouts and gradient steps are made in C++ where they can be. It belongs to a run and is not saved:
+    the last bits of actions differ from those in NumPy, in which every policy that is loaded acts."""
 
     def __init__(
         self,

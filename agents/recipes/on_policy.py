@@ -15,7 +15,7 @@ from agents.recipes import acting
 from agents.recipes.acting import ActingConfig
 from agents.updates.reward_scale import RewardScale
 from training.core import Algorithm, Budget
-from training.errors import require
+from training.errors import UserError, require
 from training.optimizer.config import with_compile
 from training.recipe import choose_compute, fit_run
 from training.run.run import Run
@@ -84,12 +84,20 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
             samples_per_step=samples,
             compiles_at_once=has_kernel,
         )
-        policy.acts_compiled = compute.compile and has_kernel
+        policy.has_kernels = compute.compile and _kernels(run, has_kernel)
         agent = make_agent(policy, with_compile(config.agent, compute.compile), until=config.until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
         stream = Rollouts(collector, policy, config.agent.horizon, reward_scale, clip_reward=config.clip_reward)
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)
+
+
+def _kernels(run: Run, are_there: bool) -> bool:
+    """Whether the run has them: chosen once, as they give other last bits. Raises UserError where they are gone."""
+    chosen = run.choose("kernels", lambda: are_there)
+    if chosen and not are_there:
+        raise UserError(f"{run.folder} was computed by kernels in C++, which cannot be compiled here")
+    return chosen
 
 
 def _none(*_: Any) -> bool:

@@ -166,7 +166,7 @@ int64_t ppo_kernel_update(Kernel* kernel, const Parameter* parameters, const Set
             const float bounded = std::min(std::max(ratio, 1.0f - s.clip_range), 1.0f + s.clip_range);
             const bool clipped_is_less = bounded * k.advantage[row] < ratio * k.advantage[row];
             const float surrogate = (clipped_is_less ? bounded : ratio) * k.advantage[row];
-            const float of_log_prob = clipped_is_less ? 0.0f : -each * ratio * k.advantage[row];
+            const float of_log_prob = ratio * (clipped_is_less ? 0.0f : -each * k.advantage[row]);  // not a number of inf
             if (k.is_categorical) {
                 for (int i = 0; i < k.outputs; i++) {
                     const float log_p = gradient[i], p = std::exp(log_p);

@@ -43,11 +43,12 @@ def takes(policy: nn.Module, optimizer: OptimizerConfig) -> bool:
     if type(policy) is not ActorCritic or policy.device.type != "cpu":
         return False
     known = shape_of(policy.actor) is not None and shape_of(policy.critic) is not None
-    heads = [type(head) for head in policy.heads.heads.values()]
+    heads = {key: type(head) for key, head in policy.heads.heads.items()}
+    single = all(parameter.dtype == torch.float32 for parameter in policy.parameters())
     encoders = (policy.actor_encoder, policy.critic_encoder)
     bare = all(encoder.own is None and not list(encoder.parameters()) for encoder in encoders)
-    plain = heads in ([Categorical], [Gaussian]) and optimizer == _plain(optimizer)
-    return known and bare and plain and native.can_load(SOURCE)
+    plain = heads in ({"action": Categorical}, {"action": Gaussian}) and optimizer == _plain(optimizer)
+    return known and bare and single and plain and native.can_load(SOURCE)
 
 
 def _plain(config: OptimizerConfig) -> OptimizerConfig:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +15,7 @@ from benchmarks.comparison.measurement import Measurement, read_measurements, re
 from benchmarks.comparison.settings import Settings
 from training.errors import UserError
 from training.extras import install_command
+from training.run.provenance import ROOT
 
 
 class Program(Protocol):
@@ -76,6 +80,50 @@ class Peer:
     def command(self, folder: Path, seed: int) -> list[str]:
         settings = replace(self.settings, seed=seed)
         return [sys.executable, "-m", f"benchmarks.peers.{self.module}", settings.to_json(), str(folder)]
+
+    def read(self, folder: Path) -> dict[str, Measurement]:
+        return read_measurements(folder)
+
+
+@dataclass(frozen=True)
+class PeerElsewhere:
+    """A module of `benchmarks.peers` in a virtual environment of its own, as its libraries do not go with ours."""
+
+    module: str
+    settings: Settings
+    requirements: tuple[str, ...]
+
+    @property
+    def threads(self) -> int:
+        return self.settings.threads
+
+    def require(self) -> None:
+        """Makes the environment where it is not there. Raises UserError where its libraries cannot be installed."""
+        if self._python.exists():
+            return
+        print(f"installing {' '.join(self.requirements)} for the peer {self.module} ...", file=sys.stderr)
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder.parent) as scratch:
+            subprocess.run([sys.executable, "-m", "venv", scratch], check=True)
+            install = [f"{scratch}/bin/python", "-m", "pip", "install", "--quiet", *self.requirements]
+            if subprocess.run(install, check=False).returncode:
+                raise UserError(
+                    f"the peer {self.module} needs {', '.join(self.requirements)}, which pip did not install"
+                )
+            shutil.move(scratch, self._folder)
+            Path(scratch).mkdir()  # for its end
+
+    @property
+    def _folder(self) -> Path:
+        return ROOT / "build" / "peers" / self.module
+
+    @property
+    def _python(self) -> Path:
+        return self._folder / "bin" / "python"
+
+    def command(self, folder: Path, seed: int) -> list[str]:
+        settings = replace(self.settings, seed=seed)
+        return [str(self._python), "-m", f"benchmarks.peers.{self.module}", settings.to_json(), str(folder)]
 
     def read(self, folder: Path) -> dict[str, Measurement]:
         return read_measurements(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from benchmarks.comparison.programs import Both, Ours, Peer, Program
+from benchmarks.comparison.programs import Both, Ours, Peer, PeerElsewhere, Program
 from benchmarks.comparison.settings import OffPolicySettings, PPOSettings, Settings
 
 EAGER: tuple[str, ...] = ("--compile=false",)
@@ -189,6 +189,20 @@ def _over_other(
     return Workload(name=name, title=title, programs=programs, peer=peer, floor=floor, aim=aim, least_return=LEARNED)
 
 
+def _over_rejax(shape: str, settings: PPOSettings, *, floor: float, aim: float, least_return: float) -> Workload:
+    """Over PPO in JAX with the same settings on one thread; on both sides compiled before the clock counts."""
+    return Workload(
+        name=f"cartpole_rejax_{shape.replace(' ', '_')}",
+        title=f"PPO CartPole, {settings.num_envs} envs x {settings.horizon}, compiled",
+        programs=(Ours(settings, COMPILED), PeerElsewhere("rejax_ppo", settings, REJAX)),
+        peer="rejax (JAX)",
+        figure="per_second_after_first_row",
+        floor=floor,
+        aim=aim,
+        least_return=least_return,
+    )
+
+
 def _workers(name: str, title: str, settings: PPOSettings, *, floor: float, aim: float) -> Workload:
     """On Ray workers over the same inference groups in the learner's process."""
     here = replace(settings, workers=0)
@@ -230,6 +244,9 @@ def _over_trainer(
     )
 
 
+REJAX = ("rejax==0.1.3", "jax[cpu]==0.10.2")
+LONG = 1_000_000
+"""Env steps of runs that take JAX some seconds."""
 OF_CLEANRL = "PPO CartPole, 8 envs x 128, CleanRL's settings"
 OF_RL_ZOO = "PPO CartPole, 8 envs x 32, RL Zoo's settings"
 OF_MLP = "a tiny perceptron"
@@ -291,6 +308,10 @@ WORKLOADS = (
         "cartpole_rllib", "PPO CartPole in process, 8 envs x 128", "RLlib", "ray_rllib", "ray", floor=5.0, aim=10.0
     ),
     _over_other("cartpole_torchrl", OF_CLEANRL, "TorchRL", "torchrl_ppo", "torchrl"),
+    _over_rejax("8x128", replace(CLEANRL, env_steps=LONG), floor=0.65, aim=1.0, least_return=LEARNED),
+    _over_rejax("8x32", replace(RL_ZOO, env_steps=LONG // 4), floor=0.65, aim=1.0, least_return=LEARNED),
+    _over_rejax("64x16", replace(WIDE, env_steps=LONG), floor=0.65, aim=1.2, least_return=LEARNED),
+    _over_rejax("1024x16", replace(WIDEST, threads=1), floor=0.9, aim=1.5, least_return=LEARNED),
     _over_other("cartpole_plain", OF_CLEANRL, "plain single-file PPO", "plain", "torch"),
     _workers("sleep", "Environments that sleep 2 ms a step, 2 Ray workers", SLOW, floor=1.8, aim=1.9),
     _workers(

@@ -68,7 +68,7 @@ def broadcast(seed: int) -> tuple[Callable[[], object], Callable[[], object]]:
 
     def peer() -> None:
         tensors = {name: tensor.detach().numpy() for name, tensor in named_tensors(policy).items()}
-        copy = Published(description, tensors, acts_compiled=False)
+        copy = Published(description, tensors, has_kernels=False)
         ray.get([actor.collect.remote(copy, 1, "explore", with_log_prob=False) for actor in actors])
 
     return ours, peer

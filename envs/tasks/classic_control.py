@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 from pathlib import Path
 
 from training import native
@@ -10,8 +11,11 @@ from training import native
 SOURCE = Path(__file__).with_suffix(".cpp")
 
 
-def functions(name: str) -> tuple[int, int]:
+@cache
+def functions(name: str) -> tuple[int, int] | None:
     """The addresses of the step and of the observation of an environment, as `Dynamics.compiled` gives them."""
+    if not native.can_load(SOURCE, exact=True):
+        return None
     library = native.load(SOURCE, exact=True)
     step, observe = (
         ctypes.cast(getattr(library, f"{name}_{what}"), ctypes.c_void_p).value for what in ("step", "observe")

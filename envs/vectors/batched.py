@@ -40,10 +40,10 @@ class Dynamics:
     """(state [S, N], action [N, ...]) -> (next state [S, N], reward [N], terminated [N]); changes no argument."""
     observe: Callable[[Float], NDArray[np.float32]]
     """State [S, N] -> a new array of observations [N, ...]."""
-    compiled: Callable[[], tuple[int, int]] | None = None
-    """The addresses of both as compiled functions: step(N, state [S, N], action, reward [N], terminated [N]), which
-    changes the state in place, and observe(N, stride, state, obs), with variable i of environment n at
-    state[i * stride + n]. An episode's first observation comes from `observe` above."""
+    compiled: Callable[[], tuple[int, int] | None] = lambda: None
+    """The addresses of both as compiled functions, where there are any: step(N, state [S, N], action, reward [N],
+    terminated [N]), which changes the state in place, and observe(N, stride, state, obs), with variable i of the n-th
+    environment at state[i * stride + n]. An episode's first observation comes from `observe` above."""
 
 
 class BatchedVectorEnv(VectorEnv):

@@ -33,8 +33,9 @@ class CompiledSteps:
 
     def __init__(self, vec: BatchedVectorEnv) -> None:
         self._vec = vec
-        assert vec.dynamics.compiled is not None
-        self._functions = vec.dynamics.compiled()
+        functions = vec.dynamics.compiled()
+        assert functions is not None
+        self._functions = functions
         state, shape = vec.arrays()[0], vec.observation_space.shape
         assert shape is not None
         self.obs_size = shape[0]

@@ -17,10 +17,12 @@ from agents.acting.rollout_kernel import takes
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from envs import jitted
 from envs.config import EnvConfig
+from envs.hidden_randomness import hidden_randomness
 from envs.jitted import JittedEnv
 from envs.making import find_batched, make_vec
 from envs.single import make_env
 from envs.vectors.batched import BatchedVectorEnv
+from envs.vectors.vector import EnvFault
 from experiments.__main__ import main
 from training.errors import UserError
 from training.seeding import generator
@@ -60,6 +62,54 @@ class Pushed(Drift):
         state[1] += 0.3 * action[0]
         state[0] += 0.3 * state[1]
         return -(state[0] ** 2) - 0.1 * np.sum(action * action), abs(state[0]) > 4
+
+
+class Heated(Drift):
+    """The same with a heater: its actions are in bounds that are not around 0."""
+
+    action_space = spaces.Box(0.1, 2.7, (2,), np.float32)
+
+    @staticmethod
+    def advance(state: Any, action: Any) -> tuple[float, bool]:
+        state[1] += 0.3 * (action[0] - action[1])
+        state[0] += 0.3 * state[1]
+        return -abs(state[0] - action[0]), abs(state[0]) > 4
+
+
+class Fragile(Drift):
+    """A step that raises where the point is far out."""
+
+    @staticmethod
+    def advance(state: Any, action: Any) -> tuple[float, bool]:
+        state[0] += 0.1
+        if state[0] > 1.5:
+            raise ValueError("too far")
+        return 0.0, False
+
+
+class Random(Drift):
+    """Chance that no seed decides."""
+
+    @staticmethod
+    def advance(state: Any, action: Any) -> tuple[float, bool]:
+        state[0] += np.random.normal()
+        return 0.0, False
+
+
+class Shaped(Drift):
+    """With a step of its own."""
+
+    def step(self, action: Any) -> Any:
+        obs, reward, *rest = super().step(action)
+        return obs, 10 * reward, *rest
+
+
+class Beyond(Drift):
+    """What it sees has no place."""
+
+    @staticmethod
+    def observe(state: Any, obs: Any) -> None:
+        obs[3] = state[0]
 
 
 ENVS = ["tests.envs.test_jitted:Drift", "tests.envs.test_jitted:Pushed"]
@@ -103,7 +153,7 @@ def test_many_copies_do_what_one_does_to_the_bit(env_id: str) -> None:
 def test_a_perceptron_acts_in_it_by_one_call() -> None:
     vec = make_vec(EnvConfig(ENVS[0]), 4, seed=1)
     policy = ActorCritic(vec.observation_space, vec.action_space, ActorCriticConfig(), generator(1, "weights"))
-    policy.acts_compiled = True
+    policy.has_kernels = True
     assert takes(policy, vec)
 
 
@@ -115,6 +165,38 @@ def test_a_run_learns_in_it_and_goes_on(tmp_path: Path) -> None:
     assert main(["resume", str(tmp_path / "half"), "--env-steps=4096", f"--run-dir={tmp_path / 'child'}"]) == 0
     rows = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "child")]
     assert json.loads(rows[0][-1])["env_steps"] == json.loads(rows[1][-1])["env_steps"] == 4096
+
+
+def test_a_step_of_its_own_is_not_left_out() -> None:
+    assert find_batched(EnvConfig("tests.envs.test_jitted:Shaped")) is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Numba tells it
+def test_a_step_that_raises_is_told_in_many_copies_too() -> None:
+    vec = make_vec(EnvConfig("tests.envs.test_jitted:Fragile"), 3, seed=1)
+    vec.reset()
+    send = lambda: [vec.send({"action": np.ones(3, np.int64)}) for _ in range(50)]  # noqa: E731
+    with pytest.raises(EnvFault, match="test_jitted:Fragile: advance raised, or gave numbers that are not finite"):
+        send()
+
+
+def test_chance_that_no_seed_decides_is_found() -> None:
+    assert "the same seed gives another" in str(hidden_randomness(EnvConfig("tests.envs.test_jitted:Random"), seed=1))
+    assert hidden_randomness(EnvConfig(ENVS[0]), seed=1) is None
+
+
+def test_one_copy_tells_of_an_index_out_of_range() -> None:
+    with pytest.raises(IndexError):
+        Beyond().reset(seed=1)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1e3, True])
+def test_a_limit_that_is_none_is_one_line(limit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Drift, "max_episode_steps", limit)
+    with pytest.raises(
+        UserError, match=r"Drift\.max_episode_steps = .*: it takes a whole number of at least 1, or None"
+    ):
+        EnvConfig(ENVS[0])
 
 
 @pytest.mark.parametrize("change", [{"kwargs": {"a": 1}}, {"wrappers": ("TimeAwareObservation",)}])

@@ -137,9 +137,9 @@ class Optimizer:
         made = kernel(group.moments(parameters, self.config.max_grad_norm))
         group.count(made.updates)
         if made.updates < len(made.sizes):
-            names = {id(leaf): name for name, leaf in self.trainable.items()}
-            own = [names[id(parameter)] for parameter in parameters]
-            told = describe(float(made.measured[made.updates, 0]), made.norms.tolist(), own)
+            norms = {id(leaf): norm for leaf, norm in zip(parameters, made.norms.tolist(), strict=True)}
+            own = [norms[id(leaf)] for leaf in self.trainable.values()]
+            told = describe(float(made.measured[made.updates, 0]), own, list(self.trainable))
             raise NonFinite(now.updates + 1, told)
         sizes = torch.tensor(made.sizes, dtype=made.measured.dtype)
         samples = sum(made.sizes)

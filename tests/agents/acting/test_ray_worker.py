@@ -33,7 +33,7 @@ def make_worker() -> RolloutWorker:
 def published(policy: ActorCritic) -> Published:
     description = {key: value for key, value in policy.save().items() if key != "weights"}
     tensors = {key: tensor.detach().numpy().copy() for key, tensor in named_tensors(policy).items()}
-    return Published(description, tensors, acts_compiled=policy.acts_compiled)
+    return Published(description, tensors, has_kernels=policy.has_kernels)
 
 
 def make_policy(worker: RolloutWorker) -> ActorCritic:

@@ -15,13 +15,14 @@ from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.compiled_steps import AHEAD
+from envs.vectors.vector import EnvFault
 from training.core import Batch
 from training.networks import NetworkConfig
 from training.seeding import generator
 
 ENVS = [
     *("CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1", "Acrobot-v1"),
-    *("tests.envs.test_jitted:Drift", "tests.envs.test_jitted:Pushed"),
+    *("tests.envs.test_jitted:Drift", "tests.envs.test_jitted:Pushed", "tests.envs.test_jitted:Heated"),
 ]
 NUM_ENVS = 7
 
@@ -33,7 +34,7 @@ def policy_for(env: EnvConfig, *, compiled: bool = True, **config: Any) -> Actor
         policy.actor[-1].weight.mul_(100)  # type: ignore[union-attr, operator]
         for normalizer in policy.normalizers.values():
             normalizer.update(torch.randn(100, normalizer.mean.numel()) * 2 + 0.3)  # type: ignore[operator, union-attr]
-    policy.acts_compiled = compiled
+    policy.has_kernels = compiled
     return policy
 
 
@@ -52,7 +53,7 @@ def replayed(env: EnvConfig, policy: ActorCritic, batch: Batch) -> tuple[Batch, 
     group = make_group(env, NUM_ENVS, seed=4, index=0)
 
     class Repeats:
-        acts_compiled = False
+        has_kernels = False
 
         def acting(self, *_: Any) -> Any:
             rows = iter(batch["action"].numpy())
@@ -119,6 +120,14 @@ def test_a_saved_group_goes_on_to_the_bit_and_a_rollout_may_be_cut_anywhere(env_
     assert all(torch.equal(value, again[key]) for key, value in rest.items())
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Numba tells it
+def test_a_step_that_raises_is_a_fault_of_the_environment() -> None:
+    env = EnvConfig("tests.envs.test_jitted:Fragile")
+    policy = policy_for(env)
+    with pytest.raises(EnvFault, match="not finite"):
+        collected(make_group(env, NUM_ENVS, seed=4, index=0), policy, 200)
+
+
 def test_an_action_that_is_not_a_number_is_the_error_of_the_environments() -> None:
     env = EnvConfig("Pendulum-v1")
     policy = policy_for(env)
@@ -126,7 +135,7 @@ def test_an_action_that_is_not_a_number_is_the_error_of_the_environments() -> No
         policy.actor[0].weight[0, 0] = float("nan")  # type: ignore[union-attr, operator, index]
     said = []
     for compiled in (True, False):
-        policy.acts_compiled = compiled
+        policy.has_kernels = compiled
         with pytest.raises(ValueError, match="action") as raised:
             collected(make_group(env, NUM_ENVS, seed=4, index=0), policy, 5)
         said.append(str(raised.value))

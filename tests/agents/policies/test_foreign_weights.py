@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,6 +94,21 @@ def test_weights_of_another_architecture_are_refused() -> None:
     ]:
         with pytest.raises(UserError, match=said):
             load_weights(ActorCritic(*spaces, config, generator(1, "w")), trained, source="PPO")
+
+
+@pytest.mark.parametrize("algorithm", ["PPO", "SAC"])
+def test_a_deeper_network_is_refused(algorithm: str) -> None:
+    spaces, arguments = spaces_of("Pendulum-v1"), OFF_POLICY if algorithm == "SAC" else ON_POLICY
+    config = SB3PolicyConfig(algorithm, "MlpPolicy", arguments, {"net_arch": [16, 16, 16]})
+    trained = SB3Policy(*spaces, config, generator(1, "w")).network.state_dict()
+    network, rng = NetworkConfig((16, 16)), generator(1, "w")
+    policy = (
+        Actor(*spaces, ActorConfig(replace(network, activation="relu")), rng)
+        if algorithm == "SAC"
+        else ActorCritic(*spaces, ActorCriticConfig(network, rescale_action=False), rng)
+    )
+    with pytest.raises(UserError, match=rf"policy\.network\.hidden = \(16, 16\): it takes the layers of .*{algorithm}"):
+        load_weights(policy, trained, source=algorithm)
 
 
 def test_the_statistics_of_observations_come_along() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from agents.updates import ppo_kernel
 from training.core import Batch, Budget, Counters
 from training.metrics import Metrics
 from training.networks import NetworkConfig
-from training.optimizer import OptimizerConfig, Rule, Schedule
+from training.optimizer import Loss, OptimizerConfig, Rule, Schedule
 from training.optimizer.non_finite import NonFinite
 from training.seeding import generator
 
@@ -31,7 +32,9 @@ NORMALIZING = ActorCriticConfig(normalize_observation=True)
 
 
 def policy_of(action_space: Space[Any], config: ActorCriticConfig, seen: Space[Any] = SEEN) -> ActorCritic:
-    return ActorCritic(seen, action_space, config, generator(3, "weights"))
+    policy = ActorCritic(seen, action_space, config, generator(3, "weights"))
+    policy.has_kernels = True
+    return policy
 
 
 def make_rollout(policy: ActorCritic, *, masked: bool = False, seed: int = 0) -> Batch:
@@ -166,12 +169,13 @@ def test_values_and_log_probabilities_are_torchs_on_any_leading_shape() -> None:
             torch.testing.assert_close(kernel.log_prob(seen), ppo.policy.log_prob(seen), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("space", [CHOICE, TORQUES])
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
-def test_what_is_not_finite_ends_the_run_as_in_torch_and_changes_no_parameter(bad: float) -> None:
+def test_what_is_not_finite_ends_the_run_as_in_torch_and_changes_no_parameter(bad: float, space: Space[Any]) -> None:
     said = []
     for compiled in (True, False):
         agent = replace(PLAIN, optimizer=replace(PLAIN.optimizer, compile=compiled))
-        ppo = PPO(policy_of(CHOICE, ActorCriticConfig()), agent, until=Budget(10_000, "env_steps"), seed=5)
+        ppo = PPO(policy_of(space, ActorCriticConfig()), agent, until=Budget(10_000, "env_steps"), seed=5)
         before = {name: value.detach().clone() for name, value in ppo.policy.named_parameters()}
         rollout = make_rollout(ppo.policy)
         rollout["reward"][:] = bad
@@ -201,6 +205,7 @@ def with_optimizer(**fields: Any) -> PPOConfig:
     ("action_space", "config", "agent"),
     [
         (spaces.MultiDiscrete([2, 3]), ActorCriticConfig(), PLAIN),
+        (spaces.Dict({"move": CHOICE}), ActorCriticConfig(), PLAIN),
         (TORQUES, ActorCriticConfig(squash=True), PLAIN),
         (CHOICE, ActorCriticConfig(NetworkConfig(activation="silu")), PLAIN),
         (CHOICE, ActorCriticConfig(NetworkConfig(layer_norm=True)), PLAIN),
@@ -221,6 +226,38 @@ def test_it_leaves_to_torch_what_it_does_not_know(
 def test_images_are_left_to_torch() -> None:
     image = spaces.Box(0, 255, (36, 36, 3), np.uint8)
     assert not ppo_kernel.takes(policy_of(CHOICE, ActorCriticConfig(), image), PLAIN.optimizer)
+
+
+def test_weights_of_another_precision_are_left_to_torch() -> None:
+    assert not ppo_kernel.takes(policy_of(CHOICE, ActorCriticConfig()).double(), PLAIN.optimizer)
+
+
+class WithAnotherLoss(PPO):
+    """Somebody's own."""
+
+    def _loss(self, batch: Batch) -> Loss:
+        return super()._loss(batch)
+
+
+def test_a_subclass_with_another_loss_is_left_to_torch() -> None:
+    policy = policy_of(CHOICE, ActorCriticConfig())
+    assert PPO.has_kernel(policy, PLAIN)
+    assert not WithAnotherLoss.has_kernel(policy, PLAIN)
+
+
+def test_a_ratio_beyond_all_numbers_ends_the_run_as_in_torch() -> None:
+    for compiled in (True, False):
+        agent = replace(PLAIN, optimizer=replace(PLAIN.optimizer, compile=compiled))
+        ppo = PPO(policy_of(TORQUES, ActorCriticConfig()), agent, until=Budget(1, "env_steps"), seed=5)
+        data = ppo._with_targets(make_rollout(ppo.policy))
+        data["log_prob"] = data["log_prob"] - 200
+        rows = [torch.arange(32)]
+        step: Any = partial(ppo._optimizer.step, ppo._loss, data, Counters(), rows[0], ppo._prepare)
+        if compiled:
+            assert ppo._kernel is not None
+            step = partial(ppo._kernel.steps, data, rows, Counters(), 0.2)
+        with pytest.raises(NonFinite):
+            step()
 
 
 def test_several_threads_are_left_to_torch() -> None:

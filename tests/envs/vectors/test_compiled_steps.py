@@ -12,7 +12,7 @@ from envs.making import BATCHED, make_vec
 from envs.vectors.batched import BatchedVectorEnv
 from envs.vectors.compiled_steps import AHEAD, CompiledSteps
 
-COMPILED = [name for name, dynamics in BATCHED.items() if dynamics.compiled and name != "CartPole-v0"]
+COMPILED = [name for name, dynamics in BATCHED.items() if dynamics.compiled() and name != "CartPole-v0"]
 
 
 @pytest.mark.parametrize("env_id", COMPILED)
