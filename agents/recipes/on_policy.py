@@ -13,7 +13,9 @@ from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.recipes import acting
 from agents.recipes.acting import ActingConfig
+from agents.updates.ppo_kernel import SOURCE as KERNEL
 from agents.updates.reward_scale import RewardScale
+from training import native
 from training.core import Algorithm, Budget
 from training.errors import UserError, require
 from training.optimizer.config import with_compile
@@ -93,11 +95,12 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
 
 
 def _kernels(run: Run, are_there: bool) -> bool:
-    """Whether the run has them: chosen once, as they give other last bits. Raises UserError where they are gone."""
+    """Whether the run has them: chosen once, as they give other last bits. Raises UserError where they cannot be
+    compiled any more; a child of a run may have a config that they do not take."""
     chosen = run.choose("kernels", lambda: are_there)
-    if chosen and not are_there:
+    if chosen and not are_there and not native.can_load(KERNEL):
         raise UserError(f"{run.folder} was computed by kernels in C++, which cannot be compiled here")
-    return chosen
+    return chosen and are_there
 
 
 def _none(*_: Any) -> bool:

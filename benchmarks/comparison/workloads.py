@@ -244,7 +244,7 @@ def _over_trainer(
     )
 
 
-REJAX = ("rejax==0.1.3", "jax[cpu]==0.10.2")
+REJAX = ("rejax==0.1.3", "gymnax==0.0.9", "jax[cpu]==0.10.2")
 LONG = 1_000_000
 """Env steps of runs that take JAX some seconds."""
 OF_CLEANRL = "PPO CartPole, 8 envs x 128, CleanRL's settings"

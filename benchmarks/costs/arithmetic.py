@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
+from typing import Literal
 
 import torch
 from gymnasium import spaces
@@ -22,7 +23,10 @@ from training.networks import NetworkConfig
 from training.optimizer.config import with_compile
 from training.seeding import generator
 
+Way = Literal["eager", "compiler", "C++"]
+WAYS: tuple[Way, ...] = ("eager", "compiler", "C++")
 ROUNDS, CALLS = 9, 100
+AT_ONCE = 16
 OBSERVED, ACTIONS = 4, 2  # CartPole's
 SHAPES = (((64, 64), 64), ((64, 64), 256), ((64, 64), 4096), ((256, 256), 256))
 """Hidden layers of actor and critic, and samples of a minibatch."""
@@ -37,15 +41,15 @@ def main(argv: Sequence[str]) -> int:
     torch.set_num_threads(threads)
     rate = matrix_product_rate()
     print(f"matrix product of 1024 x 1024: {rate / 1e9:.0f} GFLOP/s on {threads} thread(s)")
-    print(f"{'hidden':>10} {'minibatch':>9} {'products, us':>13} {'eager, us':>10} {'compiled, us':>13}")
+    print(
+        f"{'hidden':>10} {'minibatch':>9} {'products, us':>13} {'eager, us':>13} {'compiler, us':>13} {'C++, us':>13}"
+    )
     for hidden, minibatch in SHAPES:
         flops = 6 * minibatch * sum(layer.weight.numel() for layer in layers(make_agent(hidden, minibatch).policy))
         limit = flops / rate * 1e6
-        shown = []
-        for compiles in (False, True):
-            spent = step_us(hidden, minibatch, compiles=compiles)
-            shown.append(f"{spent:.0f} ({limit / spent:.0%})")
-        print(f"{'x'.join(map(str, hidden)):>10} {minibatch:>9} {limit:>13.0f} {shown[0]:>10} {shown[1]:>13}")
+        times = [step_us(hidden, minibatch, way) for way in WAYS if way != "C++" or threads == 1]
+        shown = " ".join(f"{f'{spent:.0f} ({limit / spent:.0%})':>13}" for spent in times)
+        print(f"{'x'.join(map(str, hidden)):>10} {minibatch:>9} {limit:>13.0f} {shown}")
     return 0
 
 
@@ -55,9 +59,12 @@ def matrix_product_rate() -> float:
     return 2 * 1024**3 / (call_us(lambda: torch.mm(a, b), calls=5) / 1e6)
 
 
-def step_us(hidden: tuple[int, ...], minibatch: int, *, compiles: bool) -> float:
-    """One gradient step of PPO with all that belongs to it: samples gathered, loss, gradient, clipping, Adam."""
-    agent = make_agent(hidden, minibatch, compiles=compiles)
+def step_us(hidden: tuple[int, ...], minibatch: int, way: Way) -> float:
+    """One gradient step of PPO with all that belongs to it: samples gathered, loss, gradient, clipping, Adam.
+
+    In C++ it is one of sixteen, as many as are made in one call.
+    """
+    agent = make_agent(hidden, minibatch, way)
     rng = generator(0)
     data: Batch = {
         "obs": torch.randn(4 * minibatch, OBSERVED, generator=rng),
@@ -66,7 +73,9 @@ def step_us(hidden: tuple[int, ...], minibatch: int, *, compiles: bool) -> float
         "log_prob": torch.full((4 * minibatch,), -0.7),
     }
     rows = torch.randperm(4 * minibatch, generator=rng)[:minibatch]
-    optimizer, loss, prepare = agent._optimizer, agent._loss, agent._prepare
+    optimizer, loss, prepare, kernel = agent._optimizer, agent._loss, agent._prepare, agent._kernel
+    if kernel is not None:
+        return call_us(lambda: kernel.steps(data, [rows] * AT_ONCE, Counters(), 0.2), CALLS // 10) / AT_ONCE
     return call_us(lambda: optimizer.step(loss, data, Counters(), rows, prepare))
 
 
@@ -82,7 +91,7 @@ def call_us(call: Callable[[], object], calls: int = CALLS) -> float:
     return median(rounds)
 
 
-def make_agent(hidden: tuple[int, ...], minibatch: int, *, compiles: bool = False) -> PPO:
+def make_agent(hidden: tuple[int, ...], minibatch: int, way: Way = "eager") -> PPO:
     """An agent for CartPole with PPO's defaults."""
     policy = ActorCritic(
         spaces.Box(-1, 1, (OBSERVED,)),
@@ -90,7 +99,8 @@ def make_agent(hidden: tuple[int, ...], minibatch: int, *, compiles: bool = Fals
         ActorCriticConfig(network=NetworkConfig(hidden=hidden)),
         generator(1),
     )
-    config = with_compile(PPOConfig(minibatch_size=minibatch), compiles)
+    policy.has_kernels = way == "C++"
+    config = with_compile(PPOConfig(minibatch_size=minibatch), way != "eager")
     return PPO(policy, config, until=Budget(10**9), seed=1)
 
 

@@ -20,7 +20,7 @@ from benchmarks.__main__ import main
 from benchmarks.comparison import trainers
 from benchmarks.comparison.measurement import Measurement, read_run
 from benchmarks.comparison.pairs import holds, judged, report, run_pair
-from benchmarks.comparison.programs import Ours, Peer
+from benchmarks.comparison.programs import Ours, Peer, PeerElsewhere
 from benchmarks.comparison.settings import OffPolicySettings, PPOSettings
 from benchmarks.comparison.workloads import DQN, EAGER, SAC, TD3, WORKLOADS, Workload
 from benchmarks.costs import overhead, threads
@@ -251,7 +251,9 @@ def test_every_workload_can_be_started() -> None:
     for own in WORKLOADS:
         assert (own.floor is None) == (own.aim is None)
         for program in own.programs:
-            assert program.command(Path("folder"), 1)[0] == sys.executable
+            elsewhere = ROOT / "build" / "peers" / getattr(program, "module", "") / "bin" / "python"
+            python = str(elsewhere) if isinstance(program, PeerElsewhere) else sys.executable
+            assert program.command(Path("folder"), 1)[0] == python
             if isinstance(program, Ours):
                 config = load_experiment(program.experiment, "experiments").Config()
                 parse_options([*program.settings.train_options(), *program.options], config)
