@@ -126,7 +126,7 @@ def dynamics_of(env: Any) -> Dynamics:
         reward, terminated = np.empty(num_envs), np.empty(num_envs, np.bool_)
         taken = np.ascontiguousarray(action, kind)
         step(num_envs, *map(_at, (moved, taken, reward, terminated)))
-        if not (np.isfinite(reward).all() and np.isfinite(moved).all()):
+        if not np.isfinite(reward).all():
             raise EnvFault(f"{env.__module__}:{env.__name__}: advance raised, or gave numbers that are not finite")
         return moved, reward, terminated
 
@@ -134,6 +134,8 @@ def dynamics_of(env: Any) -> Dynamics:
         state = np.ascontiguousarray(state)
         obs = np.zeros((state.shape[1], *env.observation_space.shape), np.float32)
         observe(state.shape[1], state.shape[1], _at(state), _at(obs))
+        if not np.isfinite(obs).all():
+            raise EnvFault(f"{env.__module__}:{env.__name__}: observe gave numbers that are not finite")
         return obs
 
     return Dynamics(

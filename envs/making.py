@@ -76,9 +76,9 @@ def find_batched(config: EnvConfig) -> tuple[Dynamics, int] | None:
         return None
     spec, beyond = config.spec, _asked_beyond(config, "time_limit", "observation_indices")
     dynamics = BATCHED.get(spec.id)
-    jitted: Any = jitted_class(spec)
-    if dynamics is None and jitted is not None and has_numba() and not beyond:
-        dynamics = dynamics_of(jitted)
+    if dynamics is None and not beyond and has_numba():
+        jitted: Any = jitted_class(spec)
+        dynamics = None if jitted is None else dynamics_of(jitted)
     if dynamics is not None and not beyond:
         return _selected(dynamics, config), config.time_limit or spec.max_episode_steps or NEVER
     takes = f"one of {', '.join(BATCHED)} or a JittedEnv with Numba, with time_limit and observation_indices alone"

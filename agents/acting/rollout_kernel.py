@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from agents.policies.actor_critic import ActorCritic
-from agents.policies.heads import LOG_STD_RANGE, Categorical, Gaussian
+from agents.policies.heads import LOG_STD_RANGE, Categorical
 from agents.policies.policy import Policy
 from envs.vectors.batched import BatchedVectorEnv
 from envs.vectors.compiled_steps import CompiledSteps
@@ -20,6 +20,7 @@ from training import native
 from training.core import Batch
 from training.networks.encoder import Flat
 from training.networks.in_cpp import TAKEN, address, parameters_of, pointers, shape_of
+from training.networks.in_numpy import mean_and_scale
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 BAD_ACTION, BAD_STEP = 1, 2
@@ -56,9 +57,9 @@ def takes(policy: Policy, vec: VectorEnv) -> bool:
         return False
     if not isinstance(vec, BatchedVectorEnv) or vec.dynamics.compiled() is None:
         return False
-    encoder, heads = policy.actor_encoder, {key: type(head) for key, head in policy.heads.heads.items()}
+    encoder = policy.actor_encoder
     flat = encoder.own is None and [type(part) for part in encoder.encoders.values()] == [Flat]
-    return flat and shape_of(policy.actor) is not None and heads in ({"action": Categorical}, {"action": Gaussian})
+    return flat and shape_of(policy.actor) is not None and policy.plain_head is not None
 
 
 class RolloutKernel:
@@ -69,8 +70,7 @@ class RolloutKernel:
         self._library = _library()
         shape = shape_of(policy.actor)
         assert shape is not None
-        (self._head,) = policy.heads.heads.values()
-        self._outputs, self._is_categorical = shape.outputs, isinstance(self._head, Categorical)
+        self._outputs, self._is_categorical = shape.outputs, isinstance(policy.plain_head, Categorical)
         self._actor = self._library.actor(*shape.arguments(), vec.num_envs)
         self._parameters = parameters_of(policy.actor)
 
@@ -141,17 +141,14 @@ class RolloutKernel:
     def _acting(self) -> tuple[_Acting, list[Any]]:
         """How the policy acts with the numbers that it has now, and the arrays that must be kept meanwhile."""
         policy, bounds = self.policy, list[Any]([None] * 4)
-        statistics = list(policy.normalizers.values())
-        normalizes = bool(statistics) and float(statistics[0].count) > 0  # type: ignore[arg-type]
-        mean = scale = log_std = None
-        if normalizes:
-            mean = statistics[0].mean.numpy()  # type: ignore[operator]
-            scale = 1 / np.sqrt(statistics[0].variance.numpy() + 1e-8)  # type: ignore[operator]
+        statistics = [mean_and_scale(normalizer) for normalizer in policy.normalizers.values()]
+        mean, scale = statistics[0] or (None, None) if statistics else (None, None)
+        log_std = None
         if not self._is_categorical:
             log_std = policy.heads.log_std["action"].detach().numpy().clip(*LOG_STD_RANGE)
             bounds = [np.ravel(bound).astype(np.float32) for bound in policy.to_bounds("action").as_arrays()]
         kept = [mean, scale, log_std, *bounds]
-        return _Acting(self._is_categorical, self._outputs, normalizes, *map(address, kept)), kept
+        return _Acting(self._is_categorical, self._outputs, mean is not None, *map(address, kept)), kept
 
     def _refuse(self, seen: NDArray[np.float32], noise: NDArray[np.float32]) -> None:
         """Raises the error of the environments for an action that is not a number."""

@@ -9,7 +9,7 @@ import torch
 from gymnasium import Space
 from torch import Tensor
 
-from agents.policies.heads import LOG_STD_RANGE, Heads
+from agents.policies.heads import LOG_STD_RANGE, Categorical, Gaussian, Heads
 from agents.policies.policy import Acting, Mode, NetworkPolicy
 from envs.vectors.vector import Arrays
 from training.core import Batch
@@ -64,6 +64,14 @@ class ActorCritic(NetworkPolicy):
         features = self.actor_encoder.out_features
         self.actor = MLP(features, config.network, rng, outputs=self.heads.size, gain=0.01)
         self.critic = MLP(features, config.network, rng, outputs=1, gain=1.0)
+
+    @property
+    def plain_head(self) -> Categorical | Gaussian | None:
+        """Its head where an action is one choice or a Gaussian vector, which is what the kernels in C++ know."""
+        if list(self.heads.heads) != ["action"]:
+            return None
+        head = self.heads.heads["action"]
+        return head if type(head) in (Categorical, Gaussian) else None  # type: ignore[return-value]
 
     def acting(self, mode: Mode, rows: int) -> Acting:
         outputs_of, heads = self.outputs_of(rows, self.actor_encoder, self.actor), self.heads

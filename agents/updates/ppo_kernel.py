@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.policies.actor_critic import ActorCritic
-from agents.policies.heads import Categorical, Gaussian
+from agents.policies.heads import Categorical
 from agents.updates.configs import ClippedConfig
 from training import native
 from training.core import Batch, Counters
@@ -43,11 +43,10 @@ def takes(policy: nn.Module, optimizer: OptimizerConfig) -> bool:
     if type(policy) is not ActorCritic or policy.device.type != "cpu":
         return False
     known = shape_of(policy.actor) is not None and shape_of(policy.critic) is not None
-    heads = {key: type(head) for key, head in policy.heads.heads.items()}
     single = all(parameter.dtype == torch.float32 for parameter in policy.parameters())
     encoders = (policy.actor_encoder, policy.critic_encoder)
     bare = all(encoder.own is None and not list(encoder.parameters()) for encoder in encoders)
-    plain = heads in ({"action": Categorical}, {"action": Gaussian}) and optimizer == _plain(optimizer)
+    plain = policy.plain_head is not None and optimizer == _plain(optimizer)
     return known and bare and single and plain and native.can_load(SOURCE)
 
 
@@ -69,11 +68,10 @@ class PPOKernel:
     def __init__(self, policy: ActorCritic, config: ClippedConfig, optimizer: Optimizer) -> None:
         self._policy, self._config, self._optimizer = policy, config, optimizer
         self._library = _library()
-        (self._head,) = policy.heads.heads.values()
         shape = shape_of(policy.actor)
         assert shape is not None
-        self._inputs, is_categorical = shape.inputs, isinstance(self._head, Categorical)
-        self._kernel = self._library.ppo_kernel(*shape.arguments(), is_categorical, config.minibatch_size)
+        self._inputs, self._is_categorical = shape.inputs, isinstance(policy.plain_head, Categorical)
+        self._kernel = self._library.ppo_kernel(*shape.arguments(), self._is_categorical, config.minibatch_size)
         self._parameters = [*parameters_of(policy.actor), *parameters_of(policy.critic), *policy.heads.log_std.values()]
 
     def __del__(self) -> None:
@@ -137,7 +135,7 @@ class PPOKernel:
         return features.contiguous()
 
     def _action(self, batch: Batch) -> Tensor:
-        kind = torch.int64 if isinstance(self._head, Categorical) else torch.float32
+        kind = torch.int64 if self._is_categorical else torch.float32
         return batch["action"].to(kind).contiguous()
 
     def _evaluate(

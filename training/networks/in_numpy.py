@@ -69,10 +69,16 @@ def encoder_as_numpy(encoder: Encoder, rows: int) -> Callable[[Mapping[str, Arra
 
 def normalizer_as_numpy(normalizer: nn.Module) -> Function:
     """A Normalizer with the statistics that it has now."""
+    statistics = mean_and_scale(normalizer)
+    return partial(_normalized, *statistics) if statistics else partial(np.asarray, dtype=np.float32)
+
+
+def mean_and_scale(normalizer: nn.Module) -> tuple[Array, Array] | None:
+    """Copies of a Normalizer's mean and of what it multiplies with, as they are now; None where it has seen nothing."""
     assert isinstance(normalizer, Normalizer)
     if normalizer.count == 0:
-        return partial(np.asarray, dtype=np.float32)
-    return partial(_normalized, _array(normalizer.mean).copy(), 1 / np.sqrt(_array(normalizer.variance) + 1e-8))
+        return None
+    return _array(normalizer.mean).copy(), 1 / np.sqrt(_array(normalizer.variance) + 1e-8)
 
 
 def memory_as_numpy(memory: Memory | TransformerMemory, rows: int) -> Callable[[Array, Array, Array], Array] | None:
