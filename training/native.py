@@ -19,6 +19,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from training.user_cache import user_cache
+
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-Wno-psabi", f"-I{ROOT}")
 FAST = ("-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros", "-freciprocal-math")
@@ -80,8 +82,7 @@ def sources(source: Path, root: Path = ROOT) -> list[Path]:
 def _folder() -> Path:
     """Where libraries are kept: in the user's cache, or for this process alone where that cannot be written."""
     try:
-        cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(cache_home, "regimen", "native")
+        folder = user_cache("native")
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder

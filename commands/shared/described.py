@@ -22,6 +22,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from training.experiments import folder_of, load_experiment
 from training.option_help import Option, options_of
 from training.options import field_types, members
+from training.user_cache import user_cache
 
 PLAIN: Mapping[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "none": type(None)}
 
@@ -72,9 +73,8 @@ def keep(experiment: ModuleType, name: str, package: str) -> Described:
 
 
 def _file(name: str, package: str) -> Path:
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     where = hashlib.sha256(str(folder_of(package)).encode()).hexdigest()[:16]
-    return Path(caches, "regimen", "options", where, f"{name}.json")
+    return user_cache("options", where, f"{name}.json")
 
 
 def _files() -> list[str]:
