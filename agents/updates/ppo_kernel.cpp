@@ -16,6 +16,24 @@ inline void forbid(float* logits, const uint8_t* mask, int count) {
     for (int i = 0; i < count; i++) logits[i] = mask[i] ? logits[i] : MASKED_LOGIT;
 }
 
+// Logits [count] become log-probabilities in `log_p`, which may be the same array.
+inline void log_softmax(const float* logits, int count, float* log_p) {
+    const float most = *std::max_element(logits, logits + count);
+    float sum = 0.0f;
+    for (int i = 0; i < count; i++) sum += std::exp(logits[i] - most);
+    const float shift = most + std::log(sum);
+    for (int i = 0; i < count; i++) log_p[i] = logits[i] - shift;
+}
+
+inline float gaussian_log_prob(const float* mean, const float* log_std, int count, const float* action) {
+    float log_prob = 0.0f;
+    for (int i = 0; i < count; i++) {
+        const float z = (action[i] - mean[i]) * std::exp(-log_std[i]);
+        log_prob -= 0.5f * z * z + log_std[i] + HALF_LOG_2PI;
+    }
+    return log_prob;
+}
+
 // What `update` measures of each minibatch, in this order.
 enum Measured { LOSS, NORM, POLICY_LOSS, ENTROPY, KL, CLIPPED, VALUE_LOSS, MEASURES };
 
@@ -87,18 +105,11 @@ void ppo_kernel_evaluate(Kernel* kernel, const Parameter* parameters, int64_t co
             float* own = outputs + row * stride;
             if (k.is_categorical) {
                 if (mask) forbid(own, mask + (start + row) * k.outputs, k.outputs);
-                const float most = *std::max_element(own, own + k.outputs);
-                float total = 0.0f;
-                for (int i = 0; i < k.outputs; i++) total += std::exp(own[i] - most);
-                log_prob[start + row] = own[static_cast<const int64_t*>(actions)[start + row]] - most - std::log(total);
+                log_softmax(own, k.outputs, own);
+                log_prob[start + row] = own[static_cast<const int64_t*>(actions)[start + row]];
             } else {
                 const float* action = static_cast<const float*>(actions) + (start + row) * k.outputs;
-                float sum = 0.0f;
-                for (int i = 0; i < k.outputs; i++) {
-                    const float z = (action[i] - own[i]) * std::exp(-k.log_std[i]);
-                    sum -= 0.5f * z * z + k.log_std[i] + HALF_LOG_2PI;
-                }
-                log_prob[start + row] = sum;
+                log_prob[start + row] = gaussian_log_prob(own, k.log_std.data(), k.outputs, action);
             }
         }
     }
@@ -143,22 +154,13 @@ int64_t ppo_kernel_update(Kernel* kernel, const Parameter* parameters, const Set
             if (k.is_categorical) {
                 choice = static_cast<const int64_t*>(actions)[chosen[row]];
                 if (mask) forbid(own, mask + chosen[row] * k.outputs, k.outputs);
-                const float most = *std::max_element(own, own + k.outputs);
-                float sum = 0.0f;
-                for (int i = 0; i < k.outputs; i++) sum += std::exp(own[i] - most);
-                const float shift = most + std::log(sum);
-                for (int i = 0; i < k.outputs; i++) {
-                    gradient[i] = own[i] - shift;  // the log-probability, for now
-                    entropy -= std::exp(gradient[i]) * gradient[i];
-                }
+                log_softmax(own, k.outputs, gradient);  // log-probabilities, for now
+                for (int i = 0; i < k.outputs; i++) entropy -= std::exp(gradient[i]) * gradient[i];
                 log_prob = gradient[choice];
             } else {
                 action = static_cast<const float*>(actions) + chosen[row] * k.outputs;
-                for (int i = 0; i < k.outputs; i++) {
-                    const float z = (action[i] - own[i]) * std::exp(-k.log_std[i]);
-                    log_prob -= 0.5f * z * z + k.log_std[i] + HALF_LOG_2PI;
-                    entropy += k.log_std[i] + HALF_LOG_2PI + 0.5f;
-                }
+                log_prob = gaussian_log_prob(own, k.log_std.data(), k.outputs, action);
+                for (int i = 0; i < k.outputs; i++) entropy += k.log_std[i] + HALF_LOG_2PI + 0.5f;
             }
 
             // Equation 7 of Schulman et al. 2017; where the clipped ratio is the smaller one there is no gradient.
