@@ -19,7 +19,7 @@ LINEAR = Schedule("linear")
 class Config(on_policy.OnPolicyConfig):
     """RL Baselines3 Zoo's settings for this task, but for `gae_lambda`.
 
-    With the zoo's 0.8 one of nine seeds (1 to 9) ended at 454; with 0.95 nineteen of nineteen (1 to 9, 11 to 20) at 500.
+    With its 0.8 one of nine seeds (1 to 9) ended at 454; with 0.95 nineteen of nineteen (1 to 9, 11 to 20) at 500.
     """
 
     env: EnvConfig = EnvConfig("CartPole-v1")
