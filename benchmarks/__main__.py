@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks [NAME ...] --pairs 5`."""
+"""The command line: `python -m benchmarks [NAME ...] --pairs 5`; `race` is all whose names begin with it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str], workloads: Sequence[Workload] = WORKLOADS) -> int:
     try:
         names = list(takewhile(lambda word: not word.startswith("-"), argv))
         (options,) = parse_options(argv[len(names) :], Options())
-        chosen = [_find(name, workloads) for name in names] or list(workloads)
+        chosen = [workload for name in names for workload in _find(name, workloads)] or list(workloads)
         for workload in chosen:
             for program in workload.programs:
                 program.require()
@@ -73,27 +73,38 @@ def _measure(workload: Workload, options: Options, file: Path, source: str, envi
     if same and not options.again:
         print(f"{describe(before)}; measured before, --again measures it anew")
         return bool(before["holds"])
-    pairs: list[dict[str, Any]] = []
-    for seed in range(1, options.pairs + 1):
+    unfinished = file.with_suffix(".begun")
+    begun = read_json(unfinished)
+    goes_on = begun.get("source_hash") == source and not options.again
+    pairs: list[dict[str, Any]] = begun["pairs"] if goes_on else []
+    for seed in range(len(pairs) + 1, options.pairs + 1):
         try:
             pairs.append(run_pair(workload, seed))
         except FailedRunError as error:
             print(f"{workload.name}, pair {seed}: {error}", file=sys.stderr)
             return False
-        failed = pairs[-1]["failed"]
-        outcome = f"does not count: {failed}" if failed else f"{pairs[-1]['ratio']:.2f}"
-        print(f"{workload.name}, pair {seed} of {options.pairs}: {outcome}", file=sys.stderr, flush=True)
+        write_json(unfinished, {"source_hash": source, "pairs": pairs})
+        print(f"{workload.name}, pair {seed} of {options.pairs}: {_outcome(pairs[-1])}", file=sys.stderr, flush=True)
     measured = report(workload, pairs, source_hash=source, environment=environment)
     write_json(file, measured)
+    unfinished.unlink(missing_ok=True)
     print(describe(measured), flush=True)
     return bool(measured["holds"])
 
 
-def _find(name: str, workloads: Sequence[Workload]) -> Workload:
+def _outcome(pair: Mapping[str, Any]) -> str:
+    if pair["failed"]:
+        return f"does not count: {pair['failed']}"
+    return f"{'at least ' if pair['at_least'] else ''}{pair['ratio']:.2f}"
+
+
+def _find(name: str, workloads: Sequence[Workload]) -> list[Workload]:
+    """The workload of this name, or all whose names begin with it and an underscore."""
     known = {workload.name: workload for workload in workloads}
-    if name not in known:
+    found = [workload for known_name, workload in known.items() if known_name.startswith(f"{name}_")]
+    if name not in known and not found:
         raise UserError(f"unknown workload {name}: {nearest(name, known)}")
-    return known[name]
+    return [known[name]] if name in known else found
 
 
 if __name__ == "__main__":

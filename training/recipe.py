@@ -115,7 +115,8 @@ def choose_compute(
     possible = device.type == "cpu" and alone and all_can_compile(config.algorithm_config)
     threads = choose_threads(run, config.threads, multiplications=size)
     at_once = compiles_at_once and threads == 1
-    compiles = choose_compile(run, config.compile, possible=possible, at_once=at_once, gradient_steps=gradient_steps)
+    steps = gradient_steps * len(optimizers_of(config.algorithm_config))
+    compiles = choose_compile(run, config.compile, possible=possible, at_once=at_once, optimizer_steps=steps)
     compute = Compute(device, threads, compiles)
     print(compute, file=sys.stderr)
     return compute

@@ -98,16 +98,20 @@ def figure(workload: Workload, measured: Measurement, process: Process) -> float
 
 
 def judged(workload: Workload, seed: int, sides: Mapping[str, Any]) -> dict[str, Any]:
-    """The pair with its ratio; `failed` says why it does not count, if so."""
+    """The pair with its ratio; `failed` says why it does not count, if so.
+
+    `at_least` says that the peer did not get there in the time that it counts with.
+    """
     ours, peer = sides["ours"]["figure"], sides["peer"]["figure"]
     ratio = ours / peer if workload.figure.startswith("per_second") else peer / ours
     least = workload.least_return
-    poor = [
-        f"the return of {side} is {measured['final_return']:g}, less than {least:g}"
+    poor = {
+        side: f"the return of {side} is {measured['final_return']:g}, less than {least:g}"
         for side, measured in sides.items()
         if least is not None and not measured["final_return"] >= least  # nan is less too
-    ]
-    return {"seed": seed, "ratio": ratio, "failed": "; ".join(poor) or None, **sides}
+    }
+    at_least = workload.peer_may_fail and poor.pop("peer", None) is not None
+    return {"seed": seed, "ratio": ratio, "at_least": at_least, "failed": "; ".join(poor.values()) or None, **sides}
 
 
 def report(
@@ -134,6 +138,7 @@ def report(
         "holds": holds(workload.floor, ratio, failed=len(pairs) - len(counted)),
         "pairs_counted": len(counted),
         "pairs_failed": len(pairs) - len(counted),
+        "peer_failed": sum(pair["at_least"] for pair in counted),
         "command": f"python -m benchmarks {workload.name} --pairs {len(pairs)}",
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "commit": environment["commit"],

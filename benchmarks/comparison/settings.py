@@ -14,10 +14,6 @@ class Settings:
     env: str
     env_steps: int
     """The budget, over all environments together."""
-    num_envs: int
-    gamma: float
-    learning_rate: float
-    minibatch_size: int
     log_every_env_steps: int = 2_000
     checkpoint_every_env_steps: int = 50_000
     evaluate_every_env_steps: int | None = None
@@ -30,8 +26,6 @@ class Settings:
     """The evaluated return at which the clock stops; None: it stops at the end of the budget."""
     seed: int = 1
     threads: int = 1
-    workers: int = 0
-    """Processes on Ray that step the environments; 0: the learner's does."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -47,9 +41,6 @@ class Settings:
             "threads": self.threads,
             "env.id": self.env,
             "env-steps": self.env_steps,
-            "num-envs": self.num_envs,
-            "workers": self.workers,
-            "agent.gamma": self.gamma,
             "log-every.count": self.log_every_env_steps,
             "checkpoint.every.count": self.checkpoint_every_env_steps,
             # A cadence beyond the budget: the evaluation at the end of the run is enough.
@@ -57,17 +48,37 @@ class Settings:
             "evaluation.episodes": self.evaluation_episodes,
             "evaluation.final-episodes": self.evaluation_episodes,
             "evaluation.num-envs": self.evaluation_envs,
+            **({} if self.solved_return is None else {"stop-at-return": self.solved_return}),
             **self._own_options(),
         }
         return [f"--{name}={value}" for name, value in options.items()]
 
     def _own_options(self) -> dict[str, Any]:
-        """Those of the algorithm."""
+        """Those that not every run has."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOSettings(Settings):
+class EqualSettings(Settings):
+    """The same numbers on every side."""
+
+    num_envs: int
+    gamma: float
+    learning_rate: float
+    minibatch_size: int
+    workers: int = 0
+    """Processes on Ray that step the environments; 0: the learner's does."""
+
+    def _own_options(self) -> dict[str, Any]:
+        options = {"num-envs": self.num_envs, "workers": self.workers, "agent.gamma": self.gamma}
+        return options | self._of_algorithm()
+
+    def _of_algorithm(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOSettings(EqualSettings):
     """PPO: actor and critic are separate perceptrons of two layers of 64 tanh."""
 
     env: str = "CartPole-v1"
@@ -104,7 +115,7 @@ class PPOSettings(Settings):
         """A cadence in rollouts that is as near to one in env steps as can be."""
         return max(1, round(env_steps / self.rollout_env_steps))
 
-    def _own_options(self) -> dict[str, Any]:
+    def _of_algorithm(self) -> dict[str, Any]:
         return {
             "scale-reward": self.normalize,
             "policy.normalize-observation": self.normalize,
@@ -125,7 +136,7 @@ class PPOSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OffPolicySettings(Settings):
+class OffPolicySettings(EqualSettings):
     """SAC, TD3 or DQN: every network is a perceptron of two layers of 256 relu, and learns at one rate."""
 
     algorithm: Literal["SAC", "TD3", "DQN"]
@@ -158,7 +169,7 @@ class OffPolicySettings(Settings):
     def hidden(self) -> list[int]:
         return [256, 256]
 
-    def _own_options(self) -> dict[str, Any]:
+    def _of_algorithm(self) -> dict[str, Any]:
         options: dict[str, Any] = {
             "policy.network.hidden": self.hidden,
             "replay.capacity": self.buffer_size,

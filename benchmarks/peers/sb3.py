@@ -6,12 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import (
-    BaseCallback,
-    CheckpointCallback,
-    EvalCallback,
-    StopTrainingOnRewardThreshold,
-)
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
@@ -56,17 +51,11 @@ def run(settings: PPOSettings, folder: Path, clock: Clock) -> float:
         ),
         Rows(clock),
     ]
-    evaluation = _evaluation(settings)
-    if evaluation is not None:
-        callbacks.append(evaluation)
     model.learn(
         settings.env_steps,
         callback=callbacks,
         log_interval=settings.rollouts_in(settings.log_every_env_steps),
     )
-    if evaluation is not None and evaluation.best_mean_reward >= (settings.solved_return or 0.0):
-        clock.stop(model.num_timesteps)
-        return float(evaluation.best_mean_reward)
     model.save(folder / "model")
     clock.stop(model.num_timesteps)
 
@@ -98,19 +87,6 @@ class Rows(BaseCallback):
 
 def _falling(value: float, anneals: bool) -> Callable[[float], float]:
     return (lambda remaining: value * remaining) if anneals else (lambda _: value)
-
-
-def _evaluation(settings: PPOSettings) -> EvalCallback | None:
-    if settings.evaluate_every_env_steps is None or settings.solved_return is None:
-        return None
-    return EvalCallback(
-        make_vec_env(settings.env, settings.evaluation_envs, seed=settings.seed + 1),
-        callback_on_new_best=StopTrainingOnRewardThreshold(settings.solved_return, verbose=0),
-        n_eval_episodes=settings.evaluation_episodes,
-        eval_freq=max(1, settings.evaluate_every_env_steps // settings.num_envs),
-        deterministic=True,
-        verbose=0,
-    )
 
 
 if __name__ == "__main__":

@@ -28,9 +28,10 @@ LARGE_FROM_MULTIPLICATIONS = 2**24
 THREADS_FROM_MULTIPLICATIONS = 2**26
 """Likewise; below, threads wait for each other longer than they compute on a machine that does other work too. Measured
 by benchmarks/costs/threads.py."""
-COMPILE_FROM_GRADIENT_STEPS = 40_000
-"""The rule does not ask whether the compiler's cache knows the function already: then the same command would give other
-bits on another day."""
+COMPILE_FROM_OPTIMIZER_STEPS = 20_000
+"""In the whole run, where a gradient step of critic and actor counts as two. Compiling then saves about as much time as
+it takes without its cache, and several times what it takes with it. The rule does not ask whether the cache knows the
+function already: the same command would give other bits on another day."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def cores() -> int:
 
 
 def choose_compile(
-    run: Run, asked: bool | Literal["auto"], *, possible: bool, at_once: bool, gradient_steps: int
+    run: Run, asked: bool | Literal["auto"], *, possible: bool, at_once: bool, optimizer_steps: int
 ) -> bool:
     """`auto` compiles when the run is long enough to pay for it, and always where it is done `at_once`; `possible`: on
     a CPU and with such optimizers.
@@ -139,7 +140,7 @@ def choose_compile(
     missing = _missing_for_compiling()
     if asked is True and missing:
         print(f"warning: compile = True: {missing} is missing here; not compiling", file=sys.stderr)
-    pays = at_once or gradient_steps >= COMPILE_FROM_GRADIENT_STEPS
+    pays = at_once or optimizer_steps >= COMPILE_FROM_OPTIMIZER_STEPS
     wanted = (possible and pays) if asked == "auto" else asked
     chosen = run.choose("compile", lambda: wanted and not missing)
     if chosen and missing:

@@ -76,34 +76,34 @@ def test_a_choice_is_recorded_and_made_once(tmp_path: Path) -> None:
 
 
 def test_long_runs_are_compiled(tmp_path: Path) -> None:
-    def chosen(gradient_steps: int, *, possible: bool = True) -> bool:
+    def chosen(optimizer_steps: int, *, possible: bool = True) -> bool:
         run = make_run(tmp_path)
-        return choose_compile(run, "auto", possible=possible, at_once=False, gradient_steps=gradient_steps)
+        return choose_compile(run, "auto", possible=possible, at_once=False, optimizer_steps=optimizer_steps)
 
-    assert not chosen(39_999)
-    assert chosen(40_000)
-    assert not chosen(40_000, possible=False)
+    assert not chosen(19_999)
+    assert chosen(20_000)
+    assert not chosen(20_000, possible=False)
 
 
 def test_short_ones_are_too_where_that_takes_no_time(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    assert choose_compile(run, "auto", possible=True, at_once=True, gradient_steps=1)
-    assert not choose_compile(make_run(tmp_path), "auto", possible=False, at_once=True, gradient_steps=1)
+    assert choose_compile(run, "auto", possible=True, at_once=True, optimizer_steps=1)
+    assert not choose_compile(make_run(tmp_path), "auto", possible=False, at_once=True, optimizer_steps=1)
 
 
 def test_without_a_compiler_nothing_is_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with make_run(tmp_path) as run:
-        assert choose_compile(run, asked=True, possible=True, at_once=False, gradient_steps=1)
+        assert choose_compile(run, asked=True, possible=True, at_once=False, optimizer_steps=1)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "g++")
-    assert not choose_compile(make_run(tmp_path), "auto", possible=True, at_once=True, gradient_steps=10**9)
+    assert not choose_compile(make_run(tmp_path), "auto", possible=True, at_once=True, optimizer_steps=10**9)
     assert capsys.readouterr().err == ""
-    assert not choose_compile(make_run(tmp_path), asked=True, possible=True, at_once=False, gradient_steps=1)
+    assert not choose_compile(make_run(tmp_path), asked=True, possible=True, at_once=False, optimizer_steps=1)
     assert "the C++ compiler g++ is missing here; not compiling" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"was compiled, and the C\+\+ compiler g\+\+ is missing here"):
-        choose_compile(Run.open(run.folder), "auto", possible=True, at_once=False, gradient_steps=1)
+        choose_compile(Run.open(run.folder), "auto", possible=True, at_once=False, optimizer_steps=1)
 
 
 def test_each_stage_makes_its_own_choices_and_keeps_them(tmp_path: Path) -> None:
