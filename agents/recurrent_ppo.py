@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from agents.policies.policy import PolicyAndParts
-from agents.policies.recurrent_actor_critic import RecurrentActorCritic
+from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.updates.configs import ClippedConfig, GAEConfig
 from agents.updates.estimators import gae
 from agents.updates.losses import mean_kl, ppo_loss
@@ -38,8 +38,8 @@ _SEQUENCES = ("obs", "action", "action_mask", "is_first", "valid")
 class RecurrentPPOConfig(ClippedConfig, GAEConfig):
     """Recurrent PPO's hyperparameters; the defaults are PPO's."""
 
-    has_memory: ClassVar[bool] = True
-    """The policy that it takes."""
+    policy_config: ClassVar[type] = RecurrentActorCriticConfig
+    """Of the policy that it takes."""
     can_compile: ClassVar[bool] = False
     """Where episodes begin is only known when it runs, and cuts the memory's sequences (see `Memory`). A loop over
     steps could be compiled: for 32 steps of one LSTM in 41 s, for 128 in 203 s."""

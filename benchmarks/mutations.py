@@ -64,6 +64,11 @@ MUTATIONS = {
         "the sign of the advantage",
     ),
     "iql": Mutation("loss = -weight * log_prob", "loss = weight * log_prob", "the sign of the likelihood"),
+    "pqn": Mutation(
+        'batch["reward"], discount(batch, config.gamma)',
+        'batch["reward"], 0 * discount(batch, config.gamma)',
+        NO_BOOTSTRAP,
+    ),
     "ppo": GAE,
     "qr_dqn": Mutation(
         'batch["discount"].unsqueeze(-1) * next', '0 * batch["discount"].unsqueeze(-1) * next', NO_BOOTSTRAP

@@ -17,6 +17,7 @@ from gymnasium import spaces
 from envs.config import EnvConfig
 from envs.making import Spaces, make_vec, spaces_of
 from envs.single import user_errors
+from training.spaces import is_image
 
 ActionKind = Literal["discrete", "continuous", "other"]
 DEFAULT = "default"
@@ -88,10 +89,10 @@ def _by_observation(space: gym.Space[Any]) -> Iterator[str]:
     if isinstance(space, spaces.Dict) and set(space.spaces) >= GOAL_PARTS:
         yield "goals"
     parts = list(_parts(space))
-    images = [part for part in parts if isinstance(part, spaces.Box) and part.dtype == np.uint8 and len(part.shape) > 1]
+    images = [part.shape for part in parts if is_image(part)]
     if images:
         # The largest two sizes are height and width: channels and stacked frames are few.
-        large = all(sorted(image.shape)[-2] >= LARGE_PIXELS for image in images)
+        large = all(sorted(shape or ())[-2] >= LARGE_PIXELS for shape in images)
         yield "images" if large else "small_images"
     if all(isinstance(part, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary) for part in parts):
         yield "discrete_states"

@@ -84,6 +84,13 @@ class QNetwork(NetworkPolicy):
             return (outputs.softmax(-1) * self.support).sum(-1)
         return outputs.mean(-1)
 
+    def value(self, batch: Batch) -> Tensor:
+        """What the best action is worth among those allowed, [...]."""
+        values = self.values(self(batch))
+        if "action_mask" in batch:
+            values = values.masked_fill(~batch["action_mask"], -torch.inf)
+        return values.amax(-1)
+
     def acting(self, mode: Mode, rows: int) -> Acting:
         network = self.q
         if mode == "greedy" and self.config.noisy_std is not None:

@@ -10,6 +10,7 @@ from gymnasium import Space
 
 from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.q_network import QNetwork, QNetworkConfig
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from agents.recipes import acting
 from agents.recipes.acting import ActingConfig
@@ -42,7 +43,7 @@ class OnPolicyConfig(ActingConfig):
     """What to act in, with what policy, for how long. An experiment sets the algorithm's config."""
 
     agent: AgentConfig
-    policy: ActorCriticConfig = ActorCriticConfig()
+    policy: ActorCriticConfig | QNetworkConfig = ActorCriticConfig()
     scale_reward: bool = False
     """Divide rewards by the running standard deviation of the discounted return."""
     initial_weights: str | None = None
@@ -53,10 +54,9 @@ class OnPolicyConfig(ActingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        memory = getattr(self.agent, "has_memory", False)
-        takes = f"{'a Recurrent' if memory else 'an '}ActorCriticConfig: {type(self.agent).__name__} learns with that"
-        given = isinstance(self.policy, RecurrentActorCriticConfig)
-        require(given == memory, "policy", type(self.policy).__name__, takes)
+        takes = getattr(self.agent, "policy_config", ActorCriticConfig)
+        why = f"{takes.__name__}: {type(self.agent).__name__} learns with that"
+        require(type(self.policy) is takes, "policy", type(self.policy).__name__, why)
         lag = getattr(self.agent, "max_policy_lag", 0) if self.workers else 0
         takes = "False where workers act behind learning (agent.max_policy_lag): it follows each environment's return"
         require(not (self.scale_reward and lag), "scale_reward", self.scale_reward, takes)
@@ -109,10 +109,12 @@ def _none(*_: Any) -> bool:
 
 
 def make_policy(
-    config: ActorCriticConfig, observation_space: Space[Any], action_space: Space[Any], seed: int
-) -> ActorCritic | RecurrentActorCritic:
+    config: ActorCriticConfig | QNetworkConfig, observation_space: Space[Any], action_space: Space[Any], seed: int
+) -> ActorCritic | RecurrentActorCritic | QNetwork:
     """The policy that a config describes, its weights drawn by the run's seed."""
     rng = generator(seed, "weights")
+    if isinstance(config, QNetworkConfig):
+        return QNetwork(observation_space, action_space, config, rng)
     if isinstance(config, RecurrentActorCriticConfig):
         return RecurrentActorCritic(observation_space, action_space, config, rng)
     return ActorCritic(observation_space, action_space, config, rng)

@@ -44,6 +44,12 @@ MINIGRID: Preset = {
     "evaluation.every.count": 50_000,
 }
 """Of every algorithm's preset for MiniGrid: cells as channels of a small image."""
+MINATAR: Preset = {
+    "policy.network.cnn": "minatar",
+    "env_steps": 2_000_000,
+    "evaluation.every.count": 200_000,
+}
+"""Of every algorithm's preset for MinAtar: the convolutions of Young and Tian 2019, and two million env steps."""
 AUTO = "auto"
 TAKES = {"discrete": "Discrete actions", "continuous": "actions in a bounded Box of floats"}
 WHAT_IT_IS_ABOUT = ("env.id", "env.kwargs", "env.observation_indices", "seed")

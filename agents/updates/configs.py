@@ -19,16 +19,40 @@ class DiscountedConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicyGradientConfig(DiscountedConfig):
-    """Of policy gradients on rollouts."""
+class RolloutConfig(DiscountedConfig):
+    """Of algorithms that learn from rollouts."""
 
     horizon: int
     """Steps of each environment in one rollout."""
-    entropy_coefficient: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.horizon >= 1, "horizon", self.horizon, "at least 1 step")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassesConfig(RolloutConfig):
+    """Of several passes over each rollout."""
+
+    epochs: int = 4
+    """Passes over each rollout."""
+    minibatch_size: int = 256
+    """Samples in one gradient step; must divide horizon * num_envs."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.epochs >= 1, "epochs", self.epochs, "at least 1 pass")
+        require(self.minibatch_size >= 2, "minibatch_size", self.minibatch_size, "at least 2 samples")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyGradientConfig(RolloutConfig):
+    """Of policy gradients on rollouts."""
+
+    entropy_coefficient: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         require(isfinite(self.entropy_coefficient), "entropy_coefficient", self.entropy_coefficient, "a finite number")
 
 
@@ -79,18 +103,12 @@ class VTraceConfig(ActorCriticLossConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClippedConfig(ActorCriticLossConfig):
+class ClippedConfig(ActorCriticLossConfig, PassesConfig):
     """Of PPO's clipped surrogate, and of several passes over each rollout, which it allows."""
 
-    epochs: int = 4
-    """Passes over each rollout."""
-    minibatch_size: int = 256
-    """Samples in one gradient step; must divide horizon * num_envs."""
     clip_range: float
     normalize_advantage: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.epochs >= 1, "epochs", self.epochs, "at least 1 pass")
-        require(self.minibatch_size >= 2, "minibatch_size", self.minibatch_size, "at least 2 samples")
         require(self.clip_range > 0, "clip_range", self.clip_range, "a positive number")

@@ -71,7 +71,7 @@ class QLearning:
         self, policy: QNetwork, config: QLearningConfig, *, until: Budget, seed: int, minibatch_size: int
     ) -> None:
         self.policy, self.target = policy, frozen_copy(policy)
-        self._config, self._epsilon = config, _Epsilon(policy, config.epsilon, until)
+        self._config, self._epsilon = config, Epsilon(policy, config.epsilon, until)
         # The errors of a minibatch, which come back as priorities, are kept in one piece.
         self.optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until, whole_batch=True)
         self._rng = generator(seed, "noise on weights")
@@ -112,7 +112,7 @@ class QLearning:
         return {"policy/epsilon": Last(self._epsilon.set(now))}
 
 
-class _Epsilon:
+class Epsilon:
     """Sets the policy's epsilon; saved is how far the run has come, so that a child with another epsilon acts by it."""
 
     def __init__(self, policy: QNetwork, config: EpsilonConfig, until: Budget) -> None:

@@ -14,7 +14,7 @@ from training.core import Batch
 
 
 class HasValue(Protocol):
-    """What knows the value of observations, such as an `ActorCritic`."""
+    """What knows the value of observations, such as an `ActorCritic`, perhaps by the actions that are allowed."""
 
     def value(self, batch: Batch) -> Tensor: ...
 
@@ -33,12 +33,18 @@ def continues(batch: Batch) -> Tensor:
 def values(policy: HasValue, batch: Batch) -> tuple[Tensor, Tensor]:
     """The value of each observation acted on, and of the next one of the same episode, both [T, N]; at a truncation the
     next one is the final observation."""
-    value = policy.value(observations(batch, "obs"))
+    value = policy.value(_seen(batch, ""))
     next_value = value[1:].clone()
     t, n = batch["final_index"].unbind(1)
     if len(t):
-        next_value[t, n] = policy.value(observations(batch, "final_obs"))
+        next_value[t, n] = policy.value(_seen(batch, "final_"))
     return value[:-1], next_value
+
+
+def _seen(batch: Batch, prefix: str) -> Batch:
+    """Observations and, where there are any, the actions that are allowed after them."""
+    mask = batch.get(f"{prefix}action_mask")
+    return observations(batch, f"{prefix}obs") | ({} if mask is None else {"action_mask": mask})
 
 
 @torch.no_grad()

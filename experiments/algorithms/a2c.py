@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.a2c import A2C, A2CConfig
 from agents.recipes import on_policy
-from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINATAR, MINIGRID, Actions, Presets, values_of
 from envs.config import EnvConfig
 from experiments.control import a2c_cartpole
 from training.run.run import Run
@@ -60,7 +60,7 @@ PRESETS: Presets = {
     "minigrid": {**IMAGES, **MINIGRID},
     "images": {**IMAGES, "scale_reward": True},
     "small_images": {**IMAGES, "scale_reward": True, "policy.network.cnn": "small", "env_steps": 1_000_000},
-    "minatar": {**IMAGES, "policy.network.hidden": (256, 256)},
+    "minatar": {**IMAGES, **MINATAR},
     "discrete_states": {**DEFAULT, "agent.entropy_coefficient": 0.01},
     # Measured here: the settings of the experiment that claims something there.
     "CartPole-v1": values_of(a2c_cartpole, Config()),

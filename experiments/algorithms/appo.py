@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.appo import APPO, APPOConfig
 from agents.recipes import on_policy
-from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINATAR, MINIGRID, Actions, Presets, values_of
 from envs.config import EnvConfig
 from experiments.control import appo_cartpole
 from training.run.run import Run
@@ -49,7 +49,7 @@ PRESETS: Presets = {
     "minigrid": {**IMAGES, **MINIGRID, "policy.network.hidden": (64,)},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small"},
-    "minatar": {**IMAGES, "policy.network.hidden": (256, 256), "agent.optimizer.learning_rate": 1e-3},
+    "minatar": {**IMAGES, **MINATAR, "agent.optimizer.learning_rate": 1e-3},
     "discrete_states": {**DEFAULT, "agent.entropy_coefficient": 0.01},
     # Measured here: the settings of the experiment that claims something there.
     "CartPole-v1": values_of(appo_cartpole, Config()),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agents.dqn import DQN, DQNConfig
 from agents.policies.q_network import QNetworkConfig
 from agents.recipes import off_policy
-from agents.recipes.presets import ATARI, MINIGRID, Actions, Preset, Presets, values_of
+from agents.recipes.presets import ATARI, MINATAR, MINIGRID, Actions, Preset, Presets, values_of
 from envs.config import EnvConfig
 from experiments.control import dqn_cartpole
 from training.run.run import Run
@@ -77,8 +77,7 @@ SHARED: Presets = {
     # Young and Tian's (2019, examples/dqn.py), with Adam and a gradient step in every fourth step.
     "minatar": {
         **IMAGES,
-        "env_steps": 2_000_000,
-        "policy.network.hidden": (256, 128),
+        **MINATAR,
         "replay.warmup_env_steps": 5_000,
         "agent.epsilon.final": 0.1,
         "agent.epsilon.fraction": 0.05,

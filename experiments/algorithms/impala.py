@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.impala import IMPALA, IMPALAConfig
 from agents.recipes import on_policy
-from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINATAR, MINIGRID, Actions, Presets, values_of
 from envs.config import EnvConfig
 from experiments.control import impala_cartpole
 from training.run.run import Run
@@ -44,7 +44,7 @@ PRESETS: Presets = {
     "minigrid": {**IMAGES, **MINIGRID, "policy.network.hidden": (64,)},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small"},
-    "minatar": {**IMAGES, "policy.network.hidden": (256, 256)},
+    "minatar": {**IMAGES, **MINATAR},
     # Measured here: the settings of the experiment that claims something there.
     "CartPole-v1": CARTPOLE,
 }

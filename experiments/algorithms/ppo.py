@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.ppo import PPO, PPOConfig
 from agents.recipes import on_policy
-from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINATAR, MINIGRID, Actions, Presets, values_of
 from envs.config import EnvConfig
 from experiments.control import (
     ppo_acrobot,
@@ -78,9 +78,9 @@ PRESETS: Presets = {
     "small_images": {**IMAGES, "scale_reward": True, "policy.network.cnn": "small", "env_steps": 1_000_000},
     # Chosen here after Atari's, with more environments and a larger step size.
     "minatar": {
-        "env_steps": 2_000_000,
+        **IMAGES,
+        **MINATAR,
         "num_envs": 16,
-        "policy.network.hidden": (256, 256),
         "agent.horizon": 128,
         "agent.entropy_coefficient": 0.01,
         "agent.optimizer.learning_rate": 1e-3,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agents.c51 import C51, C51Config
 from agents.policies.q_network import QNetworkConfig
 from agents.recipes import off_policy
-from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINATAR, MINIGRID, Actions, Presets, values_of
 from agents.replay.replay import ReplayConfig
 from agents.updates.q_learning import EpsilonConfig
 from envs.config import EnvConfig
@@ -62,8 +62,8 @@ PRESETS: Presets = {
     "small_images": {**IMAGES, "policy.network.cnn": "small", "env_steps": 500_000},
     "minatar": {
         **IMAGES,
-        "env_steps": 2_000_000,
-        "policy.network.hidden": (256, 128),
+        **MINATAR,
+        "policy.network.hidden": (128,),  # value and advantages have layers of their own
         "replay.warmup_env_steps": 5_000,
         "agent.target_gradient_steps": 250,
         "agent.optimizer.learning_rate": 2.5e-4,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.policies.recurrent_actor_critic import RecurrentActorCriticConfig
 from agents.recipes import on_policy
-from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINATAR, MINIGRID, Actions, Presets, values_of
 from agents.recurrent_ppo import RecurrentPPO, RecurrentPPOConfig
 from envs.config import EnvConfig
 from experiments.control import recurrent_ppo_cartpole
@@ -79,7 +79,7 @@ PRESETS: Presets = {
     "minigrid": {**IMAGES, **MINIGRID, "policy.network.hidden": (64,), "agent.clip_range": 0.2},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small", "env_steps": 1_000_000},
-    "minatar": {**IMAGES, "policy.network.hidden": (128,), "agent.clip_range": 0.2},
+    "minatar": {**IMAGES, **MINATAR, "agent.clip_range": 0.2},
     "discrete_states": {**DEFAULT, "agent.entropy_coefficient": 0.01},
     # Measured here, of two of its four numbers.
     "CartPole-v1": values_of(recurrent_ppo_cartpole, Config()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents.recipes import on_policy
-from agents.recipes.presets import ATARI, MINIGRID, Actions, Presets, values_of
+from agents.recipes.presets import ATARI, MINATAR, MINIGRID, Actions, Presets, values_of
 from agents.reinforce import Reinforce, ReinforceConfig
 from envs.config import EnvConfig
 from experiments.control import reinforce_cartpole
@@ -43,7 +43,7 @@ PRESETS: Presets = {
     "minigrid": {**IMAGES, **MINIGRID},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small", "env_steps": 1_000_000},
-    "minatar": {**DEFAULT, **SLOW, "policy.network.hidden": (256, 256), "env_steps": 2_000_000},
+    "minatar": {**IMAGES, **MINATAR},
     "discrete_states": {**DEFAULT, "agent.entropy_coefficient": 0.01},
     # Measured here: the settings of the experiment that claims something there.
     "CartPole-v1": values_of(reinforce_cartpole, Config()),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.policies.actor import ActorConfig
 from agents.recipes import off_policy
-from agents.recipes.presets import ATARI, MINIGRID, Actions, Preset, Presets, values_of
+from agents.recipes.presets import ATARI, MINATAR, MINIGRID, Actions, Preset, Presets, values_of
 from agents.sac_discrete import SACDiscrete, SACDiscreteConfig
 from envs.config import EnvConfig
 from experiments.control import sac_discrete_cartpole
@@ -52,7 +52,7 @@ PRESETS: Presets = {
     "minigrid": {**IMAGES, **MINIGRID, "agent.critic_network.cnn": "small"},
     "images": IMAGES,
     "small_images": {**IMAGES, "policy.network.cnn": "small", "agent.critic_network.cnn": "small"},
-    "minatar": {**IMAGES, "replay.warmup_env_steps": 5_000},
+    "minatar": {**IMAGES, **MINATAR, "agent.critic_network.cnn": "minatar", "replay.warmup_env_steps": 5_000},
     "goals": {**DEFAULT, "replay.hindsight_fraction": 0.8, "agent.gamma": 0.95},
     # Measured here: the settings of the experiment that claims something there.
     "CartPole-v1": values_of(sac_discrete_cartpole, Config()),

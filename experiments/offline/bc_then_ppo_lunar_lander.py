@@ -9,7 +9,7 @@ from typing import Any
 from agents.acting.evaluation import EvaluationConfig
 from agents.acting.recording import record, save
 from agents.bc import BCConfig
-from agents.policies.actor_critic import ActorCritic
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.saved import load_policy
 from agents.ppo import PPO, PPOConfig
 from agents.recipes import cloning, on_policy
@@ -35,6 +35,7 @@ class Config(ppo_lunar_lander.Config):
     is what a learner needs that is given demonstrations.
     """
 
+    policy: ActorCriticConfig = ActorCriticConfig()
     evaluation: EvaluationConfig = EvaluationConfig(every=Every(16_384))
     demonstrations: int = 50
     """Episodes that are cloned."""

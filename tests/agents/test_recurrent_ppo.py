@@ -42,7 +42,6 @@ CASES = {
             optimizer=on_policy.FAST,
         ),
         env_steps=8_192,
-        has_memory=True,
         waits="sequences are cut where episodes begin, which the CPU must know",
     )
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agents.policies.actor import ActorConfig
+from agents.policies.actor_critic import ActorCriticConfig
 from agents.policies.q_network import QNetworkConfig
 from agents.replay.replay import ReplayConfig
 from tests.support import ROOT
@@ -27,14 +28,22 @@ class OnPolicyCase:
     config: Any
     env_steps: int
     """Until it has learned to repeat what it sees."""
-    has_memory: bool = False
-    """It learns with a policy that remembers."""
     endless: Mapping[str, Any] = field(
         default_factory=lambda: {"optimizer": OptimizerConfig(learning_rate=0.1, schedule=Schedule("linear"))}
     )
     """Changes to the config with which it learns what an endless episode is worth."""
     waits: str = ""
     """Why an update waits for the GPU, if it does."""
+
+    @property
+    def policy_config(self) -> type:
+        """Of the policy that it learns with."""
+        return getattr(self.config, "policy_config", ActorCriticConfig)
+
+    @property
+    def any_actions(self) -> bool:
+        """Whether it takes others than Discrete ones."""
+        return self.policy_config is not QNetworkConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 from agents.acting.collector import LocalCollector
 from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
+from agents.policies.q_network import QNetwork, QNetworkConfig
 from agents.policies.recurrent_actor_critic import RecurrentActorCritic, RecurrentActorCriticConfig
 from envs.config import EnvConfig
 from tests.support.cases import OnPolicyCase
@@ -25,10 +26,13 @@ FAST = OptimizerConfig(learning_rate=1e-2, schedule=LINEAR, max_grad_norm=0.5)
 
 
 def make_policy(case: OnPolicyCase, collector: LocalCollector, config: ActorCriticConfig) -> Any:
-    """The policy that the algorithm learns with; a memory is added to the config where it takes one."""
+    """The policy that the algorithm learns with: like the config, with a memory or with action values for some."""
     spaces, rng = (collector.observation_space, collector.action_space), generator(1, "weights")
-    if case.has_memory:
+    if case.policy_config is RecurrentActorCriticConfig:
         return RecurrentActorCritic(*spaces, RecurrentActorCriticConfig(**vars(config), memory_size=16), rng)
+    if case.policy_config is QNetworkConfig:
+        values = QNetworkConfig(network=config.network, normalize_observation=config.normalize_observation)
+        return QNetwork(*spaces, values, rng)
     return ActorCritic(*spaces, config, rng)
 
 

@@ -16,8 +16,8 @@ class NetworkConfig:
     hidden: tuple[int, ...] = (64, 64)
     activation: Literal["tanh", "relu", "silu", "gelu"] = "tanh"
     layer_norm: bool = False
-    """Before every activation of a perceptron."""
-    cnn: Literal["nature", "small", "residual"] = "nature"
+    """Before every activation, but in cnn = 'residual'."""
+    cnn: Literal["nature", "small", "minatar", "residual"] = "nature"
     channels: tuple[int, ...] = (16, 32, 32)
     """Of cnn = 'residual', which halves the image for each of them."""
     module: str | None = None

@@ -17,6 +17,7 @@ from training.networks.initialization import initialize, linear
 _CNNS = {
     "nature": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), 512),  # Mnih et al. 2015, Methods; images from 36 x 36
     "small": (((16, 3, 1), (32, 3, 2)), 128),  # for grids and thumbnails, from 5 x 5
+    "minatar": (((16, 3, 1),), 128),  # Young and Tian 2019, examples/dqn.py; from 3 x 3
 }
 
 
@@ -43,10 +44,12 @@ class CNN(nn.Module):
             with fork_rng(devices=[]):
                 convolution = nn.Conv2d(channels, filters, kernel, stride)
             initialize(convolution, math.sqrt(2.0), generator)
-            layers += [convolution, nn.ReLU()]
+            norm = [nn.GroupNorm(1, filters)] if config.layer_norm else []
+            layers += [convolution, *norm, nn.ReLU()]
             channels = filters
         flat = linear(channels * height * width, self.out_features, gain=math.sqrt(2.0), generator=generator)
-        self.layers = nn.Sequential(*layers, nn.Flatten(), flat, nn.ReLU())
+        norm_after = [nn.LayerNorm(self.out_features)] if config.layer_norm else []
+        self.layers = nn.Sequential(*layers, nn.Flatten(), flat, *norm_after, nn.ReLU())
 
     def forward(self, image: Tensor) -> Tensor:
         leading = image.shape[: image.dim() - len(self.shape)]

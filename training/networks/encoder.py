@@ -16,12 +16,13 @@ from training.networks.config import NetworkConfig
 from training.networks.convolutions import CNN, ResidualCNN, to_float
 from training.networks.own import OwnEncoder
 from training.networks.perceptrons import called
+from training.spaces import is_image
 
 
 class Encoder(nn.Module):
     """One feature vector [..., out_features] from observations {key: [..., *shape]} with any leading shape.
 
-    Features are in the order of `observation_spaces`. uint8 arrays of two to four dimensions are images (see CNN);
+    Features are in the order of `observation_spaces`. Images (see `is_image`) go through convolutions (see CNN);
     other arrays are flattened, uint8 scaled by 1/255; Discrete and every part of MultiDiscrete become one-hot vectors;
     MultiBinary becomes 0.0 and 1.0. Where the config has a `module`, that encodes all of them: see OwnEncoder.
     Raises UserError for any other space, naming its key.
@@ -82,11 +83,9 @@ class OneHot(nn.Module):
 def _encoder(
     key: str, space: Space[object], config: NetworkConfig, generator: Generator
 ) -> CNN | ResidualCNN | Flat | OneHot:
-    if isinstance(space, spaces.Box):
-        if space.dtype == np.uint8 and 2 <= len(space.shape) <= 4:
-            return (ResidualCNN if config.cnn == "residual" else CNN)(space.shape, config, generator)
-        return Flat(space.shape)
-    if isinstance(space, spaces.MultiBinary):
+    if is_image(space):
+        return (ResidualCNN if config.cnn == "residual" else CNN)(space.shape, config, generator)  # type: ignore[arg-type]
+    if isinstance(space, spaces.Box | spaces.MultiBinary):
         return Flat(space.shape)
     if isinstance(space, spaces.Discrete):
         return OneHot(np.array(space.n), np.array(space.start))

@@ -123,8 +123,8 @@ def test_a_policy_is_of_its_configs_kind_and_its_weights_of_the_seed() -> None:
             | {"num_envs": 3},
             "agent.minibatch_size = 16: it takes a divisor of the rollout: 8 steps of 3 environments",
         ),
-        ({"policy": RecurrentActorCriticConfig()}, "policy = 'RecurrentActorCriticConfig': it takes an ActorCritic"),
-        ({"agent": RecurrentPPOConfig()}, "policy = 'ActorCriticConfig': it takes a RecurrentActorCriticConfig"),
+        ({"policy": RecurrentActorCriticConfig()}, "policy = 'RecurrentActorCriticConfig': it takes ActorCritic"),
+        ({"agent": RecurrentPPOConfig()}, "policy = 'ActorCriticConfig': it takes RecurrentActorCriticConfig"),
     ],
 )
 def test_what_does_not_fit_together_is_one_line(changes: dict[str, Any], message: str) -> None:
