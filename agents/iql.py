@@ -13,7 +13,7 @@ from torch import Tensor
 
 from agents.policies.actor import Actor, require_continuous
 from agents.policies.policy import PolicyAndParts
-from agents.updates.critics import Critics, CriticsConfig, StateValue, prefixed
+from agents.updates.critics import Critics, FollowedCriticsConfig, StateValue, prefixed
 from agents.updates.targets import follower, frozen_copy
 from training.core import Batch, Budget, Counters, to_device
 from training.errors import require
@@ -29,7 +29,7 @@ LARGEST_ACTION = 0.995
 
 
 @dataclass(frozen=True, kw_only=True)
-class IQLConfig(CriticsConfig):
+class IQLConfig(FollowedCriticsConfig):
     """IQL's hyperparameters; the defaults are the paper's for locomotion (its appendix B)."""
 
     minibatch_size: int = 256

@@ -51,8 +51,9 @@ class TQC(PolicyAndParts):
         require_continuous(policy, "TQC", ("gaussian", "state_dependent"))
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         weights = generator(seed, "critics")
-        shape = {"members": config.critics, "outputs": config.quantiles}
-        self.critics = Critics(policy, config.critic_network, weights, **shape).to(policy.device)
+        members, outputs = config.critics, config.quantiles
+        self.critics = Critics(policy, config.critic_network, weights, members=members, outputs=outputs)
+        self.critics.to(policy.device)
         self._learning = SoftLearning(policy, self.critics, config, target_entropy=config.target_entropy, until=until)
         self.target = self._learning.target
         self._rng = generator(seed, "learning")

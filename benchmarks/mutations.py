@@ -55,6 +55,7 @@ MUTATIONS = {
         "error - self._config.conservative_weight * penalty",
         "the sign of the penalty",
     ),
+    "crossq": Mutation('batch["discount"] * next_value', '0 * batch["discount"] * next_value', NO_BOOTSTRAP),
     "ddpg": Mutation('batch["discount"] * next_value', '0 * batch["discount"] * next_value', NO_BOOTSTRAP),
     "decision_transformer": Mutation("return Loss(-total,", "return Loss(total,", "the sign of the likelihood"),
     "dqn": Mutation('batch["discount"] * next_value', '0 * batch["discount"] * next_value', NO_BOOTSTRAP),

@@ -12,6 +12,7 @@ from training.run.files import read_json
 
 RESULTS = Path("docs", "results", "benchmarks")
 PICTURE = Path("docs", "results", "benchmarks.svg")
+RACE_PICTURE = Path("docs", "results", "race.svg")
 HEADER = """\
 | workload | peer | ratio | least to most | floor | aim | ours | peer's | memory, ours / peer's | pairs |
 |---|---|---|---|---|---|---|---|---|---|
@@ -30,11 +31,16 @@ def read_reports(folder: Path) -> list[dict[str, Any]]:
 def table(reports: Sequence[Mapping[str, Any]], patterns: str) -> str:
     """The Markdown table of the benchmarks whose names match one of the patterns, which commas divide; empty when none
     does. Those of a race end with a row about all of them."""
-    chosen = [report for report in reports if any(fnmatch(report["benchmark"], each) for each in patterns.split(","))]
+    chosen = matching(reports, patterns)
     rows = [_row(report) for report in chosen]
     if patterns == RACE:
         rows += over_all(chosen)
     return HEADER + "".join(f"| {' | '.join(row)} |\n" for row in rows) if rows else ""
+
+
+def matching(reports: Sequence[Mapping[str, Any]], patterns: str) -> list[Mapping[str, Any]]:
+    """Those whose names match one of the patterns, which commas divide."""
+    return [report for report in reports if any(fnmatch(report["benchmark"], each) for each in patterns.split(","))]
 
 
 def over_all(reports: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -66,6 +66,30 @@ def draw_ratios(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
         figure.supxlabel("times as fast as the peer; red: the floor, pale: the aim", fontsize=9)
 
 
+def draw_race(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Seconds to a solved task, one line for each: ours as a dot, the peer's as a ring, both medians over the pairs."""
+    measured = [report for report in reports if report["ratio"] is not None]
+    with figure_of((9.0, 0.9 + 0.36 * len(measured)), path) as figure:
+        panel = figure.subplots()
+        for row, report in enumerate(measured):
+            ours, theirs = report["ours"]["figure"], report["theirs"]["figure"]
+            panel.plot([ours, theirs], [row, row], color=FAINT, linewidth=1.6, zorder=1)
+            panel.plot(ours, row, "o", color=INK, markersize=6)
+            panel.plot(theirs, row, "o", color=TARGET, markersize=6, markerfacecolor="white")
+            for seconds, side in ((min(ours, theirs), -1), (max(ours, theirs), 1)):
+                where = {"textcoords": "offset points", "ha": "right" if side < 0 else "left", "fontsize": 8}
+                panel.annotate(f"{seconds:,.0f} s", (seconds, row), (8 * side, -3), **where)
+        panel.set_xscale("log")
+        panel.xaxis.set_major_formatter("{x:,.0f} s")
+        panel.minorticks_off()
+        panel.set_yticks(range(len(measured)), [report["title"].partition(":")[0] for report in measured])
+        panel.invert_yaxis()
+        panel.margins(0.14)
+        figure.supxlabel(
+            "seconds to a solved task; dot: Regimen, ring: Stable-Baselines3 with RL Zoo's numbers", fontsize=9
+        )
+
+
 def draw_rates(curve: RateCurve, path: Path) -> None:
     """The loss over the learning rate, with the suggested one."""
     with figure_of((4.5, 3.0), path) as figure:
@@ -73,6 +97,7 @@ def draw_rates(curve: RateCurve, path: Path) -> None:
         panel.plot(curve.rates, curve.losses, color=INK, linewidth=1.6)
         panel.axvline(curve.suggested, color=TARGET, linewidth=0.9, linestyle="--")
         panel.set_xscale("log")
+        panel.xaxis.set_major_formatter("{x:g}")
         panel.set_xlabel("learning rate; dashed: suggested")
         panel.set_ylabel("loss")
 

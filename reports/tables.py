@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from reports import benchmarks, pages, troubleshooting
-from reports.plots import draw_learning_curves, draw_ratios
+from reports.plots import draw_learning_curves, draw_race, draw_ratios
 from reports.results import RESULTS, read_results, table
 from training import familiar
 from training.claims import Verdict, claim_of, describe
@@ -160,11 +160,13 @@ def _draw(
     """Draws the pictures of which there are results; returns those that changed."""
     with_curve = [report for report in reports if any(run["curve"] for run in report["runs"][report["experiment"]])]
     chosen = [report for name in IN_README for report in with_curve if report["experiment"] == name]
+    raced = benchmarks.matching(measured, benchmarks.RACE)
     changed, drawn, to_draw = [], 0, len(with_curve) + len(chosen) + len(measured)
     for path, draw, shown in (
         (CURVES, draw_learning_curves, with_curve),
         (CHOSEN_CURVES, draw_learning_curves, chosen),
-        (benchmarks.PICTURE, draw_ratios, measured),
+        (benchmarks.PICTURE, draw_ratios, [report for report in measured if report not in raced]),
+        (benchmarks.RACE_PICTURE, draw_race, raced),
     ):
         file = root / path
         before = file.read_bytes() if file.exists() else None

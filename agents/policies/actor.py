@@ -32,6 +32,8 @@ class ActorConfig:
     normalize_observation: bool = False
     """By the running mean and variance of the warm-up's observations and of those that are learned from, as often as
     they are; from a dataset once, by those of all of it."""
+    renormalized: bool = False
+    """Batch renormalization before every layer, for CrossQ alone."""
     distribution: Literal["gaussian", "state_dependent", "deterministic"] = "gaussian"
     """Of continuous actions, pressed through tanh into their range: a Gaussian whose deviations the network gives; one
     whose noise is a function of the observation for some steps (gSDE, Raffin et al. 2021,
@@ -71,7 +73,7 @@ class Actor(NetworkPolicy):
         self._state_dependent = self.continuous and config.distribution == "state_dependent"
         network_gives_std = self.continuous and config.distribution == "gaussian"
         self.encoder = Encoder(self.obs_spaces, config.network, rng)
-        self.trunk = MLP(self.encoder.out_features, config.network, rng)
+        self.trunk = MLP(self.encoder.out_features, config.network, rng, renormalized=config.renormalized)
         self.features = self.trunk.out_features
         # A small last layer makes the first policy nearly uniform.
         self.last = linear(self.features, self.head.size * (1 + network_gives_std), gain=0.01, generator=rng)
@@ -168,12 +170,16 @@ class Actor(NetworkPolicy):
         return action.reshape(-1, *(self.action_space.shape or ()))
 
 
-def require_continuous(policy: Actor, algorithm: str, distributions: tuple[str, ...]) -> None:
-    """Raises a UserError unless the actions are continuous and of one of these distributions."""
+def require_continuous(
+    policy: Actor, algorithm: str, distributions: tuple[str, ...], *, renormalized: bool = False
+) -> None:
+    """Raises a UserError unless actions are continuous, of one of these distributions, and layers as they should be."""
     if not policy.continuous:
         raise UserError(f"action space {policy.action_space}: {algorithm} takes a bounded Box of floats")
     given, takes = policy.config.distribution, " or ".join(map(repr, distributions))
     require(given in distributions, "policy.distribution", given, f"{takes} with {algorithm}")
+    layers = policy.config.renormalized
+    require(layers == renormalized, "policy.renormalized", layers, f"{renormalized} with {algorithm}")
 
 
 def _head(space: Space[Any]) -> Categorical | SquashedGaussian:

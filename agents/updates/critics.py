@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.policies.actor import Actor
+from agents.updates.configs import DiscountedConfig
 from agents.updates.targets import FollowingConfig
 from training.core import Batch
 from training.errors import require
@@ -16,7 +17,7 @@ from training.optimizer import OptimizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class CriticsConfig(FollowingConfig):
+class CriticsConfig(DiscountedConfig):
     """Of an actor with several critics."""
 
     critics: int = 2
@@ -30,6 +31,11 @@ class CriticsConfig(FollowingConfig):
         require(self.critics >= 1, "critics", self.critics, "at least 1")
 
 
+@dataclass(frozen=True, kw_only=True)
+class FollowedCriticsConfig(CriticsConfig, FollowingConfig):
+    """Of critics that a target follows."""
+
+
 class Critics(nn.Module):
     """`members` critics of observation and continuous action: [members, B, outputs].
 
@@ -37,16 +43,27 @@ class Critics(nn.Module):
     """
 
     def __init__(
-        self, policy: Actor, network: NetworkConfig, rng: torch.Generator, *, members: int, outputs: int = 1
+        self,
+        policy: Actor,
+        network: NetworkConfig,
+        rng: torch.Generator,
+        *,
+        members: int,
+        outputs: int = 1,
+        renormalized: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = Encoder(policy.obs_spaces, network, rng)
         inputs = self.encoder.out_features + policy.head.size
-        self.ensemble = EnsembleMLP(inputs, network, rng, members=members, outputs=outputs)
+        self.ensemble = EnsembleMLP(inputs, network, rng, members=members, outputs=outputs, renormalized=renormalized)
 
-    def forward(self, obs: Batch, action: Tensor, members: int | None = None) -> Tensor:
-        """Of normalized observations [B, ...] and flat actions [B, n]; with `members` that many, the first ones."""
-        values: Tensor = self.ensemble(torch.cat([self.encoder(obs), action], -1), members).float()
+    def forward(self, obs: Batch, action: Tensor, members: int | None = None, *, learns: bool = False) -> Tensor:
+        """Of normalized observations [B, ...] and flat actions [B, n]; with `members` that many, the first ones.
+
+        `learns`: batch renormalization does, where there is any.
+        """
+        inputs = torch.cat([self.encoder(obs), action], -1)
+        values: Tensor = self.ensemble(inputs, members, learns=learns).float()
         return values
 
     def smallest(self, obs: Batch, action: Tensor) -> Tensor:

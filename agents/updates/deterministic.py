@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from agents.policies.actor import Actor
-from agents.updates.critics import Critics, CriticsConfig, prefixed
+from agents.updates.critics import Critics, FollowedCriticsConfig, prefixed
 from agents.updates.targets import follower, frozen_copy
 from training.core import Batch, Budget
 from training.errors import require
@@ -18,7 +18,7 @@ from training.state import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothedConfig(CriticsConfig):
+class SmoothedConfig(FollowedCriticsConfig):
     """Of algorithms whose critics learn from smoothed targets, and whose actor learns later than they do."""
 
     policy_delay: int = 2

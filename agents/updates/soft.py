@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.policies.actor import Actor
-from agents.updates.critics import Critics, CriticsConfig, prefixed
+from agents.updates.critics import Critics, CriticsConfig, FollowedCriticsConfig, prefixed
 from agents.updates.targets import follower, frozen_copy
 from training.core import Batch, Budget
 from training.errors import require
@@ -22,7 +22,7 @@ C = TypeVar("C", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftConfig(CriticsConfig):
+class TemperatureConfig(CriticsConfig):
     """Of every soft actor-critic."""
 
     initial_temperature: float = 1.0
@@ -33,6 +33,11 @@ class SoftConfig(CriticsConfig):
         super().__post_init__()
         start = self.initial_temperature
         require(start > 0, "initial_temperature", start, "a number above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftConfig(TemperatureConfig, FollowedCriticsConfig):
+    """Of those whose critics a target follows."""
 
 
 class Temperature(nn.Module):
@@ -57,31 +62,52 @@ class Temperature(nn.Module):
         )
 
 
-class SoftLearning(Generic[C]):
+class TemperatureLearning(Generic[C]):
     """What is learned beside the policy, with the optimizers; `parts` are what is saved of it.
 
-    The actor's optimizer also has the temperature. `target_follows()` moves the target towards the critics.
-    `target_entropy` is in nats; None: minus the number of action dimensions.
+    The actor's optimizer also has the temperature. `target_entropy` is in nats; None: minus the number of action
+    dimensions. `whole_batch` as in `Optimizer`.
     """
 
     def __init__(
-        self, policy: Actor, critics: C, config: SoftConfig, *, target_entropy: float | None, until: Budget
+        self,
+        policy: Actor,
+        critics: C,
+        config: TemperatureConfig,
+        *,
+        target_entropy: float | None,
+        until: Budget,
+        whole_batch: bool = False,
     ) -> None:
-        self.critics, self.target = critics, frozen_copy(critics)
-        self.target_follows = follower(self.target, critics, config.tau)
+        self.critics = critics
         entropy = -float(policy.head.size) if target_entropy is None else target_entropy
         self.temperature = Temperature(config.initial_temperature, entropy).to(policy.device)
         acting = {**dict(policy.named_parameters()), "log_temperature": self.temperature.log}
         judging = prefixed("critics", critics)
-        self.actor_optimizer = Optimizer(acting, config.actor_optimizer, until=until, name="actor")
-        self.critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
+        self.actor_optimizer = Optimizer(
+            acting, config.actor_optimizer, until=until, name="actor", whole_batch=whole_batch
+        )
+        self.critic_optimizer = Optimizer(
+            judging, config.critic_optimizer, until=until, name="critic", whole_batch=whole_batch
+        )
         self.parts: Parts = {
             "critics": self.critics,
-            "target": self.target,
             "temperature": self.temperature,
             "actor_optimizer": self.actor_optimizer,
             "critic_optimizer": self.critic_optimizer,
         }
+
+
+class SoftLearning(TemperatureLearning[C]):
+    """The same with a target of the critics; `target_follows()` moves it towards them."""
+
+    def __init__(
+        self, policy: Actor, critics: C, config: SoftConfig, *, target_entropy: float | None, until: Budget
+    ) -> None:
+        super().__init__(policy, critics, config, target_entropy=target_entropy, until=until)
+        self.target = frozen_copy(critics)
+        self.target_follows = follower(self.target, critics, config.tau)
+        self.parts: Parts = {**self.parts, "target": self.target}
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reports.plots import draw_learning_curves, draw_rates, draw_ratios
+from reports.plots import draw_learning_curves, draw_race, draw_rates, draw_ratios
 from reports.rate_curve import RateCurve
 from training import extras
 from training.claims import Claim, judge
@@ -53,11 +53,25 @@ def test_the_picture_of_the_benchmarks_has_those_that_count_and_is_the_same_byte
     assert drawn.count("<!-- / slow -->") == 2
 
 
+def test_the_picture_of_the_race_has_the_seconds_of_both_sides(tmp_path: Path) -> None:
+    sides = {"ours": {"figure": 3.2}, "theirs": {"figure": 41.0}}
+    reports = [benchmark("Acrobot: process start to -90", **sides), benchmark("none", ratio=None)]
+    draw_race(reports, tmp_path / "one.svg")
+    draw_race(reports, tmp_path / "two.svg")
+    drawn = (tmp_path / "one.svg").read_text()
+    assert drawn == (tmp_path / "two.svg").read_text()
+    assert "mathdefault" not in drawn
+    for text in ("Acrobot", "3 s", "41 s"):
+        assert drawn.count(f"<!-- {text} -->") == 1, text
+
+
 def test_the_curve_of_a_range_test_shows_the_suggested_rate(tmp_path: Path) -> None:
     curve = RateCurve([1e-4, 1e-3, 1e-2, 1e-1], [2.0, 1.0, 0.5, 3.0])
     draw_rates(curve, tmp_path / "rates.svg")
     drawn = (tmp_path / "rates.svg").read_text()
     assert "learning rate; dashed: suggested" in drawn
+    assert "<!-- 0.001 -->" in drawn
+    assert "mathdefault" not in drawn, "names are no formulas, and so are numbers"
     assert "#c0392b" in drawn
 
 

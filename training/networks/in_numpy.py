@@ -18,6 +18,7 @@ from training.networks.encoder import Encoder, Flat, OneHot
 from training.networks.normalizer import Normalizer
 from training.networks.perceptrons import MLP, Dueling, NoisyLinear
 from training.networks.recurrent import Memory
+from training.networks.renormalization import BatchRenorm
 from training.networks.transformer_memory import TransformerMemory
 
 Array = NDArray[Any]
@@ -48,6 +49,8 @@ def as_numpy(module: nn.Module, rows: int) -> Function | None:
         return partial(_dueling, value, advantage, (module.actions, module.atoms))
     if type(module) is nn.LayerNorm:
         return partial(_layer_norm, _array(module.weight), _array(module.bias), module.eps)
+    if isinstance(module, BatchRenorm):
+        return partial(_affine, *map(_array, module.affine()))  # with the statistics that it has now
     if isinstance(module, MLP):
         layers = [as_numpy(layer, rows) for layer in module]
         return partial(_in_turn, [layer for layer in layers if layer]) if all(layers) else None
@@ -119,6 +122,12 @@ def _dueling(value: Function, advantage: Function, shape: tuple[int, int], value
     advantages = advantage(values).reshape(len(values), *shape)
     centred = advantages - advantages.mean(-2, keepdims=True)
     result: Array = (value(values)[:, None] + centred).reshape(len(values), -1)
+    return result
+
+
+def _affine(scale: Array, shift: Array, values: Array) -> Array:
+    result: Array = values * scale
+    result += shift
     return result
 
 

@@ -15,6 +15,7 @@ from training.core import moved
 from training.errors import UserError
 from training.networks.config import NetworkConfig
 from training.networks.initialization import linear
+from training.networks.renormalization import BatchRenorm
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 
@@ -23,7 +24,9 @@ class MLP(nn.Sequential):
     """A perceptron [..., inputs] -> [..., outputs]; without `outputs` it ends with its last hidden layer's activation.
 
     Orthogonal with gain sqrt(2), the output layer with `gain` (Huang et al. 2022, The 37 implementation details of PPO,
-    detail 2). With `noisy_std` all of its linear layers are noisy ones.
+    detail 2). With `noisy_std` all of its linear layers are noisy ones. `renormalized` puts batch renormalization
+    before every linear layer, and at its end without `outputs`, where one follows; it learns where gradients are
+    computed.
     `out_features` is the size of what it returns.
     """
 
@@ -36,6 +39,7 @@ class MLP(nn.Sequential):
         outputs: int | None = None,
         gain: float = 1.0,
         noisy_std: float | None = None,
+        renormalized: bool = False,
     ) -> None:
         def layer(inputs: int, outputs: int, gain: float) -> nn.Module:
             if noisy_std is not None:
@@ -45,11 +49,15 @@ class MLP(nn.Sequential):
         layers: list[nn.Module] = []
         width = inputs
         for hidden in config.hidden:
+            if renormalized:
+                layers.append(BatchRenorm(width))
             layers.append(layer(width, hidden, math.sqrt(2.0)))
             if config.layer_norm:
                 layers.append(nn.LayerNorm(hidden))
             layers.append(ACTIVATIONS[config.activation]())
             width = hidden
+        if renormalized:
+            layers.append(BatchRenorm(width))
         if outputs is not None:
             layers.append(layer(width, outputs, gain))
         super().__init__(*layers)
@@ -57,7 +65,10 @@ class MLP(nn.Sequential):
 
     def forward(self, values: Tensor) -> Tensor:
         for layer in self:
-            values = called(layer, values)
+            if isinstance(layer, BatchRenorm):
+                values = layer.forward(values, learns=torch.is_grad_enabled())
+            else:
+                values = called(layer, values)
         return values
 
 
@@ -126,10 +137,19 @@ class Dueling(nn.Module):
 class EnsembleMLP(nn.Module):
     """`members` perceptrons of one shape side by side, [B, inputs] -> [members, B, outputs], each layer at once.
 
-    Initialized like `MLP`, each member on its own.
+    Initialized like `MLP`, each member on its own. `renormalized` puts batch renormalization before every layer.
     """
 
-    def __init__(self, inputs: int, config: NetworkConfig, generator: Generator, *, members: int, outputs: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        config: NetworkConfig,
+        generator: Generator,
+        *,
+        members: int,
+        outputs: int,
+        renormalized: bool = False,
+    ) -> None:
         super().__init__()
         if config.layer_norm:
             raise UserError("network.layer_norm = True: an ensemble of critics takes False")
@@ -144,12 +164,16 @@ class EnsembleMLP(nn.Module):
             for of_all in zip(*layers, strict=True)
         )
         self.members, self._activation = members, ACTIVATIONS[config.activation]()
+        widths = [weight.shape[1] for weight in self.weights] if renormalized else []
+        self.norms = nn.ModuleList(BatchRenorm(width, (members,)) for width in widths)
 
-    def forward(self, values: Tensor, members: int | None = None) -> Tensor:
-        """Of all members or, with `members`, of that many, the first ones."""
+    def forward(self, values: Tensor, members: int | None = None, *, learns: bool = False) -> Tensor:
+        """Of all members or, with `members`, of that many, the first ones. `learns`: the renormalization does."""
         values = values.expand(members or self.members, *values.shape)
         last = len(self.weights) - 1
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if self.norms:
+                values = self.norms[index](values, learns=learns)
             # Such thin batched products take MKL several times as long as a sum that the compiler fuses.
             if weight.shape[-1] == 1 and torch.compiler.is_compiling():
                 values = (values * weight[:members].mT).sum(-1, keepdim=True) + bias[:members]
