@@ -49,7 +49,9 @@ def in_learners(count: int, work: Callable[[], Any]) -> list[Any]:
     """What each of several learners returns."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
+    # Their server has imported all of this once, and no thread has begun in it that a fork would lose.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     answers = context.Queue()
     processes = [context.Process(target=_process, args=(rank, count, port, work, answers)) for rank in range(count)]
     for process in processes:

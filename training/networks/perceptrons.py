@@ -12,7 +12,6 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from training.core import moved
-from training.errors import UserError
 from training.networks.config import NetworkConfig
 from training.networks.initialization import linear
 from training.networks.renormalization import BatchRenorm
@@ -151,8 +150,6 @@ class EnsembleMLP(nn.Module):
         renormalized: bool = False,
     ) -> None:
         super().__init__()
-        if config.layer_norm:
-            raise UserError("network.layer_norm = True: an ensemble of critics takes False")
         each = [MLP(inputs, config, generator, outputs=outputs) for _ in range(members)]
         layers = [[layer for layer in member if isinstance(layer, nn.Linear)] for member in each]
         self.weights = nn.ParameterList(
@@ -166,6 +163,8 @@ class EnsembleMLP(nn.Module):
         self.members, self._activation = members, ACTIVATIONS[config.activation]()
         widths = [weight.shape[1] for weight in self.weights] if renormalized else []
         self.norms = nn.ModuleList(BatchRenorm(width, (members,)) for width in widths)
+        normalized = config.hidden if config.layer_norm else ()
+        self.layer_norms = nn.ModuleList(_LayerNorms(members, width) for width in normalized)
 
     def forward(self, values: Tensor, members: int | None = None, *, learns: bool = False) -> Tensor:
         """Of all members or, with `members`, of that many, the first ones. `learns`: the renormalization does."""
@@ -180,8 +179,23 @@ class EnsembleMLP(nn.Module):
             else:
                 values = torch.baddbmm(bias[:members], values, weight[:members])
             if index < last:
+                if self.layer_norms:
+                    values = self.layer_norms[index](values)
                 values = self._activation(values)
         return values
+
+
+class _LayerNorms(nn.Module):
+    """Layer normalization of [members, B, features], with a weight and a bias for each member."""
+
+    def __init__(self, members: int, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(members, 1, features))
+        self.bias = nn.Parameter(torch.zeros(members, 1, features))
+
+    def forward(self, values: Tensor) -> Tensor:
+        members = len(values)
+        return F.layer_norm(values, values.shape[-1:]) * self.weight[:members] + self.bias[:members]
 
 
 def called(module: nn.Module, values: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ _TAKES: dict[OptimizerKind, tuple[str, ...]] = {
     "muon": ("momentum",),
 }
 
-NO_LAYER = ("*bias*", "*std", "*std.*", "*temperature*", "*position*", "*centres*")
+NO_LAYER = ("*bias*", "*norms.*", "*std", "*std.*", "*temperature*", "*position*", "*centres*")
 """Names of parameters that are no weights of layers, whatever their dimensions: nothing pulls them towards 0."""
 
 

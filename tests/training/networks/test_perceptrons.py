@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -47,16 +49,16 @@ def test_dueling_advantages_have_mean_zero() -> None:
     torch.testing.assert_close(found - found.mean(1, keepdim=True), advantage - advantage.mean(1, keepdim=True))
 
 
-@pytest.mark.parametrize("outputs", [1, 2])
-def test_an_ensemble_begins_as_separate_perceptrons_and_stays_separate(outputs: int) -> None:
-    ensemble = EnsembleMLP(3, NETWORK, generator(1), members=2, outputs=outputs)
+@pytest.mark.parametrize(("outputs", "network"), [(1, NETWORK), (2, NETWORK), (2, replace(NETWORK, layer_norm=True))])
+def test_an_ensemble_begins_as_separate_perceptrons_and_stays_separate(outputs: int, network: NetworkConfig) -> None:
+    ensemble = EnsembleMLP(3, network, generator(1), members=2, outputs=outputs)
     rng = generator(1)
-    apart = [MLP(3, NETWORK, rng, outputs=outputs) for _ in range(2)]
+    apart = [MLP(3, network, rng, outputs=outputs) for _ in range(2)]
     values = torch.randn(6, 3, generator=generator(2))
     found = ensemble(values)
     assert found.shape == (2, 6, outputs)
-    for member, network in enumerate(apart):
-        torch.testing.assert_close(found[member], network(values))
+    for member, alone in enumerate(apart):
+        torch.testing.assert_close(found[member], alone(values))
     torch.testing.assert_close(ensemble(values, members=1), found[:1])
     found[0].sum().backward()
     moved = [parameter.grad for parameter in ensemble.parameters()]

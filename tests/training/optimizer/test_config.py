@@ -116,7 +116,7 @@ def test_only_the_weights_of_layers_decay() -> None:
     rng, shape = generator(1), NetworkConfig(hidden=(4,), layer_norm=True)
     obs, act = spaces.Box(-1, 1, (3,)), spaces.Box(-1, 1, (2,))
     actor = Actor(obs, act, ActorConfig(shape, distribution="state_dependent"), rng)
-    critics = Critics(actor, NetworkConfig(hidden=(4,)), rng, members=2)
+    critics = Critics(actor, shape, rng, members=2, renormalized=True)
     q = QNetwork(obs, spaces.Discrete(2), QNetworkConfig(NetworkConfig(hidden=(4,)), noisy_std=0.5), rng)
     model = nn.ModuleDict({"policy": ActorCritic(obs, act, ActorCriticConfig(shape), rng), "actor": actor, "q": q})
     parameters = {
