@@ -78,7 +78,7 @@ class PPO(PolicyAndParts):
     def has_kernel(cls, policy: ActorCritic, config: PPOConfig) -> bool:
         """Whether there are kernels for this policy; a subclass with another loss has none."""
         as_here = cls._loss is PPO._loss and cls._with_targets is PPO._with_targets
-        return as_here and ppo_kernel.takes(policy, config.optimizer)
+        return as_here and ppo_kernel.takes(policy, config, config.optimizer)
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
         config = self._config

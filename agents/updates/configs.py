@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isfinite
+from typing import Literal
 
 from training.errors import require
 
@@ -107,8 +108,23 @@ class ClippedConfig(ActorCriticLossConfig, PassesConfig):
     """Of PPO's clipped surrogate, and of several passes over each rollout, which it allows."""
 
     clip_range: float
+    clip_range_above: float | None = None
+    """The range above 1, where it is another than below, as in DAPO (Yu et al. 2025, https://arxiv.org/abs/2503.14476,
+    "Clip-Higher"); None: the same. The schedule is of both."""
+    objective: Literal["clipped", "spo"] = "clipped"
+    """spo: a penalty for leaving the range in place of the clip (simple policy optimization, Xie et al. 2024,
+    https://arxiv.org/abs/2401.16025)."""
     normalize_advantage: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.clip_range > 0, "clip_range", self.clip_range, "a positive number")
+        above = self.clip_range_above
+        require(above is None or above > 0, "clip_range_above", above, "a positive number or None")
+        alone = above is None or self.objective == "clipped"
+        require(alone, "clip_range_above", above, "None: objective = 'spo' has one range")
+
+    @property
+    def above_to_below(self) -> float:
+        """The range above 1 as a multiple of that below."""
+        return 1.0 if self.clip_range_above is None else self.clip_range_above / self.clip_range

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss, mse_loss
 
 from agents.policies.actor_critic import ActorCritic
-from agents.updates.configs import ActorCriticLossConfig
+from agents.updates.configs import ActorCriticLossConfig, ClippedConfig
 from training.core import Batch
 from training.metrics import Mean, Metrics, merge_metrics
 from training.optimizer import Loss
@@ -34,10 +34,8 @@ def actor_critic_loss(policy: ActorCritic, config: ActorCriticLossConfig, batch:
     return Loss(loss.sum(), len(loss), metrics)
 
 
-def ppo_loss(
-    evaluated: tuple[Tensor, Tensor, Tensor], config: ActorCriticLossConfig, clip_range: Tensor, batch: Batch
-) -> Loss:
-    """The clipped surrogate, the value error and the entropy bonus of samples (Schulman et al. 2017, equation 9).
+def ppo_loss(evaluated: tuple[Tensor, Tensor, Tensor], config: ClippedConfig, clip_range: Tensor, batch: Batch) -> Loss:
+    """The surrogate, the value error and the entropy bonus of samples (Schulman et al. 2017, equation 9).
 
     `evaluated` are their log-probability, entropy and value now, `batch` holds `log_prob`, `advantage` and `return`,
     each [B]; `clip_range` is [].
@@ -45,7 +43,11 @@ def ppo_loss(
     log_prob, entropy, value = evaluated
     log_ratio = log_prob - batch["log_prob"]
     ratio = log_ratio.exp()
-    surrogate, is_clipped = clipped_surrogate(ratio, batch["advantage"], clip_range)
+    if config.objective == "spo":
+        surrogate, is_clipped = spo_surrogate(ratio, batch["advantage"], clip_range)
+    else:
+        above = clip_range * config.above_to_below if config.above_to_below != 1 else clip_range
+        surrogate, is_clipped = clipped_surrogate(ratio, batch["advantage"], clip_range, above)
     policy_loss = -surrogate
     value_loss = mse_loss(value, batch["return"], reduction="none")  # has fewer operations backwards than a square
     loss = policy_loss + config.value_coefficient * value_loss
@@ -66,16 +68,26 @@ def ppo_loss(
     return Loss(loss.sum(), len(loss), metrics)
 
 
-def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip_range: Tensor) -> tuple[Tensor, Tensor]:
+def clipped_surrogate(ratio: Tensor, advantage: Tensor, below: Tensor, above: Tensor) -> tuple[Tensor, Tensor]:
     """`agents.ppo.surrogate` [B] in a form with few operations backwards, and which of the ratios were out of range.
 
     A clipped ratio has no gradient, so that it need not be differentiated: choosing between the two is enough.
     """
     with torch.no_grad():
-        clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+        clipped = ratio.clamp(1 - below, 1 + above)
         clipped_is_less = clipped * advantage < ratio * advantage
         is_clipped = ratio != clipped
     return torch.where(clipped_is_less, clipped, ratio) * advantage, is_clipped
+
+
+def spo_surrogate(ratio: Tensor, advantage: Tensor, clip_range: Tensor) -> tuple[Tensor, Tensor]:
+    """Simple policy optimization's surrogate [B], and which of the ratios are out of range.
+
+    ratio * A - |A| / (2 * range) * (ratio - 1)^2 (Xie et al. 2024, https://arxiv.org/abs/2401.16025): its slope is 0
+    where the ratio reaches the end of the range that the advantage leads to.
+    """
+    surrogate = ratio * advantage - advantage.abs() / (2 * clip_range) * (ratio - 1).square()
+    return surrogate, (ratio.detach() - 1).abs() > clip_range
 
 
 def mean_kl(epoch: Sequence[Metrics]) -> float:

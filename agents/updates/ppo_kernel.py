@@ -37,9 +37,11 @@ class _Settings(ctypes.Structure):
     )
 
 
-def takes(policy: nn.Module, optimizer: OptimizerConfig) -> bool:
+def takes(policy: nn.Module, config: ClippedConfig, optimizer: OptimizerConfig) -> bool:
     """Whether it computes this policy: perceptrons with tanh or ReLU on numbers, with one choice or Gaussian actions,
-    trained by plain Adam in float32. It has one thread."""
+    trained by PPO's own loss and plain Adam in float32. It has one thread."""
+    if config.objective != "clipped" or config.above_to_below != 1:
+        return False
     if type(policy) is not ActorCritic or policy.device.type != "cpu":
         return False
     known = shape_of(policy.actor) is not None and shape_of(policy.critic) is not None

@@ -38,6 +38,16 @@ GRADIENT: dict[str, Any] = {"horizon": 5, "entropy_coefficient": 0.01}
         (GAEConfig, {**GRADIENT, "gae_lambda": 2.0}, r"gae_lambda = 2\.0: it takes a number from 0 to 1"),
         (VTraceConfig, {**GRADIENT, "clip_c": 0.0}, r"clip_c = 0\.0: it takes a number above 0"),
         (ClippedConfig, {**GRADIENT, "clip_range": 0.0}, r"clip_range = 0\.0: it takes a positive number"),
+        (
+            ClippedConfig,
+            {**GRADIENT, "clip_range": 0.2, "clip_range_above": 0.0},
+            r"clip_range_above = 0\.0: it takes a positive number or None",
+        ),
+        (
+            ClippedConfig,
+            {**GRADIENT, "clip_range": 0.2, "clip_range_above": 0.3, "objective": "spo"},
+            r"clip_range_above = 0\.3: it takes None: objective = 'spo' has one range",
+        ),
         (ClippedConfig, {**GRADIENT, "clip_range": 0.2, "epochs": 0}, "epochs = 0: it takes at least 1 pass"),
         (
             ClippedConfig,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from agents.ppo import PPOConfig, surrogate
-from agents.updates.losses import clipped_surrogate, mean_kl, ppo_loss, quantile_huber
+from agents.updates.losses import clipped_surrogate, mean_kl, ppo_loss, quantile_huber, spo_surrogate
 from training.metrics import Mean, Sum, merge_metrics
 from training.seeding import generator
 
@@ -23,7 +23,7 @@ def test_the_surrogate_that_runs_is_equation_7_in_value_and_gradient(clip_range:
     log_ratio[5:9] = torch.tensor([1 - clip_range, 1 + clip_range, 1 - clip_range, 1 + clip_range]).log()
     advantage[9::50] = 0.0
     values, gradients = [], []
-    for form in (surrogate, lambda *arguments: clipped_surrogate(*arguments)[0]):
+    for form in (surrogate, lambda *given: clipped_surrogate(*given, given[-1])[0]):
         leaf = log_ratio.clone().requires_grad_()
         value = form(leaf.exp(), advantage, limit)
         values.append(value.detach())
@@ -34,9 +34,40 @@ def test_the_surrogate_that_runs_is_equation_7_in_value_and_gradient(clip_range:
 
 def test_ratios_out_of_range_are_told_from_those_within() -> None:
     ratio = torch.tensor([0.5, 0.8, 1.0, 1.2, 1.5])
-    value, is_clipped = clipped_surrogate(ratio, torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0]), torch.tensor(0.25))
+    value, is_clipped = clipped_surrogate(ratio, torch.ones(5), torch.tensor(0.25), torch.tensor(0.25))
     torch.testing.assert_close(value, torch.tensor([0.5, 0.8, 1.0, 1.2, 1.25]))
     assert is_clipped.tolist() == [True, False, False, False, True]
+    value, is_clipped = clipped_surrogate(ratio, -torch.ones(5), torch.tensor(0.1), torch.tensor(0.4))
+    torch.testing.assert_close(value, -torch.tensor([0.9, 0.9, 1.0, 1.2, 1.5]))
+    assert is_clipped.tolist() == [True, True, False, False, True]
+
+
+@pytest.mark.parametrize("advantage", [2.0, -2.0])
+def test_the_penalty_of_spo_draws_a_ratio_to_the_end_of_the_range_and_no_further(advantage: float) -> None:
+    """Gradient ascent on the ratio itself ends at 1 + range where the advantage is positive, at 1 - range otherwise."""
+    ratio, limit = torch.tensor([0.2, 1.0, 3.0], requires_grad=True), torch.tensor(0.25)
+    for _ in range(200):
+        value, _ = spo_surrogate(ratio, torch.full((3,), advantage), limit)
+        (gradient,) = torch.autograd.grad(value.sum(), ratio)
+        with torch.no_grad():
+            ratio += 0.05 * gradient
+    torch.testing.assert_close(ratio.detach(), torch.full((3,), 1.0 + 0.25 * advantage / 2))
+    assert spo_surrogate(torch.tensor([0.7, 1.2]), torch.ones(2), limit)[1].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("changes", "ratios"), [({"clip_range_above": 0.4}, (1.3, 1.5)), ({"objective": "spo"}, (1.1, 1.3))]
+)
+def test_the_loss_has_the_surrogate_of_its_config(changes: dict[str, Any], ratios: tuple[float, float]) -> None:
+    """A ratio inside of the range and one outside."""
+    config, limit = PPOConfig(clip_range=0.2, value_coefficient=0.0, **changes), torch.tensor(0.2)
+    batch = {"log_prob": torch.zeros(2), "advantage": torch.ones(2), "return": torch.zeros(2)}
+    ratio = torch.tensor(ratios)
+    loss = ppo_loss((ratio.log(), torch.zeros(2), torch.zeros(2)), config, limit, batch)
+    penalized = ratio - (ratio - 1).square() / 0.4
+    expected = -(penalized if "objective" in changes else torch.tensor([1.3, 1.4]))
+    torch.testing.assert_close(loss.sum, expected.sum())
+    assert float(loss.metrics["policy/clipped_fraction"].value) == 0.5
 
 
 def test_the_divergence_of_an_epoch_is_the_mean_of_its_steps_and_nothing_where_all_were_skipped() -> None:

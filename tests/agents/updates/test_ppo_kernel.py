@@ -215,21 +215,23 @@ def with_optimizer(**fields: Any) -> PPOConfig:
         (CHOICE, ActorCriticConfig(), with_optimizer(rules=(Rule("actor*", learning_rate=0.1), Rule("*")))),
         (CHOICE, ActorCriticConfig(), with_optimizer(on_non_finite="skip")),
         (CHOICE, ActorCriticConfig(), with_optimizer(ema_decay=0.9)),
+        (CHOICE, ActorCriticConfig(), replace(PLAIN, objective="spo")),
+        (CHOICE, ActorCriticConfig(), replace(PLAIN, clip_range_above=0.3)),
     ],
 )
 def test_it_leaves_to_torch_what_it_does_not_know(
     action_space: Space[Any], config: ActorCriticConfig, agent: PPOConfig
 ) -> None:
-    assert not ppo_kernel.takes(policy_of(action_space, config), agent.optimizer)
+    assert not ppo_kernel.takes(policy_of(action_space, config), agent, agent.optimizer)
 
 
 def test_images_are_left_to_torch() -> None:
     image = spaces.Box(0, 255, (36, 36, 3), np.uint8)
-    assert not ppo_kernel.takes(policy_of(CHOICE, ActorCriticConfig(), image), PLAIN.optimizer)
+    assert not ppo_kernel.takes(policy_of(CHOICE, ActorCriticConfig(), image), PLAIN, PLAIN.optimizer)
 
 
 def test_weights_of_another_precision_are_left_to_torch() -> None:
-    assert not ppo_kernel.takes(policy_of(CHOICE, ActorCriticConfig()).double(), PLAIN.optimizer)
+    assert not ppo_kernel.takes(policy_of(CHOICE, ActorCriticConfig()).double(), PLAIN, PLAIN.optimizer)
 
 
 class WithAnotherLoss(PPO):
