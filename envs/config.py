@@ -15,9 +15,9 @@ from training.names import nearest_hint
 
 BackendName = Literal["auto", "batched", "in-process", "subprocess", "vector-entry-point", "envpool"]
 
-NEEDS_FRESH_INSTANCE = ("BipedalWalker-v3", "BipedalWalkerHardcore-v3", "MinAtar/")
+NEEDS_FRESH_INSTANCE = ("BipedalWalker-v3", "BipedalWalkerHardcore-v3")
 """How the ids of environments begin whose episodes depend on what their instance lived through before, whatever the
-seed: Box2D keeps the order of earlier contacts, and MinAtar may begin with the last action of the episode before."""
+seed: Box2D keeps the order of earlier contacts."""
 
 
 @dataclass(frozen=True)

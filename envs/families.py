@@ -22,7 +22,7 @@ from training.spaces import is_image
 ActionKind = Literal["discrete", "continuous", "other"]
 DEFAULT = "default"
 """The name of what holds for every environment."""
-GAMES = {"ale_py": "atari", "minatar": "minatar", "minigrid": "minigrid"}
+GAMES = {"ale_py": "atari", "envs.minatar": "minatar", "minigrid": "minigrid"}
 """Families by the module of the entry point, whose observations only say how a wrapper is to change them."""
 PHYSICS = {
     "gymnasium.envs.classic_control": "classic_control",

@@ -35,6 +35,9 @@ def _quiet_atari(ale_py: ModuleType) -> None:
 def _register_minatar(minatar_gym: ModuleType) -> None:
     if not any(name.startswith("MinAtar/") for name in gym.registry):
         minatar_gym.register_envs()
+        for name, spec in gym.registry.items():
+            if name.startswith("MinAtar/"):
+                spec.entry_point = "envs.minatar:MinAtar"
 
 
 PACKAGES = (

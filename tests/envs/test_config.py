@@ -10,8 +10,6 @@ import pytest
 
 from envs import config as configs
 from envs.config import EnvConfig
-from envs.single import make_env
-from tests.support.packages import needs
 from training.errors import UserError
 from training.options import config_from_tree, config_to_tree, parse_options
 
@@ -81,16 +79,3 @@ def test_what_depends_on_earlier_episodes_gets_a_fresh_instance_unless_told_othe
     assert walker.needs_fresh_instance
     assert not replace(walker, fresh_instance=False).needs_fresh_instance
     assert replace(CARTPOLE, fresh_instance=True).needs_fresh_instance
-
-
-@needs("minatar", "games")
-def test_minatar_begins_with_the_last_action_of_the_episode_before() -> None:
-    """Why its episodes take a fresh instance: the first action of an episode may be another one."""
-    config = EnvConfig("MinAtar/Breakout-v1", kwargs={"sticky_action_prob": 1.0})
-    assert config.needs_fresh_instance
-    env = make_env(config)
-    env.reset(seed=1)
-    game = env.unwrapped.game  # type: ignore[attr-defined]
-    game.last_action = 3
-    env.reset(seed=1)
-    assert game.last_action == 3

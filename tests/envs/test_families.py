@@ -69,7 +69,7 @@ def test_the_families_of_real_environments(env_id: str, names: tuple[str, ...], 
     ("module", "observed", "families"),
     [
         ("ale_py.env", image(210, 160, 3), ["atari", "images"]),
-        ("minatar.gym", spaces.Box(0, 1, (10, 10, 4), bool), ["minatar", "small_images"]),
+        ("envs.minatar", spaces.Box(0, 1, (10, 10, 4), bool), ["minatar", "small_images"]),
         (
             "minigrid.envs.doorkey",
             spaces.Dict({"image": image(7, 7, 3), "mission": spaces.Text(9)}),
