@@ -32,7 +32,12 @@ CASES = {
         endless={"q_lambda": 0.95, "optimizer": replace(FAST, learning_rate=3e-2, max_grad_norm=None)},
     )
 }
-RESUMED = {"pqn": ["--env.id", "CartPole-v1", "--preset", "default", "--num-envs", "4", "--agent.horizon", "16"]}
+RESUMED = {
+    "pqn": [
+        *("--env.id", "CartPole-v1", "--preset", "default", "--num-envs", "4"),
+        *("--agent.horizon", "16", "--agent.minibatch-size", "32"),
+    ]
+}
 SGD = OptimizerConfig(kind="sgd", learning_rate=0.1)
 
 
