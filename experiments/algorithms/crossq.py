@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from agents.crossq import CrossQ, CrossQConfig
 from agents.policies.actor import ActorConfig
 from agents.recipes import off_policy
-from agents.recipes.presets import Actions, Presets
+from agents.recipes.presets import Actions, Presets, values_of
 from envs.config import EnvConfig
 from experiments.algorithms import sac
+from experiments.control import crossq_half_cheetah
 from training.run.run import Run
 from training.search_space import Choice, Space
 
@@ -34,6 +35,8 @@ PRESETS: Presets = {
     "mujoco": {**sac.MUJOCO, **WARM},
     "images": sac.IMAGES,
     "small_images": {**sac.IMAGES, **sac.SMALL},
+    # Measured here: the settings of the experiment that claims something there.
+    "HalfCheetah-v5": values_of(crossq_half_cheetah, Config()),
 }
 
 SPACE: Space = {
