@@ -1,7 +1,7 @@
-"""CrossQ (Bhatt et al. 2024, https://arxiv.org/abs/1902.05605, algorithm 1): soft actor-critic with batch
-renormalization in place of target networks.
+"""CrossQ (Bhatt et al. 2024, https://arxiv.org/abs/1902.05605): soft actor-critic with batch renormalization in place of
+target networks.
 
-Critics see this step and the next in one batch, so that one set of statistics is of both (figure 2). The losses of
+Critics see this step and the next in one batch, so that one set of statistics is of both. The losses of
 actor and temperature are SAC's, in `agents.updates.soft`.
 """
 
@@ -29,7 +29,7 @@ FAST = OptimizerConfig(learning_rate=1e-3, betas=(0.5, 0.999))
 
 @dataclass(frozen=True, kw_only=True)
 class CrossQConfig(TemperatureConfig):
-    """CrossQ's hyperparameters; the defaults are the paper's (table 2), with critics an eighth as wide as its 2,048."""
+    """CrossQ's hyperparameters; the defaults are the paper's, with critics an eighth as wide as its 2,048."""
 
     target_entropy: float | None = None
     """In nats; None: minus the number of action dimensions."""

@@ -27,7 +27,7 @@ class Config(off_policy.OffPolicyConfig):
 ACTIONS: Actions = "continuous"
 CLAIMS = ()  # of whatever environment, nothing is claimed
 
-# SAC's budgets; observations need no normalization of their own, and the paper begins to learn after 5,000 env steps.
+# SAC's budgets; the first layer is renormalized, so that observations need no normalization of their own.
 WARM = {"policy.normalize_observation": False, "replay.warmup_env_steps": 5_000}
 
 PRESETS: Presets = {
