@@ -1,5 +1,5 @@
-"""CrossQ (Bhatt et al. 2024, https://arxiv.org/abs/1902.05605): soft actor-critic with batch renormalization in place of
-target networks.
+"""CrossQ (Bhatt et al. 2024, https://arxiv.org/abs/1902.05605): soft actor-critic with batch renormalization in place
+of target networks.
 
 Critics see this step and the next in one batch, so that one set of statistics is of both. The losses of
 actor and temperature are SAC's, in `agents.updates.soft`.
