@@ -15,8 +15,8 @@ from agents.policies.actor import Actor, require_continuous
 from agents.policies.heads import SquashedGaussian
 from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import Critics
-from agents.updates.soft import SoftConfig, SoftLearning, soft_actor_loss, soft_target
-from training.core import Batch, Budget, Counters, moved, to_device
+from agents.updates.soft import SoftConfig, SoftLearning, soft_actor_loss, soft_target, with_action_noise
+from training.core import Batch, Budget, Counters, moved
 from training.errors import require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.optimizer import Loss, OptimizerConfig
@@ -61,10 +61,8 @@ class CQL(PolicyAndParts):
         self.parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        data = to_device(batch, self.policy.device)
+        data = with_action_noise(batch, self.policy, self._rng)
         size, actions, device = len(data["reward"]), self.policy.head.size, self.policy.device
-        noise = torch.randn(2, size, actions, generator=self._rng)
-        data["noise"], data["next_noise"] = moved(noise, device)
         shape = (size, self._config.sampled_actions, actions)
         data["uniform"] = moved(2 * torch.rand(shape, generator=self._rng) - 1, device)
         samples = torch.randn(2, *shape, generator=self._rng)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from agents.policies.actor import Actor, require_continuous
 from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import Critics
 from agents.updates.minibatches import minibatches
-from agents.updates.soft import SoftConfig, SoftLearning, soft_actor_loss, soft_target
-from training.core import Batch, Budget, Counters, moved, to_device
+from agents.updates.soft import SoftConfig, SoftLearning, soft_actor_loss, soft_target, with_action_noise
+from training.core import Batch, Budget, Counters
 from training.metrics import Mean, Metrics, merge_metrics
 from training.optimizer import Loss
 from training.seeding import generator
@@ -43,10 +41,7 @@ class SAC(PolicyAndParts):
         self.parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        device = self.policy.device
-        data = to_device(batch, device)
-        noise = torch.randn(2, len(data["reward"]), self.policy.head.size, generator=self._rng)
-        data["noise"], data["next_noise"] = moved(noise, device)
+        data = with_action_noise(batch, self.policy, self._rng)
         learning, measured = self._learning, list[Metrics]()
         for rows in minibatches(data, self._minibatch_size):
             measured.append(learning.critic_optimizer.step(self._critic_loss, data, now, rows))

@@ -15,8 +15,8 @@ from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import Critics
 from agents.updates.losses import quantile_huber
 from agents.updates.minibatches import minibatches
-from agents.updates.soft import SoftConfig, SoftLearning, soft_actor_loss
-from training.core import Batch, Budget, Counters, moved, to_device
+from agents.updates.soft import SoftConfig, SoftLearning, soft_actor_loss, with_action_noise
+from training.core import Batch, Budget, Counters
 from training.errors import require
 from training.metrics import Mean, Metrics, merge_metrics
 from training.optimizer import Loss
@@ -60,9 +60,7 @@ class TQC(PolicyAndParts):
         self.parts: Parts = {**self._learning.parts, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        data = to_device(batch, self.policy.device)
-        noise = torch.randn(2, len(data["reward"]), self.policy.head.size, generator=self._rng)
-        data["noise"], data["next_noise"] = moved(noise, self.policy.device)
+        data = with_action_noise(batch, self.policy, self._rng)
         learning, measured = self._learning, list[Metrics]()
         for rows in minibatches(data, self._minibatch_size):
             measured.append(learning.critic_optimizer.step(self._critic_loss, data, now, rows))

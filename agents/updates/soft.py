@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from agents.policies.actor import Actor
 from agents.updates.critics import Critics, CriticsConfig, FollowedCriticsConfig, prefixed
 from agents.updates.targets import follower, frozen_copy
-from training.core import Batch, Budget
+from training.core import Batch, Budget, moved, to_device
 from training.errors import require
 from training.metrics import Mean, Metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
@@ -108,6 +108,13 @@ class SoftLearning(TemperatureLearning[C]):
         self.target = frozen_copy(critics)
         self.target_follows = follower(self.target, critics, config.tau)
         self.parts: Parts = {**self.parts, "target": self.target}
+
+
+def with_action_noise(batch: Batch, policy: Actor, rng: torch.Generator) -> Batch:
+    """The transitions [B, ...] on the policy's device, with the `noise` and `next_noise` [B, n] that make actions."""
+    noise = torch.randn(2, len(batch["reward"]), policy.head.size, generator=rng)
+    here, after = moved(noise, policy.device)
+    return {**to_device(batch, policy.device), "noise": here, "next_noise": after}
 
 
 @torch.no_grad()
