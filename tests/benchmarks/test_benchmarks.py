@@ -387,6 +387,7 @@ def test_both_loops_of_the_overhead_learn_the_same(tmp_path: Path, monkeypatch: 
     torch.testing.assert_close(first, second)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("peer", "library"), [("hugging_face", "transformers"), ("lightning", "lightning")])
 def test_another_trainer_learns_the_same(peer: str, library: str, tmp_path: Path) -> None:
     pytest.importorskip(library)

@@ -26,6 +26,7 @@ def test_the_bound_of_an_interquartile_mean_is_right() -> None:
     assert coverage.of_iqm("normal", 20, draws=200).right == pytest.approx(0.95, abs=0.05)
 
 
+@pytest.mark.full
 def test_splits_of_one_data_set_need_the_correction() -> None:
     plain, corrected = (coverage.of_splits(5, corrected=corrected, draws=60).right for corrected in (False, True))
     assert plain < corrected

@@ -176,7 +176,7 @@ def test_a_best_score_of_another_measure_is_not_to_be_beaten(
     ("parent", "options"),
     [
         ("ppo", ["--scale-reward", "True"]),
-        ("dqn", ["--threads", "2"]),
+        pytest.param("dqn", ["--threads", "2"], marks=pytest.mark.full),
         ("dqn", ["--replay.priority-exponent", "0.6"]),
         ("dqn", ["--replay.capacity", "520"]),
         ("sb3", ["--agent.arguments", '{"n_steps": 128}']),

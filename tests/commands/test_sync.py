@@ -94,6 +94,7 @@ def test_the_seeds_of_one_call_are_one_group(monkeypatch: pytest.MonkeyPatch) ->
     assert first["run_id"] != second["run_id"]
 
 
+@pytest.mark.full
 def test_what_an_agent_of_a_wandb_sweep_starts_is_filed_under_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what the agent sets and passes, and without a server: offline the copy names its sweep too."""
     for name, value in {"SWEEP_ID": "a-sweep", "RUN_ID": "r4nd0m1d", "MODE": "disabled"}.items():

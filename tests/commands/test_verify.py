@@ -80,6 +80,7 @@ def publish_of_other_source(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return record
 
 
+@pytest.mark.full
 def test_a_verdict_is_of_newer_code_too_where_one_seed_ends_to_the_bit_as_on_record(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

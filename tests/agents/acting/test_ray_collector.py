@@ -141,6 +141,7 @@ def run_of(folder: Path) -> tuple[Any, ...]:
     return rows, agent, [result[key] for key in ("status", "exact", "counters", "metrics", "best")]
 
 
+@pytest.mark.full
 def test_saved_workers_continue_to_the_bit(collectors: Callable[..., RayCollector], tmp_path: Path) -> None:
     first, second = collectors(WALK), collectors(WALK)
     policy = make_policy(first)

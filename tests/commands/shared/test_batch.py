@@ -99,6 +99,7 @@ def test_what_is_finished_is_not_trained_again(capfd: pytest.CaptureFixture[str]
     assert "all/seed=1 is a run with other options: take another --run-dir" in capfd.readouterr().err
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("workplace")
 def test_a_signal_saves_the_run_and_ends_all_and_the_same_call_goes_on() -> None:
     asked = ["train", "counting", "--seeds", "1,2", "--tracker", "none", "--run-dir", "all", "--env-steps", "60"]

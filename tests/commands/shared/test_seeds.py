@@ -40,6 +40,7 @@ def test_verify_continues_where_it_stopped(capsys: pytest.CaptureFixture[str]) -
     assert json.loads((folder / "verdict.json").read_text())["claims"][0]["seeds"] == [101, 102, 103]
 
 
+@pytest.mark.full
 def test_a_seed_that_is_over_tells_when_the_others_will_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("verify counting --seeds 2") == 1
     first, last = [line for line in capsys.readouterr().err.splitlines() if ": done" in line]

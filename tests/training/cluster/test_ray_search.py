@@ -86,6 +86,7 @@ def test_a_trial_that_is_stopped_has_saved_and_goes_on_where_it_was(package: Pat
     assert steps == [20, 40, 60, 80, 100]
 
 
+@pytest.mark.full
 def test_a_member_of_a_population_goes_on_from_a_copy_of_another_with_other_rates(
     package: Path, tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_rates_that_a_member_had_for_no_step_are_not_part_of_its_schedule(packag
     assert (spent.values, spent.history) == ({"agent.pace": 0.5, "agent.optimizer.learning_rate": 0.1}, {})
 
 
+@pytest.mark.full
 def test_a_run_that_has_not_written_all_its_files_yet_is_waited_for(package: Path, tmp_path: Path) -> None:
     one = trial(package, "one", budget=100, pause_s=0.05)
     one.train()
