@@ -24,6 +24,7 @@ from gymnasium.wrappers import FrameStackObservation, TimeLimit, TransformObserv
 from envs.config import EnvConfig
 from envs.dropping import require_arrays, without
 from envs.importing import PACKAGES
+from envs.mujoco_warnings import show_warnings_once
 from envs.stacks import arguments_for
 from envs.wrappers import wrapped
 from training.errors import UserError, require
@@ -60,6 +61,7 @@ def _with_wrappers(config: EnvConfig, render_mode: str | None) -> gym.Env[Any, A
     if render_mode is not None:
         kwargs["render_mode"] = render_mode
     with user_errors(config):
+        show_warnings_once(spec)
         # Gymnasium's own checker is off: envs/vectors/sub_env.py checks what the environment returns, on every step.
         env = gym.make(spec, max_episode_steps=None if limit is None else -1, disable_env_checker=True, **kwargs)
     if limit is None:
