@@ -75,6 +75,7 @@ MUTATIONS = {
         'batch["discount"].unsqueeze(-1) * next', '0 * batch["discount"].unsqueeze(-1) * next', NO_BOOTSTRAP
     ),
     "recurrent_ppo": GAE,
+    "rebrac": Mutation("- value / value.detach()", "+ value / value.detach()", "the sign of the value"),
     "reinforce": Mutation("loss = -log_prob * ", "loss = log_prob * ", "the sign of the policy's gradient"),
     "rnd": Mutation(
         "+ config.intrinsic_coefficient * intrinsic",

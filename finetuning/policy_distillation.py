@@ -112,7 +112,7 @@ class PolicyDistillationRunConfig(OfflineConfig):
 
 def train(config: PolicyDistillationRunConfig, run: Run, teacher: ActorCritic) -> None:
     """One run; the dataset holds what the teacher lived through."""
-    data = offline.read_data(config, run)
+    data = offline.read_data(config, config.dataset, run)
     policy = ActorCritic(data.observation_space, data.action_space, config.policy, generator(config.seed, "weights"))
     episodes, compute, until = offline.prepare(config, run, policy, data.episodes)
     agent = PolicyDistillation(policy, teacher, with_compile(config.agent, compute.compile), until=until)

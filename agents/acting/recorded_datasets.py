@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from envs.config import EnvConfig
 from envs.episodes.dataset_folders import copy_dataset, has_dataset, locked, roots
 from envs.episodes.episodes import Episodes, join
 from training import interruption
+from training.core import Counters
 from training.errors import UserError, require
 from training.run.checkpoint import newest_first, read_state
 from training.run.run import Run
@@ -48,6 +49,35 @@ class MixtureConfig:
     def names(self) -> dict[str, str]:
         """The name of each kind of dataset."""
         return {kind: f"{self.namespace}/{kind}-v0" for kind in KINDS}
+
+
+class Recording(Protocol):
+    """The config of an experiment that trains a policy and records it."""
+
+    @property
+    def mixture(self) -> MixtureConfig: ...
+    @property
+    def env(self) -> EnvConfig: ...
+    @property
+    def env_steps(self) -> int: ...
+
+
+def learn_and_record(
+    config: Recording, run: Run, learn: Callable[[Run], None], algorithm: str, *, default: Recording
+) -> None:
+    """A run of two stages: `learn` trains the learner, and then it is recorded.
+
+    The datasets of the `default` config are published under their names.
+    """
+    learner, recording = run.stage("learn"), run.stage("record")
+    if not learner.finished:
+        learn(learner)
+    measured = record_mixture(config.mixture, run, learner, config.env, algorithm)
+    now = Counters(env_steps=config.env_steps)
+    recording.finish(now, metrics=measured)
+    run.finish(now, metrics=measured)
+    if config == default:
+        publish(config.mixture, run)
 
 
 def record_mixture(config: MixtureConfig, run: Run, learner: Run, env: EnvConfig, algorithm: str) -> dict[str, float]:

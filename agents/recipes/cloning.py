@@ -28,7 +28,7 @@ class BCRunConfig(OfflineConfig):
 
 def train(config: BCRunConfig, run: Run) -> None:
     """One run of behaviour cloning."""
-    data = offline.read_data(config, run, top_fraction=config.agent.top_fraction)
+    data = offline.read_data(config, config.dataset, run, top_fraction=config.agent.top_fraction)
     policy = ActorCritic(data.observation_space, data.action_space, config.policy, generator(config.seed, "weights"))
     episodes, compute, until = offline.prepare(config, run, policy, data.episodes)
     agent = BC(policy, with_compile(config.agent, compute.compile), until=until)

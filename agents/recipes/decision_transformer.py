@@ -26,7 +26,7 @@ class DecisionTransformerRunConfig(OfflineConfig):
 
 def train(config: DecisionTransformerRunConfig, run: Run) -> None:
     """One run of the Decision Transformer."""
-    data = offline.read_data(config, run)
+    data = offline.read_data(config, config.dataset, run)
     spaces = data.observation_space, data.action_space
     policy = DecisionTransformerPolicy(*spaces, config.policy, generator(config.seed, "weights"))
     episodes, compute, until = offline.prepare(config, run, policy, data.episodes)

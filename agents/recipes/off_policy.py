@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
 from gymnasium import Space
 
 from agents.policies.actor import Actor, ActorConfig
 from agents.policies.q_network import QNetwork, QNetworkConfig
-from agents.recipes import acting
+from agents.recipes import acting, offline
 from agents.recipes.acting import ActingConfig, AgentConfig
+from agents.replay.buffer import ReplayBuffer
+from agents.replay.dataset import buffer_of
 from agents.replay.replay import ComputeReward, Replay, ReplayConfig, goal_reward
 from envs.config import EnvConfig
 from envs.single import make_env
@@ -43,6 +46,9 @@ class OffPolicyConfig(ActingConfig):
     """Learn from the sign of each reward alone, as Mnih et al. 2015; returns are logged and measured as they are."""
     num_envs: int = 1
     """All environments together."""
+    dataset: str | None = None
+    """The name of a Minari dataset on this machine, or its folder: its transitions are replay.data_fraction of each
+    minibatch from the first update on."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +62,10 @@ class OffPolicyConfig(ActingConfig):
         alone = not (self.clip_reward and self.replay.hindsight_fraction)
         takes = "False with replay.hindsight_fraction: the rewards of other goals come from the environment as they are"
         require(alone, "clip_reward", self.clip_reward, takes)
+        for key in ("priority_exponent", "hindsight_fraction"):
+            takes = "0 with a dataset, whose transitions have neither errors nor later goals"
+            value = getattr(self.replay, key)
+            require(self.dataset is None or not value, f"replay.{key}", value, takes)
 
 
 def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
@@ -74,6 +84,7 @@ def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         agent = make_agent(
             policy, with_compile(config.agent, compute.compile), until=until, seed=seed, minibatch_size=samples
         )
+        data = None if config.dataset is None else _data(config, config.dataset, policy, run)
         stream = Replay(
             collector,
             policy,
@@ -83,6 +94,7 @@ def train(config: OffPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
             seed=seed,
             compute_reward=compute_reward,
             clip_reward=config.clip_reward,
+            data=data,
         )
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)
@@ -96,6 +108,18 @@ def make_policy(
     if isinstance(config, QNetworkConfig):
         return QNetwork(observation_space, action_space, config, rng)
     return Actor(observation_space, action_space, config, rng)
+
+
+def _data(config: OffPolicyConfig, name: str, policy: QNetwork | Actor, run: Run) -> ReplayBuffer:
+    """The transitions of the dataset, as the policy learns them."""
+    with closing(make_env(config.env)) as env:
+        masked = "action_mask" in env.reset(seed=config.seed)[1]
+    require(
+        not masked, "dataset", name, f"None where actions are masked, as in {config.env.id}: datasets hold no masks"
+    )
+    episodes = offline.read_data(config, name, run).episodes
+    reward = np.sign(episodes.reward) if config.clip_reward else episodes.reward
+    return buffer_of(replace(episodes, action=policy.learned_action(episodes.action), reward=reward))
 
 
 def _goal_reward(env: EnvConfig) -> ComputeReward:

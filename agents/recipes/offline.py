@@ -58,19 +58,19 @@ class Data(NamedTuple):
     """The mean return of the whole dataset, with which the policy's is compared."""
 
 
-def read_data(config: OfflineConfig, run: Run, *, top_fraction: float = 1.0) -> Data:
-    """The dataset of the config; of its episodes only the part with the highest returns, where that is asked for.
+def read_data(config: PolicyRunConfig, dataset_name: str, run: Run, *, top_fraction: float = 1.0) -> Data:
+    """A dataset of the config's environment; on request only the part of its episodes with the highest returns.
 
     Raises UserError for a dataset that does not fit the environment, or is other data than the run began with.
     """
     with closing(make_env(config.env)) as env:
         spaces = env.observation_space, env.action_space
-    dataset = read_dataset(config.dataset, spaces, expected_of=config.env.id)
-    run.require_same_data(f"dataset {config.dataset}", [dataset.sha256])
+    dataset = read_dataset(dataset_name, spaces, expected_of=config.env.id)
+    run.require_same_data(f"dataset {dataset_name}", [dataset.sha256])
     episodes = dataset if top_fraction == 1 else dataset.top(top_fraction)
     behaviour_return = float(dataset.returns.mean())
     told = f"{len(episodes):,} of {len(dataset):,} episodes, {episodes.steps:,} env steps"
-    print(f"learning from {config.dataset}: {told}; its mean return is {behaviour_return:.1f}", file=sys.stderr)
+    print(f"learning from {dataset_name}: {told}; its mean return is {behaviour_return:.1f}", file=sys.stderr)
     return Data(*spaces, episodes, behaviour_return)
 
 

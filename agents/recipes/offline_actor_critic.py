@@ -9,11 +9,10 @@ from typing import Any, Protocol
 from agents.policies.actor import Actor, ActorConfig
 from agents.recipes import acting, offline
 from agents.recipes.offline import OfflineConfig
-from agents.replay.buffer import ReplayBuffer
+from agents.replay.dataset import buffer_of
 from envs.episodes.episodes import Episodes
 from training.core import Algorithm, Batch, Budget, Counters
 from training.errors import require
-from training.machine import require_memory
 from training.metrics import Metrics
 from training.optimizer.config import with_compile
 from training.recipe import fit_run
@@ -23,7 +22,7 @@ from training.state import State
 
 
 class DatasetReplay:
-    """Minibatches of transitions [B, ...] as `Replay` yields them, each as likely as every other.
+    """Minibatches of transitions [B, ...] as `Replay` yields them, each as likely as every other, with `next_action`.
 
     As many samples as the dataset has steps are an epoch. Raises UserError when there are fewer than a minibatch takes.
     """
@@ -31,13 +30,7 @@ class DatasetReplay:
     def __init__(self, episodes: Episodes, minibatch_size: int, *, gamma: float, seed: int) -> None:
         takes = f"1 to {episodes.steps}, the steps of the dataset"
         require(1 <= minibatch_size <= episodes.steps, "agent.minibatch_size", minibatch_size, takes)
-        self._buffer = ReplayBuffer(episodes.steps + len(episodes) + 1, num_envs=1)
-        needed = self._buffer.nbytes_for(episodes.observation_space, episodes.action_space)
-        require_memory(
-            needed, f"dataset: the replay memory of its {episodes.steps:,} steps", "a smaller one takes less"
-        )
-        for e in range(len(episodes)):
-            self._buffer.add(episodes.rollout(e))
+        self._buffer = buffer_of(episodes)
         self._steps, self._minibatch_size, self._gamma = episodes.steps, minibatch_size, gamma
         self._rng = generator(seed, "replay")
 
@@ -45,7 +38,7 @@ class DatasetReplay:
         rows = self._buffer.draw(self._minibatch_size, self._rng)
         after = now.advance(samples=len(rows))
         epochs = after.samples // self._steps - now.samples // self._steps
-        return self._buffer.transitions_at(rows, gamma=self._gamma), after.advance(epochs=epochs), {}
+        return self._buffer.transitions_at(rows, gamma=self._gamma, next_action=True), after.advance(epochs=epochs), {}
 
     def learned(self, feedback: Batch) -> None:
         """Nothing comes back: no transition is preferred."""
@@ -72,7 +65,7 @@ class OfflineActorCriticConfig(OfflineConfig):
 
 def train(config: OfflineActorCriticConfig, run: Run, make_agent: MakeAgent) -> None:
     """One run of an offline actor-critic algorithm: data, policy, agent, replay and evaluation, then the loop."""
-    data = offline.read_data(config, run)
+    data = offline.read_data(config, config.dataset, run)
     policy = Actor(data.observation_space, data.action_space, config.policy, generator(config.seed, "weights"))
     episodes, compute, _ = offline.prepare(config, run, policy, data.episodes)
     size = config.agent.minibatch_size

@@ -156,12 +156,15 @@ class ReplayBuffer:
         self._max_priority = float(priorities.max(initial=self._max_priority))
         self._priorities.set(rows, priorities)
 
-    def transitions_at(self, rows: Rows, *, gamma: float, n_step: int = 1) -> Batch:
+    def transitions_at(self, rows: Rows, *, gamma: float, n_step: int = 1, next_action: bool = False) -> Batch:
         """The transitions that begin at `rows` [B], as samples [B, ...].
 
         `reward` is the discounted sum over up to `n_step` steps, fewer where the episode or the data end, `next_obs`
         (and `next_action_mask`) what was seen after them, and `discount` gamma to their number, or 0 where the episode
         terminated: the return is `reward + discount * value(next_obs)` (Sutton and Barto 2018, equation 7.1).
+
+        On request there is also `next_action`, what was done on `next_obs`, where `next_acted` [B] is true: elsewhere
+        the episode or the data end.
         """
         columns = self._columns
         last, reward = rows, columns["reward"][rows]
@@ -183,6 +186,10 @@ class ReplayBuffer:
                 batch[f"next_{key}"] = column.take(following, 0)
             if kind in ("obs", "action_mask", "action"):
                 batch[key] = column.take(rows, 0)
+            if next_action and kind == "action":
+                batch[f"next_{key}"] = column.take(following, 0)
+        if next_action:
+            batch["next_acted"] = columns["acted"][following]
         return {key: torch.from_numpy(value) for key, value in batch.items()}
 
     def later_rows(self, rows: Rows, fraction: NDArray[np.float32]) -> Rows:

@@ -49,6 +49,8 @@ class ReplayConfig:
     """How much of that bias is corrected at first; it rises to 1, all of it, over the run."""
     hindsight_fraction: float = 0.0
     """Of the transitions, how many get a goal that their episode reached later; 0.8 in Andrychowicz et al. 2017."""
+    data_fraction: float = 0.5
+    """Of each minibatch, how much is drawn from the `dataset`, where there is one."""
 
     def __post_init__(self) -> None:
         require(self.minibatch_size >= 2, "minibatch_size", self.minibatch_size, "at least 2 transitions")
@@ -58,11 +60,16 @@ class ReplayConfig:
         require(0 <= self.warmup_env_steps < self.capacity, "warmup_env_steps", self.warmup_env_steps, takes)
         for key in ("horizon", "gradient_steps", "n_step"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
-        for key in ("priority_exponent", "importance_exponent", "hindsight_fraction"):
+        for key in ("priority_exponent", "importance_exponent", "hindsight_fraction", "data_fraction"):
             require(0 <= getattr(self, key) <= 1, key, getattr(self, key), "a number from 0 to 1")
         alone = not self.hindsight_fraction or (self.n_step == 1 and not self.priority_exponent)
         takes = "0 together with n_step or priority_exponent: their rewards and errors are those of the old goal"
         require(alone, "hindsight_fraction", self.hindsight_fraction, takes)
+
+    @property
+    def from_data(self) -> int:
+        """Of each minibatch, the transitions of the dataset."""
+        return round(self.data_fraction * self.minibatch_size)
 
 
 class ComputeReward(Protocol):
@@ -86,6 +93,8 @@ class Replay:
         seed: of the draws.
         compute_reward: of a goal environment, for hindsight.
         clip_reward: remember the sign of each reward; the episodes' statistics stay those of the environment.
+        data: the transitions of a dataset, which are the `data_fraction` of each minibatch (Ball et al. 2023,
+            https://arxiv.org/abs/2302.02948, section 4.1).
     """
 
     def __init__(
@@ -99,10 +108,11 @@ class Replay:
         seed: int,
         compute_reward: ComputeReward | None = None,
         clip_reward: bool = False,
+        data: ReplayBuffer | None = None,
     ) -> None:
         self._collector, self._policy, self._config = collector, policy, config
         self._gamma, self._until, self._compute_reward = gamma, until, compute_reward
-        self._clip_reward = clip_reward
+        self._clip_reward, self._data = clip_reward, data
         self._rng = generator(seed, "replay")
         self._buffer = ReplayBuffer(config.capacity, collector.num_envs)
         warmup_horizon = -(-config.warmup_env_steps // collector.num_envs)
@@ -165,7 +175,6 @@ class Replay:
 
     def _draw(self, now: Counters) -> Batch:
         config, buffer = self._config, self._buffer
-        count = config.gradient_steps * config.minibatch_size
         if config.priority_exponent:
             rows, probability = buffer.draw_by_priority(config.gradient_steps, config.minibatch_size, self._rng)
             batch = buffer.transitions_at(rows, gamma=self._gamma, n_step=config.n_step)
@@ -175,9 +184,23 @@ class Replay:
             weight = weight.reshape(config.gradient_steps, -1)
             weight = (weight / weight.max(1, keepdims=True)).astype(np.float32)
             return batch | {"index": torch.from_numpy(rows), "weight": torch.from_numpy(weight.reshape(-1))}
-        rows = buffer.draw(count, self._rng)
+        own = config.minibatch_size if self._data is None else config.minibatch_size - config.from_data
+        rows = buffer.draw(config.gradient_steps * own, self._rng)
         batch = buffer.transitions_at(rows, gamma=self._gamma, n_step=config.n_step)
+        if self._data is not None:
+            return self._with_data(batch, self._data)
         return self._with_later_goals(batch, rows) if config.hindsight_fraction else batch
+
+    def _with_data(self, batch: Batch, data: ReplayBuffer) -> Batch:
+        """Adds to each minibatch its share of the dataset's transitions."""
+        config = self._config
+        rows = data.draw(config.gradient_steps * config.from_data, self._rng)
+        given = data.transitions_at(rows, gamma=self._gamma, n_step=config.n_step)
+
+        def joined(*parts: torch.Tensor) -> torch.Tensor:
+            return torch.cat([part.unflatten(0, (config.gradient_steps, -1)) for part in parts], 1).flatten(0, 1)
+
+        return {key: joined(value, given[key]) for key, value in batch.items()}
 
     def _with_later_goals(self, batch: Batch, rows: Rows) -> Batch:
         """Gives some of the transitions a goal that was reached later in their episode, and its reward.

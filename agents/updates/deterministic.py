@@ -1,19 +1,23 @@
-"""What actor-critics with a deterministic actor share: targets of the actor and the critics, and smoothed values."""
+"""What actor-critics with a deterministic actor share: targets of actor and critics, smoothed values, and the gradient
+steps on a dataset."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from agents.policies.actor import Actor
+from agents.policies.actor import Actor, require_continuous
+from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import Critics, FollowedCriticsConfig, prefixed
-from agents.updates.targets import follower, frozen_copy
-from training.core import Batch, Budget
+from agents.updates.targets import GradientSteps, follower, frozen_copy
+from training.core import Batch, Budget, Counters, moved, to_device
 from training.errors import require
-from training.metrics import Mean
+from training.metrics import Mean, Metrics, merge_metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig
+from training.seeding import generator
 from training.state import Parts
 
 
@@ -78,11 +82,59 @@ class DeterministicLearning:
             follow()
 
 
-def smoothed_critic_loss(learning: DeterministicLearning, config: SmoothedConfig, batch: Batch) -> Loss:
-    """The squared error of the critics, summed over them (Fujimoto et al. 2018, algorithm 1)."""
+class TD3FromData(PolicyAndParts):
+    """TD3's gradient steps on transitions [B, ...] of a dataset; an algorithm says what the actor's loss is.
+
+    That of TD3+BC and of ReBRAC weighs the value by its mean size in the minibatch: it is one of all samples together.
+    """
+
+    def __init__(self, policy: Actor, config: SmoothedConfig, *, until: Budget, seed: int) -> None:
+        require_continuous(policy, type(self).__name__, ("deterministic",))
+        self.policy = policy
+        self._policy_delay = config.policy_delay
+        weights = generator(seed, "critics")
+        self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
+        self._learning = DeterministicLearning(
+            policy,
+            self.critics,
+            tau=config.tau,
+            actor_optimizer=config.actor_optimizer,
+            critic_optimizer=config.critic_optimizer,
+            until=until,
+            whole_batch=True,
+        )
+        self._gradient_steps = GradientSteps()
+        self._rng = generator(seed, "learning")
+        self.parts: Parts = {**self._learning.parts, "rng": self._rng, "gradient_steps": self._gradient_steps}
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        data = to_device(batch, self.policy.device)
+        noise = torch.randn(len(data["reward"]), self.policy.head.size, generator=self._rng)
+        data["next_noise"] = moved(noise, self.policy.device)
+        learning = self._learning
+        measured = [learning.critic_optimizer.step(self._critic_loss, data, now)]
+        if self._gradient_steps.count(every=self._policy_delay):
+            measured.append(learning.actor_optimizer.step(self._actor_loss, data, now))
+            learning.targets_follow()
+        return merge_metrics(measured), {}
+
+    @abstractmethod
+    def _critic_loss(self, batch: Batch) -> Loss: ...
+
+    @abstractmethod
+    def _actor_loss(self, batch: Batch) -> Loss: ...
+
+
+def smoothed_critic_loss(
+    learning: DeterministicLearning, config: SmoothedConfig, batch: Batch, *, penalty: float = 0.0
+) -> Loss:
+    """The squared error of the critics, summed over them (Fujimoto et al. 2018, algorithm 1).
+
+    `penalty` as in `smoothed_target`.
+    """
     policy, critics = learning.policy, learning.critics
     std, clip = config.smoothing_std, config.smoothing_clip
-    goal = smoothed_target(policy, learning.target_policy, learning.target, batch, std=std, clip=clip)
+    goal = smoothed_target(policy, learning.target_policy, learning.target, batch, std=std, clip=clip, penalty=penalty)
     values = critics(policy.seen(batch), batch["action"].flatten(1)).squeeze(-1)
     loss = (values - goal).square().sum(0)
     return Loss(loss.sum(), len(loss), {"value/mean": Mean(values.detach().mean(), len(loss))})
@@ -90,15 +142,27 @@ def smoothed_critic_loss(learning: DeterministicLearning, config: SmoothedConfig
 
 @torch.no_grad()
 def smoothed_target(
-    policy: Actor, target_policy: Actor, target: Critics, batch: Batch, *, std: float, clip: float
+    policy: Actor,
+    target_policy: Actor,
+    target: Critics,
+    batch: Batch,
+    *,
+    std: float,
+    clip: float,
+    penalty: float = 0.0,
 ) -> Tensor:
     """reward + discount * min_i Q_i'(next_obs, pi'(next_obs) + clipped noise), [B].
 
     `std` and `clip` are of the noise (Fujimoto et al. 2018, equations 10 and 14). The normalization is that of
-    `policy`: the target has none of its own.
+    `policy`: the target has none of its own. With a `penalty`, that many times the squared distance from the action
+    that the data has at next_obs is taken from its value, where there is one (Tarasov et al. 2023, equation 4).
     """
     obs = policy.seen(batch, "next_")
     noise = (std * batch["next_noise"]).clamp(-clip, clip)
     action = (target_policy.action_of(obs) + noise).clamp(-1.0, 1.0)
-    goal: Tensor = batch["reward"] + batch["discount"] * target.smallest(obs, action)
+    value = target.smallest(obs, action)
+    if penalty:
+        distance = (action - batch["next_action"].flatten(1)).square().sum(-1)
+        value = value - penalty * torch.where(batch["next_acted"], distance, 0.0)
+    goal: Tensor = batch["reward"] + batch["discount"] * value
     return goal

@@ -14,7 +14,7 @@ from agents.ppo import PPO
 from agents.recipes import on_policy
 from experiments.control import ppo_pendulum
 from training.claims import Claim
-from training.core import Counters, Every
+from training.core import Every
 from training.run.checkpoint import CheckpointConfig
 from training.run.run import Run
 
@@ -41,15 +41,9 @@ CLAIMS = (
 
 def train(config: Config, run: Run) -> None:
     """Two stages: the learner, and what is recorded of it."""
-    learner, recording = run.stage("learn"), run.stage("record")
-    if not learner.finished:
-        on_policy.train(config, learner, PPO)
-    measured = recorded_datasets.record_mixture(config.mixture, run, learner, config.env, "PPO")
-    now = Counters(env_steps=config.env_steps)
-    recording.finish(now, metrics=measured)
-    run.finish(now, metrics=measured)
-    if config == Config():
-        recorded_datasets.publish(config.mixture, run)
+    recorded_datasets.learn_and_record(
+        config, run, lambda learner: on_policy.train(config, learner, PPO), "PPO", default=Config()
+    )
 
 
 def provide(dataset: str) -> None:

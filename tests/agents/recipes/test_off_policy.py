@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from agents.acting.evaluation import EvaluationConfig
+from agents.acting.recording import save
 from agents.dqn import DQNConfig
 from agents.policies.actor import Actor, ActorConfig
 from agents.policies.q_network import QNetwork, QNetworkConfig
@@ -18,6 +22,7 @@ from agents.sac import SACConfig
 from envs.config import EnvConfig
 from envs.making import make_vec
 from tests.support.fake_agents import attentive
+from tests.support.recorded import record_random
 from training.core import Budget
 from training.errors import UserError
 from training.run.run import Run
@@ -90,3 +95,42 @@ def test_what_does_not_fit_together_is_one_line(changes: dict[str, Any], message
     with pytest.raises(UserError) as error:
         config(**changes)
     assert str(error.value) == message
+
+
+def test_a_dataset_is_its_share_of_every_minibatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The actions of the dataset are of the policy's own range, and its rewards clipped as the others are."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    env = EnvConfig("Pendulum-v1", time_limit=10)
+    episodes, seeds = record_random(env, 5)
+    save("tiny/pendulum-v0", replace(episodes, reward=np.full(50, 7.0)), seeds, env, algorithm="none", told={})
+    replay = replace(REPLAY, data_fraction=0.25)
+    given = config(
+        agent=SACConfig(), policy=ActorConfig(), env=env, replay=replay, dataset="tiny/pendulum-v0", clip_reward=True
+    )
+    make = attentive()
+    with Run.create("example", given, folder=tmp_path / "run", tracker="none") as run:
+        train(given, run, make)
+        batches = make.made[0].batches
+        learned = set((episodes.action["action"] / 2).flatten().tolist())  # from [-2, 2] to [-1, 1]
+        assert len(batches) > 1
+        for batch in batches:
+            from_data = batch["reward"].reshape(2, 16) == 1.0  # Pendulum's own are below 0
+            assert from_data[:, :12].sum() == 0
+            assert from_data[:, 12:].all()
+            assert set(batch["action"].reshape(2, 16)[:, 12:].flatten().tolist()) <= learned
+        other, other_seeds = record_random(env, 5, seed=9)
+        shutil.rmtree(tmp_path / "datasets")
+        save("tiny/pendulum-v0", other, other_seeds, env, algorithm="none", told={})
+        with pytest.raises(UserError, match="tiny/pendulum-v0"):
+            train(given, run, make)
+
+
+def test_a_dataset_needs_transitions_that_are_all_alike(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"replay\.priority_exponent = 0.6: it takes 0 with a dataset"):
+        config(replay=replace(REPLAY, priority_exponent=0.6), dataset="tiny/cartpole-v0")
+    masked = config(env=EnvConfig("tests.support.toy_envs:Masked-v0"), dataset="tiny/masked-v0")
+    with (
+        Run.create("example", masked, folder=tmp_path / "run", tracker="none") as run,
+        pytest.raises(UserError, match="dataset = 'tiny/masked-v0': it takes None where actions are masked"),
+    ):
+        train(masked, run, attentive())

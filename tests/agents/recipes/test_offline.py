@@ -42,14 +42,14 @@ def test_the_best_episodes_are_read_and_compared_with_all_of_them(
     tiny: Episodes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Run.create("example", config(), folder=tmp_path / "run", tracker="none") as run:
-        data = offline.read_data(config(), run, top_fraction=0.3)
+        data = offline.read_data(config(), "tiny/pendulum-v0", run, top_fraction=0.3)
         assert data.episodes.sha256 == tiny.top(0.3).sha256
         assert data.behaviour_return == pytest.approx(tiny.returns.mean())
         assert data.action_space == tiny.action_space
         assert "3 of 10 episodes, 60 env steps; its mean return is" in capsys.readouterr().err
-        assert offline.read_data(config(), run).episodes.sha256 == tiny.sha256
+        assert offline.read_data(config(), "tiny/pendulum-v0", run).episodes.sha256 == tiny.sha256
         with pytest.raises(UserError, match="top_fraction = 2"):
-            offline.read_data(config(), run, top_fraction=2)
+            offline.read_data(config(), "tiny/pendulum-v0", run, top_fraction=2)
 
 
 def test_a_policy_is_prepared_by_what_it_learns_from(tiny: Episodes, tmp_path: Path) -> None:
