@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play diagnose compare plot report record sync submit cluster cluster-down test test-full lint results notebooks docs bench profile clean
+.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play diagnose compare plot report record sync submit cluster cluster-down test test-full lint results notebooks docs style types pytest bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest
@@ -93,16 +93,24 @@ sync: .venv/.core ## Send the whole of RUN to Weights & Biases
 
 ##@ The project itself
 
-lint: .venv/.extras ## Check style and types
+lint: style types ## Check style and types
+
+style: .venv/.extras
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
+
+types: .venv/.extras
 	@.venv/bin/mypy
 
-test: .venv/.extras lint ## Check style and types, and run the tests but the long ones
-	@$(RUN_PYTHON) -m pytest -n 2 --dist loadgroup -m "not full"
+test: style ## Check style and types, and run the tests but the long ones
+	@$(MAKE) --no-print-directory --jobs=2 types pytest PYTEST_ARGS='-m "not full"'
 
-test-full: .venv/.extras lint ## The same with the long versions: 50 kill points, every algorithm
-	@$(RUN_PYTHON) -m pytest -n 2 --dist loadgroup --timeout 3600
+test-full: style ## The same with the long versions: 50 kill points, every algorithm
+	@$(MAKE) --no-print-directory --jobs=2 types pytest PYTEST_ARGS='--timeout 3600'
+
+# Types are checked beside the tests, on a core that these leave idle at times.
+pytest: .venv/.extras
+	@$(RUN_PYTHON) -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 results: .venv/.extras ## Write the tables and pictures in the docs anew from docs/results/
 	@$(RUN_PYTHON) -m experiments results

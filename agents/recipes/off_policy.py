@@ -62,6 +62,8 @@ class OffPolicyConfig(ActingConfig):
         alone = not (self.clip_reward and self.replay.hindsight_fraction)
         takes = "False with replay.hindsight_fraction: the rewards of other goals come from the environment as they are"
         require(alone, "clip_reward", self.clip_reward, takes)
+        one_step = self.replay.n_step == 1 or not getattr(self.agent, "munchausen", 0)
+        require(one_step, "replay.n_step", self.replay.n_step, "1 with agent.munchausen, which rewards one action")
         for key in ("priority_exponent", "hindsight_fraction"):
             takes = "0 with a dataset, whose transitions have neither errors nor later goals"
             value = getattr(self.replay, key)

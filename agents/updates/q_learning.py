@@ -9,7 +9,7 @@ from torch import Tensor
 
 from agents.policies.q_network import QNetwork
 from agents.updates.configs import DiscountedConfig
-from agents.updates.targets import GradientSteps, copy_weights, frozen_copy
+from agents.updates.targets import GradientSteps, copy_weights, follower, frozen_copy
 from training.core import Batch, Budget, Counters
 from training.errors import UserError, require
 from training.metrics import Last, Mean, Metrics
@@ -45,6 +45,9 @@ class QLearningConfig(DiscountedConfig):
     """The network that learns chooses the next action, the target network says what it is worth."""
     target_gradient_steps: int = 2_500
     """Gradient steps, not env steps, between two copies of the network into the target network."""
+    target_tau: float | None = None
+    """Moves the target by this fraction of the way to the network after every gradient step (Lillicrap et al. 2016), in
+    place of the copies; None: it is copied."""
     epsilon: EpsilonConfig = EpsilonConfig()
     optimizer: OptimizerConfig
 
@@ -52,6 +55,8 @@ class QLearningConfig(DiscountedConfig):
         super().__post_init__()
         steps = self.target_gradient_steps
         require(steps >= 1, "target_gradient_steps", steps, "at least 1")
+        tau = self.target_tau
+        require(tau is None or 0 < tau <= 1, "target_tau", tau, "a number above 0, up to 1, or None")
         parts = self.optimizer.micro_batches
         require(parts == 1, "optimizer.micro_batches", parts, "1: the errors of a minibatch are kept in one piece")
 
@@ -72,6 +77,7 @@ class QLearning:
     ) -> None:
         self.policy, self.target = policy, frozen_copy(policy)
         self._config, self._epsilon = config, Epsilon(policy, config.epsilon, until)
+        self._target_follows = config.target_tau and follower(self.target, policy, config.target_tau)
         # The errors of a minibatch, which come back as priorities, are kept in one piece.
         self.optimizer = Optimizer(dict(policy.named_parameters()), config.optimizer, until=until, whole_batch=True)
         self._rng = generator(seed, "noise on weights")
@@ -100,8 +106,10 @@ class QLearning:
         return Loss(weighted.sum(), len(loss), measured)
 
     def stepped(self) -> Tensor:
-        """After each gradient step: copies the weights into the target when it is time; returns the errors [B]."""
-        if self._gradient_steps.count(every=self._config.target_gradient_steps):
+        """After each gradient step: the target follows, or is a new copy when it is time; returns the errors [B]."""
+        if self._target_follows:
+            self._target_follows()
+        elif self._gradient_steps.count(every=self._config.target_gradient_steps):
             copy_weights(self.target, self.policy)
         return self._error.clone()
 
@@ -140,9 +148,13 @@ def require_distribution(policy: QNetwork, takes: str, algorithm: str) -> None:
 
 def best_action(values: Tensor, batch: Batch) -> Tensor:
     """The next action [B, 1] that is worth most among those allowed, of `values` [B, actions]."""
-    if "next_action_mask" in batch:
-        values = values.masked_fill(~batch["next_action_mask"], -torch.inf)
-    return values.argmax(-1, keepdim=True)
+    return allowed(values, batch, "next_").argmax(-1, keepdim=True)
+
+
+def allowed(values: Tensor, batch: Batch, prefix: str = "") -> Tensor:
+    """`values` [B, actions], with -inf for actions that are not allowed on `obs`, or on `next_obs` with "next_"."""
+    mask = f"{prefix}action_mask"
+    return values.masked_fill(~batch[mask], -torch.inf) if mask in batch else values
 
 
 def taken(outputs: Tensor, action: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ CASES = {
         policy=replace(ACTOR, distribution="deterministic"),
     )
 }
-RESUMED = {"rebrac_half_cheetah": ["--epochs", "4", "--agent.minibatch-size", "48"]}
+RESUMED = {"rebrac_half_cheetah": ["--epochs", "4", "--agent.minibatch-size", "48", "--env.id", "Pendulum-v1"]}
 
 
 def test_actor_and_critics_pay_for_their_distance_from_the_data() -> None:

@@ -30,6 +30,7 @@ CASES = {
 }
 RESUMED = {
     "sac_pendulum": [*SHORT_REPLAY, "--policy.distribution", "state_dependent"],
+    "sac_pendulum-data": [*SHORT_REPLAY, "--dataset", "tiny/pendulum-v0"],
     # Somebody's own network, with batch normalization, whose statistics the targets follow, and dropout.
     "sac_pendulum-own": [
         *SHORT_REPLAY,
