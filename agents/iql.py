@@ -14,6 +14,7 @@ from torch import Tensor
 from agents.policies.actor import Actor, require_continuous
 from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import Critics, FollowedCriticsConfig, StateValue, prefixed
+from agents.updates.losses import weighted_imitation_loss
 from agents.updates.targets import follower, frozen_copy
 from training.core import Batch, Budget, Counters, to_device
 from training.errors import require
@@ -21,11 +22,6 @@ from training.metrics import Mean, Metrics, merge_metrics
 from training.optimizer import Loss, Optimizer, OptimizerConfig, Schedule
 from training.seeding import generator
 from training.state import Parts
-
-LARGEST_WEIGHT = 100.0
-"""Of a sample in the policy's loss, as in the published code."""
-LARGEST_ACTION = 0.995
-"""Actions at the very bound of their range would need an infinite mean before tanh."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +96,7 @@ class IQL(PolicyAndParts):
     def _actor_loss(self, batch: Batch) -> Loss:
         with torch.no_grad():
             advantage = self._target_value(batch) - self._value(self.policy.seen(batch))
-            weight = (self._config.inverse_temperature * advantage).exp().clamp(max=LARGEST_WEIGHT)
-        action = batch["action"].clamp(-LARGEST_ACTION, LARGEST_ACTION)
-        log_prob = self.policy.log_prob(batch | {"action": action})
-        loss = -weight * log_prob  # equation 7
-        return Loss(loss.sum(), len(loss), {"policy/advantage": Mean(advantage.mean(), len(loss))})
+        return weighted_imitation_loss(self.policy, batch, advantage, self._config.inverse_temperature)  # equation 7
 
     @torch.no_grad()
     def _target_value(self, batch: Batch) -> Tensor:

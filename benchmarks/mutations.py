@@ -45,6 +45,7 @@ MUTATIONS = {
         'data = to_samples(batch, targets | {"advantage": -targets["advantage"]})',
         "the sign of the advantage",
     ),
+    "awac": Mutation("batch, advantage,", "batch, -advantage,", "the sign of the advantage"),
     "bandits": Mutation("np.sqrt(2 * np.log", "-np.sqrt(2 * np.log", "the sign of UCB1's width"),
     "bc": Mutation("return Loss(-log_prob.sum()", "return Loss(log_prob.sum()", "the sign of the likelihood"),
     "c51": Mutation(
@@ -64,7 +65,7 @@ MUTATIONS = {
         'targets["advantage"] = -targets["advantage"]',
         "the sign of the advantage",
     ),
-    "iql": Mutation("loss = -weight * log_prob", "loss = weight * log_prob", "the sign of the likelihood"),
+    "iql": Mutation("batch, advantage,", "batch, -advantage,", "the sign of the advantage"),
     "pqn": Mutation(
         'batch["reward"], discount(batch, config.gamma)',
         'batch["reward"], 0 * discount(batch, config.gamma)',

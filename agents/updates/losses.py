@@ -8,11 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, mse_loss
 
+from agents.policies.actor import Actor
 from agents.policies.actor_critic import ActorCritic
 from agents.updates.configs import ActorCriticLossConfig, ClippedConfig
 from training.core import Batch
 from training.metrics import Mean, Metrics, merge_metrics
 from training.optimizer import Loss
+
+LARGEST_WEIGHT = 100.0
+"""Of a sample that is imitated by its advantage."""
+LARGEST_ACTION = 0.995
+"""Actions at the very bound of their range would need an infinite mean before tanh."""
 
 
 def actor_critic_loss(policy: ActorCritic, config: ActorCriticLossConfig, batch: Batch) -> Loss:
@@ -108,3 +114,14 @@ def quantile_huber(quantiles: Tensor, target: Tensor, kappa: float = 1.0) -> Ten
     huber = huber_loss(error, torch.zeros_like(error), reduction="none", delta=kappa) / kappa
     below = (error.detach() < 0).float()
     return ((tau.unsqueeze(-1) - below).abs() * huber).mean(-1).sum(-1)
+
+
+def weighted_imitation_loss(policy: Actor, batch: Batch, advantage: Tensor, inverse_temperature: float) -> Loss:
+    """-exp(inverse_temperature * advantage) * log pi(action), with the weight and the action bounded; advantage [B].
+
+    It is that of AWAC and of IQL, whose published codes have this bound on the weight.
+    """
+    weight = (inverse_temperature * advantage).exp().clamp(max=LARGEST_WEIGHT)
+    action = batch["action"].clamp(-LARGEST_ACTION, LARGEST_ACTION)
+    loss = -weight * policy.log_prob(batch | {"action": action})
+    return Loss(loss.sum(), len(loss), {"policy/advantage": Mean(advantage.mean(), len(loss))})
