@@ -95,11 +95,11 @@ sync: .venv/.core ## Send the whole of RUN to Weights & Biases
 
 lint: style types ## Check style and types
 
-style: .venv/.extras
+style: .venv/.extras ## Check style
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 
-types: .venv/.extras
+types: .venv/.extras ## Check types
 	@.venv/bin/mypy
 
 test: style ## Check style and types, and run the tests but the long ones
@@ -109,7 +109,7 @@ test-full: style ## The same with the long versions: 50 kill points, every algor
 	@$(MAKE) --no-print-directory --jobs=2 types pytest PYTEST_ARGS='--timeout 3600'
 
 # Types are checked beside the tests, on a core that these leave idle at times.
-pytest: .venv/.extras
+pytest: .venv/.extras ## Run the tests with PYTEST_ARGS
 	@$(RUN_PYTHON) -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 results: .venv/.extras ## Write the tables and pictures in the docs anew from docs/results/

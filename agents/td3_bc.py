@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from agents.policies.actor import Actor
 from agents.updates.deterministic import SmoothedConfig, TD3FromData, smoothed_critic_loss
-from training.core import Batch, Budget
+from training.core import Batch, Budget, Counters
 from training.errors import require
-from training.metrics import Mean
+from training.metrics import Mean, Metrics
 from training.optimizer import Loss
 
 
@@ -40,6 +40,9 @@ class TD3BC(TD3FromData):
     def __init__(self, policy: Actor, config: TD3BCConfig, *, until: Budget, seed: int) -> None:
         super().__init__(policy, config, until=until, seed=seed)
         self._config = config
+
+    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+        return self.take_steps(batch, now), {}
 
     def _critic_loss(self, batch: Batch) -> Loss:
         return smoothed_critic_loss(self._learning, self._config, batch)

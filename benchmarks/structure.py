@@ -178,13 +178,11 @@ def closure(graph: Mapping[str, set[str]], name: str) -> set[str]:
 
 
 def algorithms(root: Path) -> list[str]:
-    """The modules at the root of agents/ that define an algorithm: a class with an `update` of batch and counters, or
-    with the losses of an update that it shares."""
-    signs = ("def update(self, batch: Batch", "def _actor_loss(self, batch: Batch")
+    """The modules at the root of agents/ that define an algorithm: a class with an `update` of batch and counters."""
     return [
         name
         for name, file in modules(root).items()
-        if name.count(".") == 1 and name.startswith("agents.") and any(sign in file.read_text() for sign in signs)
+        if name.count(".") == 1 and name.startswith("agents.") and "def update(self, batch: Batch" in file.read_text()
     ]
 
 

@@ -107,7 +107,8 @@ class TD3FromData(PolicyAndParts):
         self._rng = generator(seed, "learning")
         self.parts: Parts = {**self._learning.parts, "rng": self._rng, "gradient_steps": self._gradient_steps}
 
-    def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
+    def take_steps(self, batch: Batch, now: Counters) -> Metrics:
+        """One gradient step of the critics, and of the actor when it is its turn."""
         data = to_device(batch, self.policy.device)
         noise = torch.randn(len(data["reward"]), self.policy.head.size, generator=self._rng)
         data["next_noise"] = moved(noise, self.policy.device)
@@ -116,7 +117,7 @@ class TD3FromData(PolicyAndParts):
         if self._gradient_steps.count(every=self._policy_delay):
             measured.append(learning.actor_optimizer.step(self._actor_loss, data, now))
             learning.targets_follow()
-        return merge_metrics(measured), {}
+        return merge_metrics(measured)
 
     @abstractmethod
     def _critic_loss(self, batch: Batch) -> Loss: ...
