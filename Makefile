@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play diagnose compare plot report record sync submit cluster cluster-down test test-full lint results notebooks docs style types pytest bench profile clean
+.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play sample diagnose compare plot report record sync submit cluster cluster-down test test-full lint results notebooks docs style types pytest bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest
@@ -72,6 +72,9 @@ evaluate: .venv/.core ## Measure the policy of RUN with ARGS="--episodes 200"
 
 play: .venv/.core ## Watch the policy of RUN with ARGS="--render terminal --step"
 	@$(RUN_PYTHON) -m experiments play $(RUN) $(ARGS)
+
+sample: .venv/.extras ## Let the language model of RUN write: ARGS="--prompt 'def main('"
+	@$(RUN_PYTHON) -m experiments sample $(RUN) $(ARGS)
 
 diagnose: .venv/.core ## Say what is wrong with RUN
 	@$(RUN_PYTHON) -m experiments diagnose $(RUN) $(ARGS)

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.random import fork_rng
 
@@ -18,16 +20,52 @@ from training.extras import extra
 from training.state import State
 
 
+class HuggingFaceCache:
+    """The keys and values of the tokens that a model of transformers has seen."""
+
+    def __init__(self, own: Any) -> None:
+        self.own = own
+
+    @property
+    def length(self) -> int:
+        """How many tokens that are."""
+        return int(self.own.get_seq_length())
+
+    def keep(self, rows: Tensor) -> None:
+        """From now on row i is the one that was `rows[i]`; a row may come several times, or not at all."""
+        self.own.batch_select_indices(rows)
+
+
 class HuggingFaceModel(nn.Module):
     """Tokens [B, L] -> logits [B, L, vocabulary]. It sees across the documents in a row, as it did when pretrained."""
 
     def __init__(self, network: Any, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.network, self.tokenizer = network, tokenizer
+        takes = signature(network.forward).parameters
+        self._cache_name = "cache" if "cache" in takes else "past_key_values"  # as before transformers 5.24
         self.lora: State | None = None
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        logits: Tensor = self.network(input_ids=tokens, use_cache=False).logits
+    @property
+    def context(self) -> int:
+        """Tokens that it looks back on."""
+        return int(self.network.config.max_position_embeddings)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
+    def new_cache(self, rows: int, capacity: int) -> HuggingFaceCache:
+        """For documents of any number and length."""
+        with extra("language"):
+            import transformers
+        return HuggingFaceCache(transformers.DynamicCache())
+
+    def forward(self, tokens: Tensor, cache: HuggingFaceCache | None = None) -> Tensor:
+        """With a cache, of tokens that follow those in it."""
+        seen = {} if cache is None else {self._cache_name: cache.own}
+        logits: Tensor = self.network(input_ids=tokens, use_cache=cache is not None, **seen).logits
         return logits
 
     def save(self) -> State:

@@ -19,12 +19,16 @@ from pretraining import language_model, next_token
 from pretraining.language_model import LanguageModel, load_weights
 from pretraining.next_token import NextToken, RowsRunConfig
 from training.data.splits import Splits
-from training.errors import require
+from training.errors import UserError, require
 from training.options import config_from_tree, config_to_tree
 from training.run.checkpoint import read_state
+from training.run.files import read_json
 from training.run.folder import find_checkpoint
 from training.run.run import Run
 from training.seeding import generator
+
+PART = RowsRunConfig.algorithm_field
+"""The part of a checkpoint that holds a language model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +83,13 @@ def add_adapters(model: LanguageModel | HuggingFaceModel, config: LoRAConfig, se
 def load_adapted(run: str | Path, which: Literal["best", "last"] = "last") -> LanguageModel | HuggingFaceModel:
     """The model of a run of `train`, its adapters merged into its weights.
 
-    Raises UserError when the folder is not a run or holds no checkpoint.
+    Raises UserError when the folder is not a run of a language model or holds no checkpoint.
     """
-    algorithm = read_state(find_checkpoint(Path(run), which), "algorithm")
-    saved = algorithm["model"]
+    checkpoint = find_checkpoint(Path(run), which)
+    algorithm = read_state(checkpoint, PART) if PART in read_json(checkpoint / "manifest.json")["parts"] else {}
+    saved = algorithm.get("model", {})
+    if saved.get("kind") not in ("LanguageModel", "HuggingFaceModel"):
+        raise UserError(f"{run} is no run of a language model: it has none that could write")
     kind = hugging_face if saved["kind"] == "HuggingFaceModel" else language_model
     model: LanguageModel | HuggingFaceModel = kind.build(saved)
     if saved["lora"] is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -41,6 +40,14 @@ class LanguageModelConfig:
         require(self.transformer.position == "rotary", "transformer.position", self.transformer.position, takes)
 
 
+class SelectableCache(Cache):
+    """A cache whose documents may be left out and copied."""
+
+    def keep(self, rows: Tensor) -> None:
+        """From now on row i is the one that was `rows[i]`; a row may come several times, or not at all."""
+        self.keys, self.values = self.keys[:, rows], self.values[:, rows]
+
+
 class LanguageModel(nn.Module):
     """Tokens [B, L] -> logits [B, L, vocabulary] of the tokens after them. The output has the weights of the embedding.
 
@@ -63,6 +70,20 @@ class LanguageModel(nn.Module):
             "lora": self.lora,
             "weights": self.state_dict(),
         }
+
+    @property
+    def context(self) -> int:
+        """Tokens that it looks back on."""
+        return self.config.context
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.embedding.weight.device
+
+    def new_cache(self, rows: int, capacity: int) -> SelectableCache:
+        """For `rows` documents of at most `capacity` tokens."""
+        return SelectableCache(self.config.transformer, rows, capacity, self.embedding.weight)
 
     def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """With a cache, of tokens that follow those in it; they are all of one document."""
@@ -90,7 +111,7 @@ def load_language_model(run: str | Path, which: Literal["best", "last"] = "last"
     """The language model of a run of pretraining, with its tokenizer.
 
         model = load_language_model("runs/gpt_stdlib/20260101T120000Z-seed1-ab12")
-        print(complete(model, "def main(", torch.Generator(), temperature=0.8, top_k=50))
+        print(complete(model, "def main(", torch.Generator(), SamplingConfig(temperature=0.8, top_k=50)))
 
     Raises UserError when the folder is not a run or holds no checkpoint, and for a model with adapters.
     """
@@ -108,67 +129,3 @@ def same_document(tokens: Tensor, end: int) -> Tensor:
     document = (tokens == end).cumsum(1)
     causal = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
     return ((document.unsqueeze(2) == document.unsqueeze(1)) & causal).unsqueeze(1)
-
-
-@torch.no_grad()
-def generate(
-    model: LanguageModel,
-    prompt: Sequence[int],
-    rng: Generator,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    most: int = 256,
-) -> Iterator[int]:
-    """The tokens that follow the prompt, one by one, until the end token or `most` of them.
-
-    Args:
-        model: the language model.
-        prompt: tokens of the beginning of a document.
-        rng: draws the tokens.
-        temperature: the logits are divided by it; 0: always the likeliest token.
-        top_k: draw among the k likeliest; None: among all.
-        most: the largest number of tokens.
-
-    When the context is full, the model forgets the older half of it.
-    """
-    require(0.0 <= temperature < float("inf"), "temperature", temperature, "a finite number of at least 0")
-    require(top_k is None or top_k >= 1, "top_k", top_k, "at least 1, or None")
-    context = model.config.context
-    weight = model.embedding.weight
-    known = [model.tokenizer.end, *prompt]
-    new, cache = known[-context:], Cache(model.config.transformer, 1, context, weight)
-    for _ in range(most):
-        if cache.length + len(new) > context:
-            new, cache = known[-(context // 2 or 1) :], Cache(model.config.transformer, 1, context, weight)
-        logits = model(torch.tensor([new], device=weight.device), cache)[0, -1].float().cpu()
-        token = draw(logits, rng, temperature=temperature, top_k=top_k)
-        if token == model.tokenizer.end:
-            return
-        yield token
-        known.append(token)
-        new = [token]
-
-
-def draw(logits: Tensor, rng: Generator, *, temperature: float, top_k: int | None) -> int:
-    """One token by its logits [V]."""
-    if temperature == 0.0:
-        return int(logits.argmax())
-    likeliest, tokens = logits.topk(min(top_k or len(logits), len(logits)))
-    return int(tokens[torch.multinomial((likeliest / temperature).softmax(0), 1, generator=rng)])
-
-
-def complete(
-    model: LanguageModel,
-    text: str,
-    rng: Generator,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    most: int = 256,
-) -> str:
-    """The text and its continuation by the model; the arguments are those of `generate`."""
-    prompt = model.tokenizer.encode(text)
-    return text + model.tokenizer.decode(
-        list(generate(model, prompt, rng, temperature=temperature, top_k=top_k, most=most))
-    )

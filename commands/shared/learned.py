@@ -72,7 +72,8 @@ def samples(folder: Path, package: str) -> Sequence[Sample] | str:
     import torch
 
     from finetuning.language_model import load_adapted
-    from pretraining.language_model import LanguageModel, complete
+    from pretraining.language_model import LanguageModel
+    from pretraining.sampling import SamplingConfig, complete
 
     model = load_adapted(folder)
     if not isinstance(model, LanguageModel):
@@ -82,7 +83,8 @@ def samples(folder: Path, package: str) -> Sequence[Sample] | str:
         return f"It has {size:,} parameters: more than {WIDEST_MODEL:,} take long to write, so that it is not asked to."
     written = []
     for temperature, seed in WRITTEN:
-        text = complete(model.eval(), "", torch.Generator().manual_seed(seed), temperature=temperature, most=TOKENS)
+        how_drawn = SamplingConfig(temperature, max_tokens=TOKENS)
+        text = complete(model.eval(), "", torch.Generator().manual_seed(seed), how_drawn)
         how = "the likeliest tokens" if temperature == 0 else f"temperature {temperature}, seed {seed}"
         written.append(Sample(f"From nothing, {how}, at most {TOKENS} tokens", text))
     return written

@@ -12,8 +12,9 @@ import torch
 from experiments.language.gpt_stdlib import Config
 from pretraining import next_token
 from pretraining.baselines.kneser_ney import kneser_ney_loss
-from pretraining.language_model import LanguageModel, complete, load_language_model
+from pretraining.language_model import LanguageModel, load_language_model
 from pretraining.next_token import NextToken, NextTokenConfig, NextTokenRunConfig
+from pretraining.sampling import SamplingConfig, complete
 from tests.support.language_models import SHAPE, SMALL_GPT, TEXTS
 from training.core import Budget, Counters, Every
 from training.data.corpus import CorpusConfig, TokenizedCorpus, Tokenizer
@@ -80,7 +81,7 @@ def test_it_learns_and_comes_back_from_its_run(config: NextTokenRunConfig, tmp_p
     assert 0 < references[0] < 1.5
 
     model = load_language_model(tmp_path / "run")
-    assert complete(model, "def double_", generator(1), temperature=0.0, most=30).startswith("def double_")
+    assert complete(model, "def double_", generator(1), SamplingConfig(0.0, max_tokens=30)).startswith("def double_")
     tokens = torch.tensor([[model.tokenizer.end, *model.tokenizer.encode(TEXTS[1])]])
     assert (model(tokens[:, :-1]).argmax(-1) == tokens[:, 1:]).float().mean() > 0.5
 

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from finetuning.hugging_face import HuggingFaceModel, export
-from pretraining.language_model import LanguageModelConfig
+from pretraining.language_model import LanguageModel, LanguageModelConfig
 from training.data.corpus import Tokenizer
 from training.networks.transformer import TransformerConfig
+from training.seeding import generator
 
 TEXTS = [f"def double_{index}(value):\n    return value * {index}\n" for index in range(40)]
 SHAPE = LanguageModelConfig(
@@ -24,6 +25,16 @@ SMALL_GPT = [
     *("--corpus.patterns", "json/*.py", "email/*.py", "--corpus.bytes-per-document", "10000"),
 ]
 """Options of a short run of `gpt_stdlib`."""
+
+
+def distinct_model() -> LanguageModel:
+    """Ours, with weights large enough that its tokens differ."""
+    model = LanguageModel(SHAPE, Tokenizer.trained(TEXTS, SHAPE.vocabulary), generator(1))
+    rng = generator(2)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn(weight.shape, generator=rng) * 0.3)
+    return model
 
 
 def llama(*, vocabulary: int, width: int, layers: int, heads: int, hidden: int) -> Any:

@@ -106,6 +106,7 @@ class Tokenizer:
     """Byte-level BPE (Sennrich et al. 2016, in the way of GPT-2): any text has tokens, and they give it back.
 
     Made of the JSON that `to_json` gives; `size` tokens, of which `end` is between documents and stands for no text.
+    One `of_characters` has a token for each of some characters, and for no other text.
     """
 
     def __init__(self, json: str, end: str = END) -> None:
@@ -117,6 +118,8 @@ class Tokenizer:
             raise UserError(f"the tokenizer has no token {end!r}")
         self.end: int = number
         self.end_text = end
+        by_character = type(self._tokenizer.model).__name__ == "WordLevel"
+        self._characters = frozenset(self._tokenizer.get_vocab()) - {end} if by_character else None
 
     @classmethod
     def trained(cls, texts: Iterable[str], size: int) -> Tokenizer:
@@ -133,7 +136,22 @@ class Tokenizer:
         tokenizer.train_from_iterator(texts, trainer)
         return cls(tokenizer.to_str())
 
+    @classmethod
+    def of_characters(cls, alphabet: str) -> Tokenizer:
+        """A token for each character, and the end token before them."""
+        library = _library()
+        vocabulary = {token: number for number, token in enumerate([END, *dict.fromkeys(alphabet)])}
+        tokenizer = library.Tokenizer(library.models.WordLevel(vocabulary))
+        tokenizer.add_special_tokens([END])
+        tokenizer.pre_tokenizer = library.pre_tokenizers.Split("", "isolated")
+        tokenizer.decoder = library.decoders.Fuse()
+        return cls(tokenizer.to_str())
+
     def encode(self, text: str) -> list[int]:
+        """Raises UserError for a text with a character that there is no token for."""
+        if self._characters is not None and (unknown := set(text) - self._characters):
+            known = "".join(sorted(self._characters))
+            raise UserError(f"the tokenizer knows no {min(unknown)!r}: its characters are {known!r}")
         tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return tokens
 
