@@ -20,7 +20,7 @@ from pretraining import recipe
 from pretraining.language_model import LanguageModel, LanguageModelConfig
 from pretraining.model import ModelAndParts
 from pretraining.recipe import DataRunConfig, HeldOutConfig, Part
-from training.core import Batch, Budget, Counters, Every, moved
+from training.core import Batch, Budget, Counters, Every, to_device
 from training.data.corpus import CorpusConfig, TokenizedCorpus, Tokenizer, tokenize_corpus
 from training.data.splits import Splits
 from training.errors import require
@@ -32,6 +32,9 @@ from training.run.compute import choose_device, choose_precision
 from training.run.run import Run
 from training.seeding import generator
 from training.state import Buildable
+
+NOT_LEARNED = -100
+"""In the place of a token that is not learned."""
 
 
 class NextTokenModel(Buildable, Protocol):
@@ -59,7 +62,10 @@ class NextTokenConfig:
 
 
 class NextToken(ModelAndParts):
-    """Learns from rows of tokens [B, context + 1], each of which is predicted from those before it."""
+    """Learns from rows of tokens [B, context + 1], each of which is predicted from those before it.
+
+    Where a batch has `is_completion` [B, context + 1], it learns and measures the tokens alone at which that is True.
+    """
 
     score = "log_prob_nats"
 
@@ -73,7 +79,7 @@ class NextToken(ModelAndParts):
         self._device = next(iter(parameters.values())).device
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        return self._optimizer.step(self._loss, {"tokens": moved(batch["tokens"], self._device)}, now), {}
+        return self._optimizer.step(self._loss, to_device(batch, self._device), now), {}
 
     def _loss(self, batch: Batch) -> Loss:
         loss = next_token_loss(self.model, batch)
@@ -85,11 +91,11 @@ class NextToken(ModelAndParts):
         loss, right, count = 0.0, 0, 0
         with self._optimizer.averaged():
             for batch in batches:
-                tokens = moved(batch["tokens"], self._device).long()
+                tokens, targets = _tokens_and_targets(to_device(batch, self._device))
                 logits = self.model(tokens[:, :-1])
-                loss += float(cross_entropy(logits, tokens))
-                right += int((logits.argmax(-1) == tokens[:, 1:]).sum())
-                count += tokens[:, 1:].numel()
+                loss += float(cross_entropy(logits, targets))
+                right += int((logits.argmax(-1) == targets).sum())
+                count += int((targets != NOT_LEARNED).sum())
         return {
             "loss_nats": loss / count,
             "log_prob_nats": -loss / count,
@@ -99,16 +105,26 @@ class NextToken(ModelAndParts):
 
 
 def next_token_loss(model: NextTokenModel, batch: Batch) -> Loss:
-    """The cross entropy of the tokens [B, L + 1] but the first of each row."""
-    tokens = batch["tokens"].long()
-    total = cross_entropy(model(tokens[:, :-1]), tokens)
-    count = tokens[:, 1:].numel()
+    """The cross entropy of the tokens [B, L + 1] but the first of each row, or of those at which `is_completion` is."""
+    tokens, targets = _tokens_and_targets(batch)
+    total = cross_entropy(model(tokens[:, :-1]), targets)
+    count = int((targets != NOT_LEARNED).sum()) if "is_completion" in batch else targets.numel()
     return Loss(total, count, {"learner/loss_nats": Mean(total.detach() / count, count)})
 
 
-def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
-    """The sum over the tokens [B, L + 1] but the first of each row, by logits [B, L, V]."""
-    return F.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten(), reduction="sum")
+def _tokens_and_targets(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The tokens [B, L + 1], and those behind each of the first L, NOT_LEARNED where nothing is learned."""
+    tokens = batch["tokens"].long()
+    targets = tokens[:, 1:]
+    if "is_completion" in batch:
+        targets = targets.masked_fill(~batch["is_completion"][:, 1:], NOT_LEARNED)
+    return tokens, targets
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The sum over the targets [B, L] but those that are NOT_LEARNED, by logits [B, L, V]."""
+    flat = logits.flatten(0, 1).float(), targets.flatten()
+    return F.cross_entropy(*flat, ignore_index=NOT_LEARNED, reduction="sum")
 
 
 @dataclass(frozen=True, kw_only=True)

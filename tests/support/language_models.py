@@ -29,7 +29,15 @@ SMALL_GPT = [
 
 def distinct_model() -> LanguageModel:
     """Ours, with weights large enough that its tokens differ."""
-    model = LanguageModel(SHAPE, Tokenizer.trained(TEXTS, SHAPE.vocabulary), generator(1))
+    return _with_larger_weights(LanguageModel(SHAPE, Tokenizer.trained(TEXTS, SHAPE.vocabulary), generator(1)))
+
+
+def speller() -> LanguageModel:
+    """The same of five characters, which often ends what it says."""
+    return _with_larger_weights(LanguageModel(SHAPE, Tokenizer.of_characters("abcde"), generator(1)))
+
+
+def _with_larger_weights(model: LanguageModel) -> LanguageModel:
     rng = generator(2)
     with torch.no_grad():
         for weight in model.parameters():

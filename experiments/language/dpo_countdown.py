@@ -1,0 +1,73 @@
+"""DPO improves a transformer at countdown by pairs of its own tries, and stays near to what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from experiments.language.sft_countdown import TRANSFORMER, demonstrated
+from finetuning import dpo
+from finetuning.dpo import DPO, DPOConfig, DPORunConfig
+from finetuning.language import demonstrations
+from finetuning.language.completions import measure_solved
+from finetuning.language.demonstrations import DemonstrationsConfig, new_solver
+from finetuning.language.dialogue import PLAIN
+from finetuning.language.preferences import kl_per_token, preference_pairs
+from finetuning.language.problems import ProblemsConfig
+from finetuning.language_model import load_adapted
+from training.claims import Claim
+from training.data.splits import Splits
+from training.networks.transformer import TransformerConfig
+from training.run.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(DPORunConfig):
+    """`sft_countdown`, then a pair of each problem at which its tries are neither all right nor all wrong."""
+
+    data: ProblemsConfig = ProblemsConfig("countdown")
+    model: TransformerConfig = TRANSFORMER
+    sft: DemonstrationsConfig = field(default_factory=lambda: demonstrated(600))
+    tries: int = 16
+    """At each problem, of which a pair is made."""
+    epochs: int | None = 4
+    minibatch_size: int = 64
+    algorithm: DPOConfig = DPOConfig()
+
+
+CLAIMS = (
+    Claim("test/preference_accuracy", ">=", 0.8),
+    Claim("comparison/points_over_sft", ">=", 5.0),
+    Claim("comparison/kl_nats_per_token", "<=", 0.2),
+)
+
+
+def train(config: Config, run: Run) -> None:
+    """Two stages; the pairs of each split are of that split's problems, by the model that the first one made."""
+    sft, stage = run.stage("sft"), run.stage("dpo")
+    task, problems = config.data.rules, config.data.problems(config.seed)
+    asked = {part: [problem.prompt for problem in problems[part]] for part in Splits._fields}
+    if not sft.finished:
+        model = new_solver(config.data, config.model, config.seed)
+        demonstrations.train(replace(config.sft, seed=config.seed), sft, model, config.data)
+    if not stage.finished:
+        reference: Any = load_adapted(sft.folder)
+        own: dict[str, Any] = {"max_tokens": task.max_tokens, "seed": config.seed}
+        named = {"completions": config.tries, "source": f"pairs of tries at {task.name}", **own}
+        pairs = Splits(
+            *(preference_pairs(reference, asked[part], task.verify, PLAIN, **named) for part in Splits._fields)
+        )
+
+        def measure(learner: DPO) -> Mapping[str, float]:
+            found = measure_solved(learner.model, asked["test"], task.verify, PLAIN, samples=config.tries, **own)
+            measured = {f"test/{name}": value for name, value in found.items()}
+            return measured | {
+                "comparison/kl_nats_per_token": kl_per_token(learner.model, reference, asked["test"], PLAIN, **own)
+            }
+
+        dpo.train(config, stage, load_adapted(sft.folder), pairs, measure=measure)
+    accuracy = [100 * one.result["metrics"]["test/greedy_accuracy"] for one in (sft, stage)]
+    run.finish_as(
+        stage, {"comparison/points_over_sft": accuracy[1] - accuracy[0], "sft/greedy_accuracy": accuracy[0] / 100}
+    )

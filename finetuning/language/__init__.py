@@ -1,0 +1,1 @@
+"""What language models learn from and by: problems and who verifies them, dialogues, completions, log-probabilities."""
