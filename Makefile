@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play sample diagnose compare plot report record sync submit cluster cluster-down test test-full lint results notebooks docs style types pytest bench profile clean
+.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play sample chat diagnose compare plot report record sync submit cluster cluster-down test test-full lint results notebooks docs style types pytest bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest
@@ -75,6 +75,9 @@ play: .venv/.core ## Watch the policy of RUN with ARGS="--render terminal --step
 
 sample: .venv/.extras ## Let the language model of RUN write: ARGS="--prompt 'def main('"
 	@$(RUN_PYTHON) -m experiments sample $(RUN) $(ARGS)
+
+chat: .venv/.extras ## Talk to the language model of RUN
+	@$(RUN_PYTHON) -m experiments chat $(RUN) $(ARGS)
 
 diagnose: .venv/.core ## Say what is wrong with RUN
 	@$(RUN_PYTHON) -m experiments diagnose $(RUN) $(ARGS)

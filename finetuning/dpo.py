@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from finetuning.language.dialogue import PLAIN, TemplateConfig
 from finetuning.language.log_probs import sequence_log_probs
 from finetuning.language.preferences import SIDES, both_sides
 from pretraining import recipe
@@ -103,6 +104,7 @@ class DPORunConfig(DataRunConfig):
     """How a language model learns from pairs. `minibatch_size` counts pairs."""
 
     algorithm: DPOConfig = DPOConfig()
+    template: TemplateConfig = PLAIN
     epochs: int | None = 1
     evaluation: HeldOutConfig = HeldOutConfig(every=Every(1, "epochs"), minibatch_size=256)
     log_every: Every = Every(10, "updates")

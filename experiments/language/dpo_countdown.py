@@ -12,7 +12,6 @@ from finetuning.dpo import DPO, DPOConfig, DPORunConfig
 from finetuning.language import demonstrations
 from finetuning.language.completions import measure_solved
 from finetuning.language.demonstrations import DemonstrationsConfig, new_solver
-from finetuning.language.dialogue import PLAIN
 from finetuning.language.preferences import kl_per_token, preference_pairs
 from finetuning.language.problems import ProblemsConfig
 from finetuning.language_model import load_adapted
@@ -49,21 +48,28 @@ def train(config: Config, run: Run) -> None:
     task, problems = config.data.rules, config.data.problems(config.seed)
     asked = {part: [problem.prompt for problem in problems[part]] for part in Splits._fields}
     if not sft.finished:
-        model = new_solver(config.data, config.model, config.seed)
-        demonstrations.train(replace(config.sft, seed=config.seed), sft, model, config.data)
+        model = new_solver(config.data, config.model, config.seed, config.template)
+        demonstrations.train(replace(config.sft, seed=config.seed, template=config.template), sft, model, config.data)
     if not stage.finished:
         reference: Any = load_adapted(sft.folder)
         own: dict[str, Any] = {"max_tokens": task.max_tokens, "seed": config.seed}
         named = {"completions": config.tries, "source": f"pairs of tries at {task.name}", **own}
         pairs = Splits(
-            *(preference_pairs(reference, asked[part], task.verify, PLAIN, **named) for part in Splits._fields)
+            *(
+                preference_pairs(reference, asked[part], task.verify, config.template, **named)
+                for part in Splits._fields
+            )
         )
 
         def measure(learner: DPO) -> Mapping[str, float]:
-            found = measure_solved(learner.model, asked["test"], task.verify, PLAIN, samples=config.tries, **own)
+            found = measure_solved(
+                learner.model, asked["test"], task.verify, config.template, samples=config.tries, **own
+            )
             measured = {f"test/{name}": value for name, value in found.items()}
             return measured | {
-                "comparison/kl_nats_per_token": kl_per_token(learner.model, reference, asked["test"], PLAIN, **own)
+                "comparison/kl_nats_per_token": kl_per_token(
+                    learner.model, reference, asked["test"], config.template, **own
+                )
             }
 
         dpo.train(config, stage, load_adapted(sft.folder), pairs, measure=measure)

@@ -61,10 +61,10 @@ def train(config: Config, run: Run) -> None:
     ways = ("sft", "rejection", "continued", "grpo")
     stages = {name: run.stage(name) for name in ways}
     problems, task = config.data.problems(config.seed), config.data.rules
-    shared: dict[str, Any] = {"seed": config.seed, "test_samples": config.test_samples}
+    shared: dict[str, Any] = {"seed": config.seed, "test_samples": config.test_samples, "template": config.template}
     own: dict[str, Any] = {"source": f"tries at {task.name}"}
     if not stages["sft"].finished:
-        model = new_solver(config.data, config.model, config.seed)
+        model = new_solver(config.data, config.model, config.seed, config.template)
         demonstrations.train(replace(config.sft, **shared), stages["sft"], model, config.data)
     for name in ways[1:]:
         if stages[name].finished:

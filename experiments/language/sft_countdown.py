@@ -49,4 +49,4 @@ CLAIMS = (Claim("test/greedy_accuracy", ">=", 0.33),)
 
 def train(config: Config, run: Run) -> None:
     """`demonstrations.train` makes rows of the problems and their answers."""
-    demonstrations.train(config, run, new_solver(config.data, config.model, config.seed), config.data)
+    demonstrations.train(config, run, new_solver(config.data, config.model, config.seed, config.template), config.data)

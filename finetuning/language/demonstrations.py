@@ -12,7 +12,6 @@ from finetuning.language.problems import Problem, ProblemsConfig, tokenizer_of
 from finetuning.language_model import AdaptConfig
 from pretraining.language_model import LanguageModel, LanguageModelConfig
 from pretraining.next_token import NextToken
-from training.data.corpus import Tokenizer
 from training.data.splits import Splits
 from training.networks.transformer import TransformerConfig
 from training.run.run import Run
@@ -28,24 +27,29 @@ class DemonstrationsConfig(AdaptConfig):
     """Completions of each prompt of the test split at the end, beside the likeliest; 0: none."""
 
 
-def new_solver(data: ProblemsConfig, transformer: TransformerConfig, seed: int) -> LanguageModel:
+def new_solver(
+    data: ProblemsConfig, transformer: TransformerConfig, seed: int, template: TemplateConfig = PLAIN
+) -> LanguageModel:
     """A language model that has learned nothing, with a token for each character of a task."""
     tokenizer, task = tokenizer_of(data.rules), data.rules
-    longest = max(len(problem.prompt) for problem in data.problems(seed)["train"])
+    parts = data.problems(seed).values()
+    longest = max(len(template.asked(tokenizer, problem.prompt)) for part in parts for problem in part)
     shape = LanguageModelConfig(transformer, context=longest + task.max_tokens, vocabulary=tokenizer.size)
     return LanguageModel(shape, tokenizer, generator(seed, "weights"))
 
 
 def demonstrations(
-    data: ProblemsConfig, problems: Mapping[str, Sequence[Problem]], tokenizer: Tokenizer, template: TemplateConfig
+    data: ProblemsConfig, problems: Mapping[str, Sequence[Problem]], model: LanguageModel, template: TemplateConfig
 ) -> Splits:
     """The problems with their answers as rows of tokens, see `rows_of`."""
     source = f"demonstrations of {data.task}"
     shown = {**problems, "train": problems["train"][: data.demonstrations]}
-    longest = max(len(problem.prompt) + len(problem.answer) for part in shown.values() for problem in part) + 2
     dialogues = {part: [[(problem.prompt, problem.answer)] for problem in shown[part]] for part in Splits._fields}
     return Splits(
-        *(rows_of(dialogues[part], tokenizer, template, context=longest, source=source) for part in Splits._fields)
+        *(
+            rows_of(dialogues[part], model.tokenizer, template, context=model.context, source=source)
+            for part in Splits._fields
+        )
     )
 
 
@@ -62,6 +66,4 @@ def train(config: DemonstrationsConfig, run: Run, model: LanguageModel, data: Pr
         )  # fmt: skip
         return {f"test/{name}": value for name, value in found.items()}
 
-    language_model.train(
-        config, run, model, demonstrations(data, problems, model.tokenizer, config.template), measure=measure
-    )
+    language_model.train(config, run, model, demonstrations(data, problems, model, config.template), measure=measure)

@@ -24,7 +24,7 @@ def test_only_so_many_are_shown_and_the_context_holds_the_longest() -> None:
     data = ProblemsConfig("countdown", demonstrations=20, train=60, held_out=10)
     problems = data.problems(1)
     model = new_solver(data, SMALL, 1)
-    rows = demonstrations(data, problems, model.tokenizer, PLAIN)
+    rows = demonstrations(data, problems, model, PLAIN)
     assert [len(part) for part in rows] == [20, 10, 10]
     shown = problems["train"][3]
     words = [model.tokenizer.end, *model.tokenizer.encode(shown.prompt + shown.answer), model.tokenizer.end]
