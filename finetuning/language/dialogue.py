@@ -15,8 +15,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from gymnasium import spaces
 
+from finetuning.language.problems import part_of
 from training.data.corpus import Tokenizer
 from training.data.dataset import Dataset
+from training.data.splits import Splits
 from training.errors import UserError
 
 Turn: TypeAlias = tuple[str, str]
@@ -87,6 +89,22 @@ def rows_of(
         learned[number, : len(row.tokens)] = row.is_completion
     space = spaces.Box(0, tokenizer.size - 1, (longest,), np.int32)
     return Dataset({"tokens": tokens, "is_completion": learned}, {"tokens": space}, source)
+
+
+def split_dialogues(
+    dialogues: Sequence[Sequence[Turn]], tokenizer: Tokenizer, template: TemplateConfig, *, context: int, source: str
+) -> Splits:
+    """The rows of a tenth of them for the validation, of a tenth for the test, and of the others.
+
+    The first question decides, so that none is in two splits. Raises UserError where a split would be empty.
+    """
+    parts: dict[str, list[Sequence[Turn]]] = {name: [] for name in Splits._fields}
+    for dialogue in dialogues:
+        parts[part_of(dialogue[0][0])].append(dialogue)
+    for name, part in parts.items():
+        if not part:
+            raise UserError(f"{source} has {len(dialogues)} dialogues: none of them is for {name}; it takes more")
+    return Splits(*(rows_of(parts[name], tokenizer, template, context=context, source=source) for name in parts))
 
 
 def read_dialogues(path: Path) -> list[list[Turn]]:

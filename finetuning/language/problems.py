@@ -156,9 +156,9 @@ class ProblemsConfig:
         return split_problems(self.rules, train=self.train, held_out=self.held_out, seed=seed)
 
 
-def part_of(problem: Problem) -> str:
-    """The split that a problem is in, whatever the seed."""
-    number = int.from_bytes(hashlib.sha256(problem.prompt.encode()).digest()[:4], "little") % 100
+def part_of(prompt: str) -> str:
+    """The split that a prompt is in, whatever the seed."""
+    number = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:4], "little") % 100
     return "test" if number < HELD_OUT_PERCENT else "validation" if number < 2 * HELD_OUT_PERCENT else "train"
 
 
@@ -168,7 +168,7 @@ def draw_problems(task: Task, part: str, count: int, seed: int) -> list[Problem]
     found: dict[str, Problem] = {}
     for _ in range(TRIES * 100 // HELD_OUT_PERCENT * count):
         problem = task.draw(rng)
-        if part_of(problem) == part:
+        if part_of(problem.prompt) == part:
             found.setdefault(problem.prompt, problem)
         if len(found) == count:
             return list(found.values())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from finetuning.language.dialogue import PLAIN, TemplateConfig, read_dialogues, row_of, rows_of
+from finetuning.language.dialogue import PLAIN, TemplateConfig, read_dialogues, row_of, rows_of, split_dialogues
 from pretraining.next_token import NextToken, NextTokenConfig
 from tests.support.language_models import TEXTS, distinct_model
 from training.core import Budget, Counters
@@ -17,6 +17,7 @@ from training.errors import UserError
 from training.optimizer import OptimizerConfig
 
 TOKENIZER = Tokenizer.trained(TEXTS, 280)
+KEYS = ("tokens", "is_completion")
 MARKS = TemplateConfig("\nQ: ", "\nA: ")
 
 
@@ -90,3 +91,16 @@ def test_dialogues_are_read_in_two_forms_and_a_mistake_names_its_line(tmp_path: 
         read_dialogues(file)
     with pytest.raises(UserError, match="cannot be read as dialogues: No such file or directory"):
         read_dialogues(tmp_path / "missing")
+
+
+def test_a_question_is_in_one_split() -> None:
+    dialogues = [[(f"value {index % 50}", str(index))] for index in range(150)]
+    splits = split_dialogues(dialogues, TOKENIZER, PLAIN, context=20, source="here")
+    assert sum(map(len, splits)) == 150
+    asked = [
+        {tuple(tokens[: learned.argmax()]) for tokens, learned in zip(*map(part.array, KEYS), strict=True)}
+        for part in splits
+    ]
+    assert len(asked[0] | asked[1] | asked[2]) == sum(map(len, asked)) == 50
+    with pytest.raises(UserError, match="here has 1 dialogues: none of them is for"):
+        split_dialogues(dialogues[:1], TOKENIZER, PLAIN, context=20, source="here")

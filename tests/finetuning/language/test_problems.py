@@ -63,7 +63,7 @@ def test_no_problem_is_in_two_splits_whatever_the_seeds_and_numbers() -> None:
         config = ProblemsConfig("countdown", demonstrations=100, train=train, held_out=80)
         for part, problems in config.problems(seed).items():
             assert len({problem.prompt for problem in problems}) == len(problems)
-            assert {part_of(problem) for problem in problems} == {part}
+            assert {part_of(problem.prompt) for problem in problems} == {part}
             parts[part] |= {problem.prompt for problem in problems}
     assert not parts["train"] & parts["validation"]
     assert not (parts["train"] | parts["validation"]) & parts["test"]
