@@ -60,6 +60,8 @@ MUTATIONS = {
     "ddpg": Mutation('batch["discount"] * next_value', '0 * batch["discount"] * next_value', NO_BOOTSTRAP),
     "decision_transformer": Mutation("return Loss(-total,", "return Loss(total,", "the sign of the likelihood"),
     "dqn": Mutation('batch["discount"] * next_value', '0 * batch["discount"] * next_value', NO_BOOTSTRAP),
+    "dpo": Mutation("apart = chosen - rejected", "apart = rejected - chosen", "which one is preferred"),
+    "grpo": Mutation("loss = -torch.min(ratio", "loss = torch.min(ratio", "the sign of the policy's gradient"),
     "impala": Mutation(
         'targets["advantage"] = targets["advantage"]',
         'targets["advantage"] = -targets["advantage"]',
@@ -77,6 +79,7 @@ MUTATIONS = {
     ),
     "recurrent_ppo": GAE,
     "rebrac": Mutation("- value / value.detach()", "+ value / value.detach()", "the sign of the value"),
+    "rejection_sampling": Mutation("return Loss(-(log_prob", "return Loss((log_prob", "the sign of the likelihood"),
     "reinforce": Mutation("loss = -log_prob * ", "loss = log_prob * ", "the sign of the policy's gradient"),
     "rnd": Mutation(
         "+ config.intrinsic_coefficient * intrinsic",
@@ -102,6 +105,11 @@ MUTATIONS = {
 """By the name of the algorithm's file."""
 
 
+def folder_of(name: str) -> str:
+    """Where the algorithm is."""
+    return next(folder for folder in ("agents", "finetuning") if (ROOT / folder / f"{name}.py").exists())
+
+
 def broken(text: str, mutation: Mutation) -> str:
     """The source of the algorithm with the mistake; raises ValueError unless it has exactly one place for it."""
     if text.count(mutation.before) != 1:
@@ -117,9 +125,10 @@ def first_failure(name: str) -> str | None:
             shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
         for other in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / other, copy / other)
-        file = copy / "agents" / f"{name}.py"
+        folder = folder_of(name)
+        file = copy / folder / f"{name}.py"
         file.write_text(broken(file.read_text(encoding="utf-8"), MUTATIONS[name]), encoding="utf-8")
-        own = f"tests/agents/test_{name}.py"
+        own = f"tests/{folder}/test_{name}.py"
         asked = ["-m", "pytest", "-n", "0", "-x", "-q", "-m", "not full", "-p", "no:cacheprovider"]
         asked += ["-k", f"test_{name}.py or {name}", own, *SUITES]
         environment = {**os.environ, "PYTHONPATH": str(copy)}

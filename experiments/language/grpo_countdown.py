@@ -24,7 +24,7 @@ from training.run.run import Run
 ACCURACIES = ("greedy_accuracy", "sampled_accuracy")
 TRIES = CompletionsConfig(prompts=32, completions=16, max_tokens=TASKS["countdown"].max_tokens)
 BY_REWARD = OptimizerConfig(
-    "adamw", learning_rate=1e-4, betas=(0.9, 0.95), max_grad_norm=1.0, schedule=Schedule("linear", final=0.1)
+    "adamw", learning_rate=3e-4, betas=(0.9, 0.95), max_grad_norm=1.0, schedule=Schedule("linear", final=0.1)
 )
 
 
