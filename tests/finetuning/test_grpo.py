@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,11 +13,16 @@ import pytest
 import torch
 
 from finetuning.grpo import GRPO, GRPOConfig, group_advantages, grpo_loss, token_weights
+from finetuning.hugging_face import load_pretrained
 from finetuning.language.completions import Completions, CompletionsConfig, prompts_of
 from finetuning.language.dialogue import PLAIN
-from tests.support.language_models import speller
+from finetuning.language_model import add_adapters
+from finetuning.lora import LoRAConfig
+from finetuning.optimizer_rules import LORA_RULES
+from tests.support.language_models import TEXTS, llama_checkpoint, speller
 from tests.support.packages import needs
 from training.core import Batch, Budget, Counters
+from training.data.corpus import Tokenizer
 from training.errors import UserError
 from training.optimizer import OptimizerConfig
 from training.seeding import generator
@@ -226,6 +233,26 @@ def test_it_learns_what_is_rewarded(name: str) -> None:
         rewards.append(float(batch["reward"].mean()))
     assert rewards[0] < 0.7
     assert sum(rewards[-5:]) / 5 > 0.9
+
+
+def test_a_model_of_hugging_face_learns_alike_by_adapters_alone(tmp_path: Path) -> None:
+    """The reference is the model as it was; on the policy that drew there is nothing between them."""
+    model: Any = load_pretrained(llama_checkpoint(Tokenizer.trained(TEXTS, 280), tmp_path / "llama"))
+    reference = copy.deepcopy(model)
+    add_adapters(model, LoRAConfig(rank=2, targets=("network.model.layers.*",)), seed=1)
+    config = GRPOConfig(kl_coefficient=0.1, optimizer=OptimizerConfig(learning_rate=1e-2, rules=LORA_RULES))
+    algorithm, stream, now = make(model, config, reference), stream_of(model), Counters()
+    begin = {name: value.detach().clone() for name, value in model.named_parameters()}
+    measured = []
+    for _ in range(2):
+        batch, now, _ = stream.next(now)
+        batch["reward"] = torch.arange(len(batch["reward"])).float() % 2
+        measured.append(algorithm.update(batch, now)[0])
+    assert float(measured[0]["policy/reference_kl_nats"].value) == pytest.approx(0.0, abs=1e-6)
+    assert float(measured[0]["policy/kl_nats"].value) == pytest.approx(0.0, abs=1e-6)
+    assert float(measured[1]["policy/reference_kl_nats"].value) > 0
+    for name, value in model.named_parameters():
+        assert torch.equal(value, begin[name]) == (".lora_" not in name)
 
 
 def test_what_the_config_does_not_take_is_told() -> None:
