@@ -1,4 +1,4 @@
-"""GRPO takes a transformer that sorts eight digits half of the time to one that nearly always does."""
+"""GRPO improves a transformer at sorting by its own tries, though less than more of the same demonstrations does."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ class Config(grpo_countdown.Config):
     algorithm: GRPOConfig = GRPOConfig(optimizer=RATE)
 
 
-CLAIMS = (Claim("test/greedy_accuracy", ">=", 0.95), Claim("comparison/points_over_continued", ">=", 0.0))
+# Rejection sampling of as many tries is as good, and going on with the demonstrations is better: sorting is learned by
+# being shown.
+CLAIMS = (Claim("comparison/points_over_sft", ">=", 5.0), Claim("comparison/coverage_kept", ">=", 0.9))
 
 train = grpo_countdown.train
