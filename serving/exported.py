@@ -16,15 +16,11 @@ from typing import Any, Literal
 
 import torch
 
-from agents.policies.saved import policy_of
-from pretraining.model import model_of
-from serving.acting_module import ActingModule
 from serving.browser import add_page, page_for
-from serving.comparison import Compared, acting_call, compare, inputs_for
-from serving.model_file import Call, Format, as_call, load_model, write_model
-from serving.predicting_module import PredictingModule
-from training.errors import UserError, require
-from training.run.checkpoint import read_state
+from serving.comparison import Compared, compare, inputs_for
+from serving.loaded import module_of
+from serving.model_file import Format, load_model, write_model
+from training.errors import require
 from training.run.files import read_json, sha256, write_json
 from training.run.folder import find_checkpoint, read_settings
 
@@ -71,7 +67,7 @@ def export(
     """
     settings = read_settings(run)
     checkpoint = find_checkpoint(run, which)
-    module, here = _module_of(checkpoint, action_mask=action_mask)
+    module, here = module_of(checkpoint, action_mask=action_mask)
     taken = to.exists() and not (to.is_dir() and ((to / "model.json").exists() or not any(to.iterdir())))
     require(not taken, "to", str(to), "a new folder, or one that was exported before")
     page = None if web is None else page_for(settings, web, format)
@@ -102,24 +98,6 @@ def export(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return Exported(to, to / model.name, compared)
-
-
-def _module_of(checkpoint: Path, *, action_mask: bool) -> tuple[ActingModule | PredictingModule, Call]:
-    """What is to be exported, and what the run's own model does."""
-    parts = read_json(checkpoint / "manifest.json").get("parts", ())
-    if "agent" in parts:
-        agent = read_state(checkpoint, "agent")
-        if "policy" not in agent:
-            raise UserError(f"{checkpoint} has no policy to export: it takes a run of a network that acts or predicts")
-        policy = policy_of(agent)
-        return ActingModule(policy, action_mask=action_mask), acting_call(policy)
-    algorithm = read_state(checkpoint, "algorithm")
-    kind = algorithm["model"]["kind"] if "model" in algorithm else "FitWhole"
-    if kind != "Predictor":
-        raise UserError(f"{checkpoint} holds a {kind}, which cannot be exported: it takes a policy or a Predictor")
-    require(not action_mask, "action_mask", action_mask, "False: a predictor takes no actions")
-    module = PredictingModule(model_of(algorithm))
-    return module, as_call(module)
 
 
 def _made_of(settings: Mapping[str, Any], checkpoint: Path, which: str) -> dict[str, Any]:
