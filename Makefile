@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play diagnose compare plot report record export serve export sync submit cluster cluster-down test test-full lint results notebooks docs style types pytest bench profile clean
+.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play diagnose compare plot report record export serve sync submit cluster cluster-down test test-full lint results notebooks docs style types pytest bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest

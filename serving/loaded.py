@@ -1,4 +1,4 @@
-"""The model in a checkpoint as what is exported and served: a module, and a function that does what the run's own does."""
+"""The model in a checkpoint, as it is exported and served: a module, and a function that does what the run does."""
 
 from __future__ import annotations
 
