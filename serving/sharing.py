@@ -151,7 +151,8 @@ def read_manifest(shelf: Shelf, name: str = MANIFEST) -> dict[str, Any]:
         files, version = dict(manifest["files"]), int(manifest["format"])
         told = {key: manifest[key] for key in ("experiment", "id")}
         sizes = {name: (int(about["bytes"]), str(about["sha256"])) for name, about in files.items()}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        shown = [str(manifest.get("env")), *_numbers(manifest.get("metrics", {}))]
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise UserError(f"{refused} cannot be read ({type(error).__name__}: {error})") from None
     if version > FORMAT:
         raise UserError(f"{refused} has format {version}; this version of the program reads up to {FORMAT}")
@@ -160,6 +161,8 @@ def read_manifest(shelf: Shelf, name: str = MANIFEST) -> dict[str, Any]:
     for key, value in told.items():
         if not (isinstance(value, str) and _NAME.fullmatch(value)):
             raise UserError(f"{refused} has {key} = {value!r}, which is no name")
+    if not all(text.isprintable() for text in shown):
+        raise UserError(f"{refused} has a name that cannot be printed")
     for path in sizes:
         if not all(_NAME.fullmatch(part) for part in path.split("/")):
             raise UserError(f"{refused} names {path!r}, which does not lie inside it")
@@ -237,12 +240,23 @@ def _require_run(folder: Path, manifest: Mapping[str, Any], source: str) -> dict
             told = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"{source} is refused: {name} is not what its name says ({told})") from None
     settings = read_settings(folder)
+    try:
+        shown = _numbers(read_json(folder / "result.json").get("metrics", {}))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{source} is refused: result.json has no metrics that can be read ({error})") from None
+    if not all(name.isprintable() for name in shown):
+        raise UserError(f"{source} is refused: result.json has a name that cannot be printed")
     for key in ("experiment", "id"):
         if settings[key] != manifest[key]:
             raise UserError(
                 f"{source} is refused: its config is of {settings[key]!r}, its manifest of {manifest[key]!r}"
             )
     return settings
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Measures by their names. Raises TypeError, ValueError or AttributeError for anything else."""
+    return {str(name): float(value) for name, value in metrics.items()}
 
 
 def _strings(tree: Any) -> Iterator[str]:

@@ -161,6 +161,14 @@ PLANTED = {
     "no JSON": (add("note.json", b"import os"), "note.json is not what its name says"),
     "a name that leads out": (other_name, "has id = '../../.ssh', which is no name"),
     "another run": (other_run, "its manifest of '20260101T000000Z-seed1-0000'"),
+    "a name that writes to the terminal": (
+        lambda shelf: named(shelf, "note.json", b"{}", env="\x1b[2J"),
+        "has a name that cannot be printed",
+    ),
+    "measures that are none": (
+        add("result.json", b'{"metrics": {"return": "high"}}'),
+        "result.json has no metrics that can be read",
+    ),
     "a newer format": (newer, "has format 99"),
 }
 
@@ -199,7 +207,14 @@ def test_it_tells_of_code_that_the_config_names(run: Path, tmp_path: Path) -> No
 
 
 def test_a_manifest_that_is_none_is_refused(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for text in ("[]", "{}", "nonsense", '{"format": 1, "experiment": "x", "id": "y", "files": {"a.json": 3}}'):
+    for text in (
+        "[]",
+        "{}",
+        "nonsense",
+        "[" * 100_000,
+        '{"format": Infinity, "files": {}}',
+        '{"format": 1, "experiment": "x", "id": "y", "files": {"a.json": 3}}',
+    ):
         (shelf / "manifest.json").write_text(text)
         with pytest.raises(UserError, match=r"is refused: manifest.json cannot be read"):
             pull(str(shelf), shelf.with_name("new"))

@@ -147,10 +147,14 @@ def hash_of(files: Iterable[Path], root: Path = ROOT) -> str:
     digest = hashlib.sha256()
     for file in files:
         content = file.read_bytes()
-        name = file.relative_to(root).as_posix() if root in file.parents else file.name
-        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(f"{name_of(file, root)} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def name_of(file: Path, root: Path = ROOT) -> str:
+    """From the root on; of a script of one's own, outside of it, from the working directory on."""
+    return file.relative_to(root if root in file.parents else Path.cwd()).as_posix()
 
 
 def _differences(saved: dict[str, Any], now: dict[str, Any], names: list[str]) -> str:
