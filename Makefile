@@ -1,6 +1,6 @@
 # Plain `make` prints this help. Everything runs inside .venv, which the first target that needs it makes.
 .DEFAULT_GOAL := help
-.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play sample chat diagnose compare plot report record sync submit cluster cluster-down test test-full lint results notebooks docs style types pytest bench profile clean
+.PHONY: help setup check train verify sweep list resume watch dashboard evaluate play sample chat diagnose compare plot report record export serve sync submit cluster cluster-down test test-full lint results notebooks docs style types pytest bench profile clean
 
 EXPERIMENT ?= ppo_cartpole
 RUN ?= latest
@@ -10,7 +10,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 RUN_PYTHON := .venv/bin/python
 INSTALL := $(RUN_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Without `envpool` (750 MB) and `bench`: their tests run where these are installed.
-EXTRAS := box2d,mujoco,games,robotics,video,plots,tensorboard,offline,data,language,cluster,search,contrib,jit,docs,dev
+EXTRAS := box2d,mujoco,games,robotics,video,plots,tensorboard,offline,data,language,cluster,search,contrib,jit,export,serve,docs,dev
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' \
@@ -93,6 +93,12 @@ report: .venv/.extras ## Write one HTML page about RUNS; ARGS="--open" shows it 
 
 record: .venv/.extras ## Record episodes of RUN with ARGS="--dataset robots/walk-v0"
 	@$(RUN_PYTHON) -m experiments record $(RUN) $(ARGS)
+
+export: .venv/.extras ## Write the model of RUN for other programs with ARGS="--format onnx"
+	@$(RUN_PYTHON) -m experiments export $(RUN) $(ARGS)
+
+serve: .venv/.extras ## Serve the model of RUN over HTTP on this machine with ARGS="--port 8123"
+	@$(RUN_PYTHON) -m experiments serve $(RUN) $(ARGS)
 
 sync: .venv/.core ## Send the whole of RUN to Weights & Biases
 	@$(RUN_PYTHON) -m experiments sync $(RUN) $(ARGS)

@@ -18,7 +18,7 @@ from training.errors import UserError
 from training.experiments import constant_of, find_scripts, first_line
 
 USAGE = """\
-usage: python -m experiments COMMAND
+usage: {program} COMMAND
 
 {commands}
 
@@ -62,18 +62,25 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
     return code
 
 
+def program() -> str:
+    """What starts this: `regimen` where it is installed, otherwise the package of the clone."""
+    return "regimen" if Path(sys.argv[0]).name == "regimen" else "python -m experiments"
+
+
 def usage() -> str:
     """What there is to ask for: a line for each command."""
     scripts = find_scripts("commands", "TAKES")
     asked = {f"{name} {constant_of(script, 'TAKES')}".strip(): first_line(script) for name, script in scripts.items()}
     width = max(map(len, asked))
-    return USAGE.format(commands="\n".join(f"  {words:{width}}  {line}" for words, line in asked.items()))
+    return USAGE.format(
+        program=program(), commands="\n".join(f"  {words:{width}}  {line}" for words, line in asked.items())
+    )
 
 
 def first_word(argv: Sequence[str], command: str, takes: str) -> str:
     """What a command is about: its first word. Raises UserError when it is missing."""
     if not argv or argv[0].startswith("-"):
-        raise UserError(f"{command} takes {takes} first: python -m experiments {command} {takes} [options]")
+        raise UserError(f"{command} takes {takes} first: {program()} {command} {takes} [options]")
     return argv[0]
 
 
@@ -103,7 +110,7 @@ def print_help(command: str, description: str | None, *options: object) -> int:
     """Prints what a command does and every option with its default; returns the exit code."""
     from training.option_help import show_help
 
-    show_help(f"python -m experiments {command}", (description or "").partition("\n\n")[0], *options)
+    show_help(f"{program()} {command}", (description or "").partition("\n\n")[0], *options)
     return 0
 
 

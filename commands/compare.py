@@ -10,7 +10,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Literal
 
-from commands.command_line import print_help, wants_help
+from commands.command_line import print_help, program, wants_help
 from reports.comparison.comparing import compare
 from reports.comparison.computed import Comparison
 from reports.comparison.foreign import find_logs, read_logs
@@ -84,9 +84,7 @@ def split(argv: Sequence[str], command: str) -> tuple[list[str], list[str]]:
     """The runs that a command is about, which come first, and its options. Raises UserError when there are no runs."""
     count = next((index for index, word in enumerate(argv) if word.startswith("--")), len(argv))
     if not count:
-        raise UserError(
-            f"{command} takes {TAKES} first: python -m experiments {command} RUN|NAME|LABEL:LOG ... [options]"
-        )
+        raise UserError(f"{command} takes {TAKES} first: {program()} {command} RUN|NAME|LABEL:LOG ... [options]")
     return list(argv[:count]), list(argv[count:])
 
 
@@ -173,7 +171,7 @@ def _named(name: str, label: str | None, package: str, seen: set[Path]) -> Itera
         return
     folders = find_named(name)
     if not folders:
-        raise UserError(f"runs/{name} holds no run: python -m experiments train {name}")
+        raise UserError(f"runs/{name} holds no run: {program()} train {name}")
     for folder in folders:
         yield from _once(folder, seen, read_record, folder, label)
 

@@ -16,7 +16,7 @@ import torch
 from torch.distributed import DistError
 
 from agents.recipes.presets import group_of
-from commands.command_line import first_run, print_help, wants_help
+from commands.command_line import first_run, print_help, program, wants_help
 from reports.run_end import print_end
 from training import interruption, learners
 from training.cluster.ray_learners import Work, launch
@@ -161,7 +161,7 @@ def reporting_end(run: Run) -> Iterator[None]:
     try:
         yield
     except interruption.Interrupted:
-        print(f"interrupted; continue with: python -m experiments resume {run.folder}", file=sys.stderr)
+        print(f"interrupted; continue with: {program()} resume {run.folder}", file=sys.stderr)
         raise
     except (NonFinite, WorkersFailedError) as error:
         good = run.last_checkpoint

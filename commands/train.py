@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from agents.recipes.presets import PresetOptions, default_config, group_of
-from commands.command_line import first_word, wants_help
+from commands.command_line import first_word, program, wants_help
 from commands.shared.after import print_next
 from commands.shared.batch import Asked, BatchOptions, plan, train_in_turn
 from commands.shared.described import describe, keep, kept, require_known
@@ -62,7 +62,7 @@ OWN = (Options, SourceOptions, BatchOptions)
 def main(argv: Sequence[str], package: str) -> int:
     """Makes a new run of the experiment and trains it."""
     if wants_help(argv) and len(argv) == 1:
-        print("usage: python -m experiments train NAME [options]; `train NAME --help` lists the options of NAME")
+        print(f"usage: {program()} train NAME [options]; `train NAME --help` lists the options of NAME")
         return 0
     name = first_word(argv, "train", TAKES)
     if wants_help(argv):
@@ -108,7 +108,7 @@ def _print_help(name: str, package: str, argv: Sequence[str]) -> int:
         else f"These are {len(shown)} of {len(options)} options: --help all shows the others too."
     )
     doc = known.doc.partition("\n\n")[0]
-    print(help_text(f"python -m experiments train {name}", doc, shown, more))
+    print(help_text(f"{program()} train {name}", doc, shown, more))
     return 0
 
 

@@ -17,7 +17,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FENCES = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 FOLDERS = (
-    *("training", "reports", "envs", "agents", "pretraining", "finetuning", "commands", "experiments"),
+    *("training", "reports", "envs", "agents", "pretraining", "finetuning", "serving", "commands", "experiments"),
     *("benchmarks", "tests", "docs", "deploy"),
 )
 

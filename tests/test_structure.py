@@ -27,9 +27,12 @@ BELOW = {
     "agents": {"training", "envs"},
     "pretraining": {"training", "envs"},
     "finetuning": {"training", "envs", "agents", "pretraining"},
-    "commands": {"training", "envs", "agents", "pretraining", "finetuning", "reports"},
-    "experiments": {"training", "envs", "agents", "pretraining", "finetuning", "reports", "commands"},
-    "benchmarks": {"training", "envs", "agents", "pretraining", "finetuning", "reports", "commands", "experiments"},
+    "serving": {"training", "envs", "agents", "pretraining", "finetuning"},
+    "commands": {"training", "envs", "agents", "pretraining", "finetuning", "reports", "serving"},
+    "experiments": {"training", "envs", "agents", "pretraining", "finetuning", "reports", "serving", "commands"},
+    "benchmarks": {
+        *("training", "envs", "agents", "pretraining", "finetuning", "reports", "serving", "commands", "experiments"),
+    },
 }
 """What a folder may import besides itself."""
 STEPS_ENVIRONMENTS = {"agents.acting", "agents.recipes", "agents.libraries", "envs.making", "envs.single"}

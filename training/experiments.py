@@ -33,7 +33,8 @@ def find_scripts(package: str, constant: str) -> dict[str, Path]:
     Raises UserError where two of them have one name.
     """
     found: dict[str, Path] = {}
-    for file in sorted(folder_of(package).rglob("*.py"), key=lambda path: path.stem):
+    files = (file for folder in folders_of(package) for file in folder.rglob("*.py"))
+    for file in sorted(files, key=lambda path: path.stem):
         if constant in _assigned(_parsed(file)):
             if file.stem in found:
                 raise UserError(f"two scripts are called {file.stem}: {found[file.stem]} and {file}")
@@ -58,8 +59,8 @@ def load_experiment(name: str, package: str) -> ModuleType:
     known = find_experiments(package)
     if name not in known:
         raise UserError(f"unknown experiment {name}: {nearest(name, known)}")
-    inside = known[name].relative_to(folder_of(package)).with_suffix("")
-    return importlib.import_module(".".join((package, *inside.parts)))
+    (inside,) = (known[name].relative_to(folder) for folder in folders_of(package) if folder in known[name].parents)
+    return importlib.import_module(".".join((package, *inside.with_suffix("").parts)))
 
 
 def claims_of(experiment: ModuleType, config: Any) -> Claims:
@@ -85,12 +86,15 @@ def read_run(folder: Path, package: str) -> tuple[dict[str, Any], ModuleType, An
     return settings, experiment, config
 
 
-def folder_of(package: str) -> Path:
-    """Where a package is. Raises UserError when there is none that Python finds."""
+def folders_of(package: str) -> list[Path]:
+    """Where a package is: one folder, and for `experiments` also that of the working directory, where there is one.
+
+    Raises UserError when there is none that Python finds.
+    """
     spec = find_spec(package)
     if spec is None or spec.submodule_search_locations is None:
         raise UserError(f"package = {package!r}: it takes the name of a folder of experiments that Python can import")
-    return Path(spec.submodule_search_locations[0])
+    return [Path(folder) for folder in spec.submodule_search_locations]
 
 
 def _parsed(file: Path) -> ast.Module:

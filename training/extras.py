@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from training.errors import UserError
 
 INSTALL = ".venv/bin/pip install -c constraints.txt"
+IN_A_CLONE = Path(__file__).parents[1].joinpath("pyproject.toml").exists()
 
 
 def install_command(extra: str) -> str:
     """What installs an extra of this project."""
-    return f'{INSTALL} -e ".[{extra}]"'
+    return f'{INSTALL} -e ".[{extra}]"' if IN_A_CLONE else f'pip install ".[{extra}]" in the clone of regimen'
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from commands.command_line import program
 from training.errors import UserError
 from training.experiments import find_scripts
 from training.run.runs import LATEST, find_run
@@ -28,7 +29,7 @@ def print_next(run: Path, experiment: str, *, has_policy: bool) -> None:
     known = find_scripts("commands", "TAKES")
     verbs = [(verb, rest) for verb, rest in NEXT if verb in known and (has_policy or verb not in ONLY_FOR_POLICIES)]
     for verb, rest in verbs[:MOST]:
-        print(f"next: python -m experiments {verb} {rest.format(run=word, experiment=experiment)}")
+        print(f"next: {program()} {verb} {rest.format(run=word, experiment=experiment)}")
 
 
 def _is_latest(run: Path) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from training.experiments import folder_of, load_experiment
+from training.experiments import folders_of, load_experiment
 from training.option_help import Option, options_of
 from training.options import field_types, members
 from training.user_cache import user_cache
@@ -73,7 +73,7 @@ def keep(experiment: ModuleType, name: str, package: str) -> Described:
 
 
 def _file(name: str, package: str) -> Path:
-    where = hashlib.sha256(str(folder_of(package)).encode()).hexdigest()[:16]
+    where = hashlib.sha256(str(folders_of(package)).encode()).hexdigest()[:16]
     return user_cache("options", where, f"{name}.json")
 
 

@@ -31,8 +31,8 @@ def compared(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
 
 
 def test_a_run_is_named_as_other_commands_name_it(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_run(runs.parent / "ppo-CartPole-v1" / "20261201T000000Z-seed1-ab12", 500.0, experiment="ppo")
-    for word in ("latest", "ppo", "20261201"):
+    write_run(runs.parent / "ppo-CartPole-v1" / "20991201T000000Z-seed1-ab12", 500.0, experiment="ppo")
+    for word in ("latest", "ppo", "20991201"):
         (group,) = compared(capsys, word)["tasks"]["CartPole-v1"]["groups"].values()
         assert group["mean"]["value"] == 500.0, word
 

@@ -19,18 +19,27 @@ UNFINISHED = (".unfinished", ".unwanted")
 """The endings of what is being written or removed at this moment."""
 
 
+def open_storage(uri: str, name: str = "storage") -> tuple[Any, str]:
+    """The pyarrow file system of an address, and the path there: file://, s3://, gs:// and hf://.
+
+    Raises UserError, under the name of the option, for an address that pyarrow does not know.
+    """
+    from pyarrow import ArrowException
+    from pyarrow.fs import FileSystem
+
+    try:
+        files, root = FileSystem.from_uri(uri.rstrip("/"))
+    except (ArrowException, OSError, ValueError, ImportError) as error:
+        takes = "an address such as file:///shared/runs or s3://bucket/runs"
+        raise UserError(f"{name} = {uri!r}: it takes {takes} ({str(error).splitlines()[0]})") from None
+    return files, root
+
+
 class Storage:
     """One folder in the storage. Raises UserError for an address that pyarrow does not know."""
 
     def __init__(self, uri: str) -> None:
-        from pyarrow import ArrowException
-        from pyarrow.fs import FileSystem
-
-        try:
-            self._files, self._root = FileSystem.from_uri(uri.rstrip("/"))
-        except (ArrowException, OSError, ValueError) as error:
-            takes = "an address such as file:///shared/runs or s3://bucket/runs"
-            raise UserError(f"storage = {uri!r}: it takes {takes} ({str(error).splitlines()[0]})") from None
+        self._files, self._root = open_storage(uri)
         self._sent: dict[str, tuple[int, int]] = {}
 
     def send(self, folder: Path) -> None:

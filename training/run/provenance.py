@@ -74,11 +74,17 @@ def sources(experiment: str, config: Any = None, root: Path = ROOT) -> list[Path
     scripts = list((root / "experiments").rglob(f"{experiment}.py"))
     if not scripts:
         kinds = ("*.py", "*.cpp", "*.hpp")
-        return sorted(file for folder in _COMPUTES for kind in kinds for file in (root / folder).rglob(kind))
+        ours = (file for folder in _COMPUTES for kind in kinds for file in (root / folder).rglob(kind))
+        return sorted([*ours, *_own_script(experiment)])
     named = [file for module in _named_in(config) for file in _files_of(module, root)]
     around = [folder / "__init__.py" for folder in scripts[0].parents if root in folder.parents]
     files = [*named, *filter(Path.is_file, [root / _LEARNERS, *around])]
     return sorted(import_closure(scripts[0], root, files))
+
+
+def _own_script(experiment: str) -> list[Path]:
+    """That of an experiment in the `experiments/` of the working directory, where this is installed elsewhere."""
+    return sorted(Path("experiments").absolute().rglob(f"{experiment}.py"))
 
 
 def uncommitted(files: Iterable[Path]) -> bool | None:
@@ -141,9 +147,14 @@ def hash_of(files: Iterable[Path], root: Path = ROOT) -> str:
     digest = hashlib.sha256()
     for file in files:
         content = file.read_bytes()
-        digest.update(f"{file.relative_to(root).as_posix()} {len(content)}\n".encode())
+        digest.update(f"{name_of(file, root)} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def name_of(file: Path, root: Path = ROOT) -> str:
+    """From the root on; of a script of one's own, outside of it, from the working directory on."""
+    return file.relative_to(root if root in file.parents else Path.cwd()).as_posix()
 
 
 def _differences(saved: dict[str, Any], now: dict[str, Any], names: list[str]) -> str:
@@ -153,11 +164,7 @@ def _differences(saved: dict[str, Any], now: dict[str, Any], names: list[str]) -
 
 def packages() -> Iterator[tuple[str, str]]:
     """The declared packages that are installed, with their versions; the tools of development do not matter."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [
-        entry for extra, entries in project["optional-dependencies"].items() if extra != "dev" for entry in entries
-    ]
-    names = {re.split(r"[^A-Za-z0-9._-]", entry, maxsplit=1)[0] for entry in [*project["dependencies"], *extras]}
+    names = {re.split(r"[^A-Za-z0-9._-]", entry, maxsplit=1)[0] for entry in _declared()}
     for name in sorted(names):
         try:
             yield name, metadata.version(name)
@@ -165,7 +172,19 @@ def packages() -> Iterator[tuple[str, str]]:
             continue
 
 
+def _declared() -> list[str]:
+    """What pyproject.toml declares; where this is installed, and there is none, what the installed package does."""
+    file = ROOT / "pyproject.toml"
+    if not file.exists():
+        return [entry for entry in metadata.requires("regimen") or () if 'extra == "dev"' not in entry]
+    project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *(entry for extra in extras if extra != "dev" for entry in extras[extra])]
+
+
 def _git(*arguments: str) -> str | None:
+    if not (ROOT / ".git").exists():  # installed, perhaps inside of somebody else's repository
+        return None
     try:
         answer = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

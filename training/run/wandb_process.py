@@ -21,7 +21,7 @@ import numpy as np
 
 from training.run.copier import BINS, Arrays, Row
 from training.run.files import read_json
-from training.run.provenance import ROOT, source_hash, sources
+from training.run.provenance import name_of, source_hash, sources
 from training.run.tracker import Job
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _log_artifacts(run: wandb.Run, job: Job, result: Mapping[str, Any]) -> None:
         name = f"source-{_name(job.group)}"
         code = wandb.Artifact(name, "source", metadata={"hash": settings["source_hash"]})
         for file in sources(job.group, settings["config"]):
-            code.add_file(str(file), name=str(file.relative_to(ROOT)))
+            code.add_file(str(file), name=name_of(file))
         run.log_artifact(code)
     else:
         run.summary["code"] = "not sent: it is no longer what the run was trained with"
