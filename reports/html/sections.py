@@ -18,6 +18,7 @@ from reports.comparison.runs import flattened
 from reports.comparison.showing import ALL, Table, order, tables
 from reports.html.asked import Asked, Group
 from reports.html.facts import Facts, Judgement, judgements
+from training.energy.account import in_words
 from training.numbers import duration, short
 from training.run.provenance import hardware
 
@@ -203,9 +204,21 @@ def costs(asked: Asked) -> Table:
                 rate,
                 f"{memory / 2**20:,.0f} MiB" if memory else "",
                 f"{np.mean(loads):.1f} on {facts.environment.get('cpus', '?')} CPUs" if loads else "",
+                energy_of(facts),
             ]
         )
-    return Table(["run", "whole", "training", "start, last evaluation", "median speed", "peak memory", "load"], rows)
+    return Table(
+        ["run", "whole", "training", "start, last evaluation", "median speed", "peak memory", "load", "energy"], rows
+    )
+
+
+def energy_of(facts: Facts) -> str:
+    """What the run cost in energy: of its result, or, where none is written yet, of its newest row."""
+    if told := facts.result.get("energy"):
+        return in_words(told)
+    rows = [part.timing[-1] for part in facts.parts if part.timing and "energy_j" in part.timing[-1]]
+    value, low, high = (short(sum(row[f"energy{which}_j"] for row in rows)) for which in ("", "_low", "_high"))
+    return f"{value} J ({low} to {high}) so far" if rows else ""
 
 
 def environments(asked: Asked) -> list[tuple[str, list[tuple[str, str]], list[tuple[str, str]]]]:
