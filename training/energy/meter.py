@@ -28,8 +28,10 @@ from training.state import State
 CORE_W = (4.0, 1.5, 8.0)
 MEMORY_W_PER_GIB = (0.3, 0.19, 0.54)
 LEAST_INTERVAL_S = 1.0
-INTERVAL_PER_COST = 1_000.0
-"""The meter looks so seldom that it takes at most a thousandth of one core."""
+MOST_INTERVAL_S = 60.0
+"""RAPL's counters begin anew after minutes under full load."""
+WORK_PER_COST = 2_000.0
+"""So many CPU seconds the process works for each that a look costs, before the next."""
 GIB = 2**30
 
 
@@ -55,8 +57,14 @@ class Instruments:
         self._core_w = core_w
         self._rapl = Rapl() if powercap is None else Rapl(powercap)
         self._gpu: Gpu | None = None
-        self.next_look_s = 0.0
-        self._last = self._look()
+        self._last, self._cost_s, self._worked_s = self._look(), 0.0, time.process_time()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look again."""
+        waited_s, worked_s = time.monotonic() - self._last.at_s, time.process_time() - self._worked_s
+        due = waited_s >= LEAST_INTERVAL_S and worked_s >= WORK_PER_COST * self._cost_s
+        return due or waited_s >= MOST_INTERVAL_S
 
     def spent_since_last(self) -> Energy:
         """What was spent since it was last asked."""
@@ -74,9 +82,8 @@ class Instruments:
             sources |= {"nvml"}
         elif gpu is not None:
             not_counted |= {f"the GPU ({gpu.why_not})"}
-        cost_s = time.thread_time() - began_s
-        self.next_look_s = time.monotonic() + max(LEAST_INTERVAL_S, INTERVAL_PER_COST * cost_s)
-        return Energy(spent, cpu_s, sources, not_counted, metering_cpu_s=cost_s)
+        self._cost_s, self._worked_s = time.thread_time() - began_s, time.process_time()
+        return Energy(spent, cpu_s, sources, not_counted, metering_cpu_s=self._cost_s)
 
     def _look(self) -> Look:
         used, busy_s = usage_now(), 0.0
@@ -136,7 +143,7 @@ class EnergyMeter:
 
     def tick(self) -> None:
         """To be called often: it looks when it is time to."""
-        if time.monotonic() >= self.instruments.next_look_s:
+        if self.instruments.is_due:
             self.measure()
 
     def measure(self) -> None:

@@ -76,14 +76,14 @@ def test_a_run_that_was_killed_reports_the_joules_of_the_whole(tmp_path: Path) -
     assert b"energy" not in (tmp_path / "metrics.jsonl").read_bytes()
 
 
-def test_it_looks_so_seldom_that_it_takes_a_thousandth() -> None:
+def test_it_looks_so_seldom_that_it_takes_next_to_nothing() -> None:
     meter = EnergyMeter()
     began_s, counted = time.process_time(), meter.energy.metering_cpu_s
-    while time.process_time() < began_s + 1.2:
+    while time.process_time() < began_s + 2.0:
         meter.tick()
     spent = meter.energy.metering_cpu_s - counted
-    assert meter.energy.cpu_s > 0.2, "it has looked"
-    assert spent <= 0.02 * 1.2, "of a loop that does nothing else"
+    assert meter.energy.cpu_s > 0.1, "it has looked"
+    assert spent <= 0.01 * 2.0, "of a loop that does nothing else"
 
 
 def test_a_run_ends_when_its_joules_are_spent(tmp_path: Path) -> None:
