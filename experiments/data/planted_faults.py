@@ -32,7 +32,7 @@ TABLES = {
 class Config(MeasureConfig):
     """How much is planted."""
 
-    rows: int = 2_500
+    rows: int = 1_500
     """The most of a table; which ones, the seed says."""
     share: float = 0.03
     """Of the rows, of each fault of rows."""
