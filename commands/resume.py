@@ -120,6 +120,7 @@ def _begin_child(
             folder=scratch or folder,
             tracker=settings["tracker"] if scratch is None else "none",
             wandb=settings.get("wandb"),
+            energy=settings.get("energy"),
             parent=str(parent),
             chosen=settings["chosen"],
             group=group_of(experiment, config),

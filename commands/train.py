@@ -18,6 +18,7 @@ from commands.shared.batch import Asked, BatchOptions, plan, train_in_turn
 from commands.shared.described import describe, keep, kept, require_known
 from commands.shared.sources import SourceOptions, with_sources
 from training import interruption
+from training.energy.intensity import EnergyOptions
 from training.errors import require
 from training.experiments import claims_of, find_scripts, load_experiment
 from training.option_help import help_text, main_options, options_of
@@ -44,6 +45,7 @@ class Options:
     """Weights & Biases: auto (online when logged in and offline otherwise), online or offline, and tensorboard, with
     commas between them; or none. With more: online+weights+histograms+code, tensorboard+histograms."""
     wandb: WandbOptions = WandbOptions()
+    energy: EnergyOptions = EnergyOptions()
 
     def __post_init__(self) -> None:
         is_copied = any(target.library == "wandb" for target in read_trackers(self.tracker))
@@ -151,6 +153,7 @@ def _new_run(
             folder=options.folder,
             tracker=options.tracker,
             wandb=options.wandb.given,
+            energy=options.energy.given,
             chosen=chosen,
             group=group_of(experiment, config),
             claims=claims_of(experiment, config),

@@ -12,6 +12,7 @@ from torch import nn
 
 from training.core import Algorithm, Batch, Budget, Every, Stream, Unit
 from training.data.dataset import Dataset
+from training.data.quality.report import Quality, check
 from training.data.splits import Splits
 from training.data.streams import Shuffled
 from training.errors import require
@@ -69,6 +70,8 @@ class DataRunConfig(RunConfig):
     max_seconds: float | None = None
     """Ends the training when it has taken so long, whatever is left of the budget; such a run is not exact."""
     minibatch_size: int = 64
+    quality: Quality = "none"
+    """Look at the data before training: warn says what is wrong with them, refuse does not train then."""
     evaluation: HeldOutConfig = HeldOutConfig()
     log_every: Every = Every(50, "updates")
     checkpoint: CheckpointConfig = CheckpointConfig(every=Every(1_000, "updates"))
@@ -145,6 +148,7 @@ def train(
         UserError: the data are others than those that the run began with.
     """
     run.require_same_data(splits.train.source, [part.sha256 for part in splits])
+    check(splits, config.quality, run.folder, seed=config.seed)
     rows = len(splits.train)
     gradient_steps = config.steps or config.until.count * -(-rows // config.minibatch_size)
     compute = choose_compute(

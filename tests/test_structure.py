@@ -19,6 +19,7 @@ from agents.recipes.presets import has_presets
 from benchmarks.structure import ALGORITHMS, algorithms, calls, circles, closure, imports, modules, without_a_test
 from tests.support import ROOT
 from training.experiments import find_experiments, load_experiment
+from training.recipe import MeasureConfig
 
 BELOW = {
     "training": set(),
@@ -160,6 +161,9 @@ def test_every_experiment_has_a_claim_and_the_common_options(name: str) -> None:
     assert len((module.__doc__ or "").splitlines()[0]) > 20
     config = module.Config()
     names = {field.name for field in fields(config)}
+    if isinstance(config, MeasureConfig):  # nothing is trained
+        assert config.seed == 1
+        return
     assert {"seed", "device", "evaluation", "checkpoint", config.algorithm_field} <= names
     if config.algorithm_field == "agent":
         assert "env" in names

@@ -5,6 +5,7 @@ A recipe is the config of an experiment and the function that puts its run toget
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,16 @@ from training.run.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasureConfig:
+    """How something is measured that is not trained; it needs no loop, and its run has a result alone."""
+
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """How anything is trained and measured. An experiment sets the algorithm's config."""
 
@@ -38,6 +49,8 @@ class RunConfig:
     """Compile the update (loss, gradient, clipping, optimizer); auto: where the run is long enough to pay for it."""
     patience: int | None = None
     """Ends the training after so many evaluations without a new best score; None: the whole budget is spent."""
+    max_joules: float | None = None
+    """Ends the training when it has taken so much energy, whatever is left of the budget; such a run is not exact."""
     learners: int = 1
     """Processes that divide every gradient among them, on Ray: the same run, sooner where gradients cost the most."""
     evaluation: Any
@@ -49,6 +62,8 @@ class RunConfig:
         require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
         require(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "at least 1, or 'auto'")
         require(self.patience is None or self.patience >= 1, "patience", self.patience, "at least 1, or None")
+        joules = self.max_joules
+        require(joules is None or 0 < joules < math.inf, "max_joules", joules, "a number above 0, or None")
         require(self.learners >= 1, "learners", self.learners, "at least 1")
         alone = self.learners == 1 or self.compile is not True
         require(alone, "compile", self.compile, f"False or 'auto' with learners = {self.learners}")
@@ -141,7 +156,8 @@ def fit_run(
     checkpoint = run.checkpoint(parts, config.checkpoint)
 
     def ends(_: Counters) -> bool:
-        return run.stop_early(config.why_stop(checkpoint) or (stop() if stop else None))
+        why = config.why_stop(checkpoint) or (stop() if stop else None)
+        return run.stop_early(why or run.out_of_energy(config.max_joules))
 
     now = fit(algorithm, stream, until=until, log=log, evaluate=evaluate, checkpoint=checkpoint, stop=ends)
     return now, checkpoint

@@ -34,6 +34,7 @@ from envs.vectors.vector import Arrays
 from training import interruption
 from training.cluster.ray_session import WorkersFailedError, connected
 from training.core import Batch
+from training.energy.processes import report
 from training.errors import UserError, require
 from training.metrics import Max, Mean, Metrics
 from training.state import State
@@ -195,6 +196,9 @@ class RayCollector:
         parts = Counter(part.place.index for part in self._asked.values())  # which come first, one after the other
         timeout_s = (1 + max(parts.values(), default=0)) * self._timeout_s
         saved = {asked[reference].index: groups for reference, groups in self._answers(asked, timeout_s).items()}
+        spent = {place.actor.spent.remote(): place for place in self._places if place.index in saved}
+        for told in self._answers(spent, timeout_s).values():
+            report(told)  # of processes on other machines nobody else knows
         return {"workers": [{"life": place.life, "groups": saved.get(place.index)} for place in self._places]}
 
     def load_state_dict(self, state: State) -> None:

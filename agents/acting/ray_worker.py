@@ -13,6 +13,7 @@ from agents.policies.saved import build_policy
 from agents.updates.rollout_samples import acted_on
 from envs.config import EnvConfig
 from envs.vectors.vector import Arrays
+from training.energy.processes import Spent, spent_here
 from training.state import State
 
 
@@ -73,6 +74,10 @@ class RolloutWorker:
         assert self._collector is not None, "save before begin"
         groups: list[State] = self._collector.state_dict()["groups"]
         return groups
+
+    def spent(self) -> Spent:
+        """What its process has used, for the energy of the run."""
+        return spent_here()
 
     def close(self) -> None:
         if self._collector is not None:

@@ -12,6 +12,7 @@ from reports.html.asked import Asked
 from reports.html.facts import Facts, Judgement
 from reports.html.sections import claims, commands_of, parts, troubles
 from training.claims import CONFIDENT
+from training.energy.account import in_words
 from training.numbers import duration
 
 RUNS_AGAIN = 3
@@ -66,6 +67,8 @@ def _outcome(one: Facts) -> Iterator[str]:
     name = state.score_name or next((name for name in metrics if name.startswith("test/")), None)
     if (score := metrics.get(name, state.score)) is not None:
         yield f"{name} {score:.6g}" + (f"; best checkpoint {best[name]:.6g}" if name in best else "")
+    if energy := one.result.get("energy"):
+        yield f"energy: {in_words(energy)}"
     if why := one.result.get("stopped_early"):
         yield f"stopped early: {why}"
 

@@ -100,6 +100,7 @@ def _context(asked: Asked, figures: Sequence[Figure], left_out: Sequence[str]) -
         "calibration": calibration,
         "troubles": sections.troubles(asked),
         "costs": sections.costs(asked),
+        "data_reports": sections.data_reports(asked),
         "environments": sections.environments(asked),
         "exactness": sections.exactness(asked),
         "commands": sections.commands_of(asked),

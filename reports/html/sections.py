@@ -18,8 +18,14 @@ from reports.comparison.runs import flattened
 from reports.comparison.showing import ALL, Table, order, tables
 from reports.html.asked import Asked, Group
 from reports.html.facts import Facts, Judgement, judgements
+from training.data.quality.finding import DataReport
+from training.energy.account import in_words
 from training.numbers import duration, short
+from training.run.files import read_json
 from training.run.provenance import hardware
+
+REPORT = "data_report.json"
+"""What a run of `--quality warn` has in its folder."""
 
 
 @dataclass(frozen=True)
@@ -203,9 +209,27 @@ def costs(asked: Asked) -> Table:
                 rate,
                 f"{memory / 2**20:,.0f} MiB" if memory else "",
                 f"{np.mean(loads):.1f} on {facts.environment.get('cpus', '?')} CPUs" if loads else "",
+                energy_of(facts),
             ]
         )
-    return Table(["run", "whole", "training", "start, last evaluation", "median speed", "peak memory", "load"], rows)
+    return Table(
+        ["run", "whole", "training", "start, last evaluation", "median speed", "peak memory", "load", "energy"], rows
+    )
+
+
+def energy_of(facts: Facts) -> str:
+    """What the run cost in energy: of its result, or, where none is written yet, of its newest row."""
+    if told := facts.result.get("energy"):
+        return in_words(told)
+    rows = [part.timing[-1] for part in facts.parts if part.timing and "energy_j" in part.timing[-1]]
+    value, low, high = (short(sum(row[f"energy{which}_j"] for row in rows)) for which in ("", "_low", "_high"))
+    return f"{value} J ({low} to {high}) so far" if rows else ""
+
+
+def data_reports(asked: Asked) -> list[tuple[str, DataReport]]:
+    """What a look at the data found before each run, where it was asked for."""
+    files = [(facts.name, path) for facts in asked.runs for path in sorted(facts.folder.rglob(REPORT))]
+    return [(name, DataReport.of(read_json(path))) for name, path in files]
 
 
 def environments(asked: Asked) -> list[tuple[str, list[tuple[str, str]], list[tuple[str, str]]]]:

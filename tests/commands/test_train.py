@@ -19,8 +19,10 @@ pytestmark = pytest.mark.usefixtures("workplace")
 
 def test_train_writes_its_run_and_prints_the_verdict_of_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("train compared --seed 3 --tracker none --run-dir here") == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert printed == [
+    *printed, energy, run = capsys.readouterr().out.splitlines()
+    assert " J (" in energy
+    assert energy.startswith("energy: ")
+    assert [*printed, run] == [
         "score  106",
         "count  8",
         "",
@@ -67,7 +69,7 @@ def test_a_mistake_that_training_finds_does_not_take_the_folder(capsys: pytest.C
 def test_the_end_of_a_run_sets_what_was_measured_beside_the_best(capsys: pytest.CaptureFixture[str]) -> None:
     asked = "train ppo_cartpole --env-steps 512 --tracker none --run-dir here --evaluation.final-episodes 10"
     assert main([*asked.split(), "--evaluation.every.count", "256"]) == 0
-    *table, empty, claim, run = capsys.readouterr().out.splitlines()
+    *table, empty, claim, energy, run = capsys.readouterr().out.splitlines()
     assert [line.split() for line in table] == [
         [name, f"{value:.6g}", "best", "checkpoint", f"{result_of('here')['best'][name]:.6g}"]
         for name, value in result_of("here")["metrics"].items()
@@ -75,6 +77,7 @@ def test_the_end_of_a_run_sets_what_was_measured_beside_the_best(capsys: pytest.
     (column,) = {line.index("best checkpoint") for line in table}
     assert column < 40
     assert (empty, run) == ("", "run: here")
+    assert energy.startswith("energy: ")
     assert claim.endswith(">= 475 on 70 % of seeds: not judged: evaluation.final_episodes is not 100")
 
 

@@ -1,10 +1,11 @@
-"""The clock of a run: how long it has taken and trained, over all its segments."""
+"""What a run spent over all its segments: how long it has taken and trained, and its energy."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
+from training.energy.meter import EnergyMeter
 from training.state import State
 
 
@@ -14,8 +15,9 @@ class Clock:
     It is the run's own part of a checkpoint (`progress`), so it also says why the run is `inexact`.
     """
 
-    def __init__(self, inexact: Sequence[str] = ()) -> None:
+    def __init__(self, inexact: Sequence[str] = (), meter: EnergyMeter | None = None) -> None:
         self.inexact = list(inexact)
+        self.meter = meter or EnergyMeter()
         self.training_time_s = 0.0
         self._wall_time_before_s = 0.0
         self._training_time_before_s = 0.0
@@ -37,8 +39,11 @@ class Clock:
     def state_dict(self) -> State:
         # Training lasts from the making of the checkpoints to the last save: evaluation after it is not training.
         self.training_time_s = self.trained_s
-        return {"wall_time_s": self.wall_time_s, "training_time_s": self.training_time_s}
+        times = {"wall_time_s": self.wall_time_s, "training_time_s": self.training_time_s}
+        return {**times, "energy": self.meter.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
         self._wall_time_before_s = state["wall_time_s"]
         self._training_time_before_s = self.training_time_s = state["training_time_s"]
+        if "energy" in state:  # it was not metered before
+            self.meter.load_state_dict(state["energy"])

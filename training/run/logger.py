@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from training.core import Budget, Counters, Every, Unit
+from training.energy.account import in_row
 from training.errors import UserError
 from training.metrics import Metrics, Reduction, add_metrics, read
 from training.run import files
@@ -107,6 +108,7 @@ class Logger:
     def progress(self, now: Counters) -> None:
         """To be called after every iteration, for who watches."""
         self._forecast.trained(time.monotonic(), now)
+        self._clock.meter.tick()
         if self._console:
             self._console.tick(self._forecast)
         self._tell()
@@ -186,6 +188,7 @@ class Logger:
             **rate,
             "peak_memory_bytes": _peak_memory_bytes(),
             "load_average": os.getloadavg()[0],
+            **in_row(self._clock.meter.energy.joules),
         }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any, Literal
 
 from training.claims import Claims, judge_seed
 from training.core import Counters
+from training.energy.account import as_result, joined_results
+from training.energy.intensity import EnergyOptions
 from training.run.checkpoint import Checkpoint
 from training.run.clock import Clock
 from training.run.files import read_json, write_json
@@ -24,31 +28,51 @@ class Account:
     """Why it is not the same, bit for bit, as an uninterrupted run; empty when it is."""
     wall_time_s: float
     training_time_s: float
+    energy: Mapping[str, Any] | None = None
+    """As `result.json` has it; None where it was not metered."""
 
 
-def account_of(clock: Clock, checkpoint: Checkpoint | None) -> Account:
-    """The account of a run that trains itself."""
+def account_of(clock: Clock, checkpoint: Checkpoint | None, return_gained: float | None = None) -> Account:
+    """The account of a run that trains itself and gained so much return."""
     inexact = clock.inexact if checkpoint is None else checkpoint.inexact
-    return Account(list(inexact), round(clock.wall_time_s, 3), round(clock.training_time_s, 3))
+    clock.meter.measure()
+    energy = as_result(clock.meter.energy, clock.meter.options, return_gained)
+    return Account(list(inexact), round(clock.wall_time_s, 3), round(clock.training_time_s, 3), energy)
 
 
 def account_in(result: Mapping[str, Any]) -> Account:
     """The account of a run that is finished, as its `result.json` has it."""
-    return Account(list(result["inexact"]), float(result["wall_time_s"]), float(result["training_time_s"]))
+    times = float(result["wall_time_s"]), float(result["training_time_s"])
+    return Account(list(result["inexact"]), *times, result.get("energy"))
 
 
-def joined(own: Account, stages: Sequence[Account]) -> Account:
+def joined(own: Account, stages: Sequence[Account], options: EnergyOptions) -> Account:
     """The account of a run of several stages; `own` is that of the run itself, which trains nothing."""
     return Account(
         list(dict.fromkeys([*own.inexact, *(reason for stage in stages for reason in stage.inexact)])),
         sum(stage.wall_time_s for stage in stages),
         sum(stage.training_time_s for stage in stages),
+        joined_results([account.energy or {} for account in (own, *stages)], options),
     )
 
 
 def read_result(folder: Path) -> dict[str, Any]:
     """The contents of a run's `result.json`; empty when no segment of the run has ended yet."""
     return read_json(folder / "result.json")
+
+
+def return_gained(folder: Path, metrics: Mapping[str, float]) -> float | None:
+    """By how much the return at the end is above the first one in the log of a run; None where it has no returns."""
+    final, log = metrics.get("evaluation/return_mean"), folder / "metrics.jsonl"
+    if final is None or not log.exists():
+        return None
+    names = ("rollout/return_mean", "evaluation/return_mean")
+    with log.open(encoding="ascii") as lines:
+        for row in map(json.loads, lines):
+            if first := [float(row[name]) for name in names if name in row]:
+                gained = float(final) - first[0]
+                return gained if math.isfinite(gained) else None
+    return None
 
 
 def unit_of(counters: Mapping[str, float]) -> Literal["env_steps", "updates"]:
@@ -97,6 +121,7 @@ def write_result(
         "not_judged": {},
         "wall_time_s": account.wall_time_s,
         "training_time_s": account.training_time_s,
+        "energy": account.energy,
         "parent": settings["parent"],
         "checkpoint": None if checkpoint is None else checkpoint.relative_to(folder).as_posix(),
     }

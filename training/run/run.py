@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 from training import learners
 from training.claims import NO_CLAIMS, Claims
 from training.core import Budget, Counters, Every
+from training.energy.meter import EnergyMeter, Instruments
 from training.errors import UserError
 from training.interruption import Interrupted
 from training.options import config_hash, config_to_tree
@@ -31,7 +32,16 @@ from training.run.folder import Lock, make_folder, new_identity, read_environmen
 from training.run.forecast import Outlook
 from training.run.logger import Logger
 from training.run.provenance import changes, describe_environment, source_hash
-from training.run.result import Account, Status, account_in, account_of, joined, read_result, write_result
+from training.run.result import (
+    Account,
+    Status,
+    account_in,
+    account_of,
+    joined,
+    read_result,
+    return_gained,
+    write_result,
+)
 from training.run.stages import make_stage, require_no_stage
 from training.run.tracker import Tracker, sweep_of_agent
 from training.state import Stateful
@@ -59,6 +69,7 @@ class Run:
         claims: Claims = NO_CLAIMS,
         inexact: Sequence[str] = (),
         discard: Callable[[], bool] | None = None,
+        instruments: Instruments | None = None,
     ) -> None:
         self.folder = folder
         self.experiment: str = settings["experiment"]
@@ -68,7 +79,7 @@ class Run:
         self._claims = claims
         self._lock = lock
         self._discard = discard
-        self._clock = Clock(inexact)
+        self._clock = Clock(inexact, EnergyMeter(folder, settings.get("energy"), instruments))
         self._stages: list[Run] = []
         self._log: Logger | None = None
         self._tracker: Tracker | None = None
@@ -84,6 +95,7 @@ class Run:
         folder: Path | None = None,
         tracker: str = "auto",
         wandb: Mapping[str, Any] | None = None,
+        energy: Mapping[str, Any] | None = None,
         parent: str | None = None,
         begin_with: Sequence[Path] = (),
         chosen: Mapping[str, Any] | None = None,
@@ -99,6 +111,7 @@ class Run:
             folder: where; by default `<runs>/<group>/<id>`.
             tracker: where copies go, as the option `--tracker` has it.
             wandb: how the copy in W&B is filed, as `WandbOptions.given` has it; no part of what is trained.
+            energy: what the energy of the machine is reckoned with, as `EnergyOptions.given` has it.
             parent: the run that this one continues.
             begin_with: the files and folders of that run which this one begins with copies of.
             chosen: the automatic choices that are made already.
@@ -121,6 +134,7 @@ class Run:
             "seed": config.seed,
             "tracker": tracker,
             **({"wandb": dict(wandb)} if wandb else {}),
+            **({"energy": dict(energy)} if energy else {}),
             "parent": parent,
             "config": tree,
             "config_hash": config_hash(config),
@@ -229,6 +243,13 @@ class Run:
             self.not_exact("its training was ended by the clock")
         return f"max_seconds = {seconds:g}: the training took so long" if over else None
 
+    def out_of_energy(self, joules: float | None) -> str | None:
+        """Why the training ends, where it has taken so many joules over all its segments; it is not exact then."""
+        over = joules is not None and learners.agreed(self._clock.meter.energy.joules.value >= joules)
+        if over:
+            self.not_exact("its training was ended by its energy")
+        return f"max_joules = {joules:g}: the training took so much energy" if over else None
+
     @property
     def loading(self) -> str | None:
         """The part that is given its saved state just now."""
@@ -278,7 +299,9 @@ class Run:
         """
         parent = self._stages[-1].folder.name if self._stages else self._settings["parent"]
         settings = make_stage(self.folder, self._settings, len(self._stages) + 1, name, parent)
-        self._stages.append(Run(self.folder / settings["stage"], settings, lock=None, inexact=self._clock.inexact))
+        folder, clock = self.folder / settings["stage"], self._clock
+        stage = Run(folder, settings, lock=None, inexact=clock.inexact, instruments=clock.meter.instruments)
+        self._stages.append(stage)
         return self._stages[-1]
 
     def finish(self, now: Counters, *, metrics: Mapping[str, float], best: Mapping[str, Any] | None = None) -> None:
@@ -289,6 +312,7 @@ class Run:
             metrics: what was measured at the end.
             best: what the best checkpoint measured; by default its score and when it was reached.
         """
+        self._clock.meter.gather()
         self._end("completed", now, metrics, self._best if best is None else best)
 
     def finish_as(self, stage: Run, more: Mapping[str, float] | None = None) -> None:
@@ -323,7 +347,7 @@ class Run:
             best=best,
             stopped_early=self._stopped_early if status == "completed" else None,
             checkpoint=self.last_checkpoint,
-            account=self._account,
+            account=self._account(metrics),
             claims=self._claims,
         )
         if self._log is not None:
@@ -343,9 +367,9 @@ class Run:
         score = self._checkpoint.best_score if self._checkpoint else None
         return {} if score is None else asdict(score)
 
-    @property
-    def _account(self) -> Account:
+    def _account(self, metrics: Mapping[str, float]) -> Account:
         if self.finished:
             return account_in(self.result)
-        own = account_of(self._clock, self._checkpoint)
-        return joined(own, [stage._account for stage in self._stages]) if self._stages else own
+        own = account_of(self._clock, self._checkpoint, return_gained(self.folder, metrics))
+        stages = [stage._account({}) for stage in self._stages]
+        return joined(own, stages, self._clock.meter.options) if stages else own

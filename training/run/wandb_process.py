@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PROJECT = "regimen"
 RESULT = (
     *("status", "exact", "inexact", "best", "claims", "not_judged", "counters"),
-    *("wall_time_s", "training_time_s"),
+    *("wall_time_s", "training_time_s", "energy"),
 )
 """What of `result.json` goes to the summary, besides the metrics."""
 

@@ -52,7 +52,7 @@ def test_lineage_and_costs(tmp_path: Path) -> None:
         ["ancestor", str(tmp_path / "gone"), "", "", ""],
         ["this run", str(folder), "completed", "4,096 env steps, 4 updates, 4,096 samples", "0:50"],
     ]
-    assert sections.costs(asked).rows == [["ppo_cartpole, seed 1", "0:50", "0:45", "0:05", "", "", ""]]
+    assert sections.costs(asked).rows == [["ppo_cartpole, seed 1", "0:50", "0:45", "0:05", "", "", "", ""]]
 
 
 def test_environments_that_are_the_same_are_told_once_and_why_runs_are_not_exact(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_a_completed_run_holds_everything_about_itself(tmp_path: Path) -> None:
     assert len(settings["config_hash"]) == len(settings["source_hash"]) == 64
     written = result(run.folder)
     assert 0 < written.pop("training_time_s") <= written.pop("wall_time_s") < 60
+    assert 0 < written.pop("energy")["energy_j"] < 240
     assert written == {
         "experiment": "example",
         "status": "completed",

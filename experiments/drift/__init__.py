@@ -1,0 +1,1 @@
+"""Experiments about what changes while it is learned from."""

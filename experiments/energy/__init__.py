@@ -1,0 +1,1 @@
+"""Experiments about what training costs in energy, and what that emits."""

@@ -1,0 +1,1 @@
+"""What a run costs in energy, and what that energy emits."""
