@@ -1,4 +1,4 @@
-"""DPO improves a transformer at countdown by pairs of its own tries, and stays near to what it was."""
+"""DPO tells a transformer's right answers to countdown from its wrong ones, and yet its own answers become worse."""
 
 from __future__ import annotations
 
@@ -35,11 +35,9 @@ class Config(DPORunConfig):
     algorithm: DPOConfig = DPOConfig()
 
 
-CLAIMS = (
-    Claim("test/preference_accuracy", ">=", 0.8),
-    Claim("comparison/points_over_sft", ">=", 5.0),
-    Claim("comparison/kl_nats_per_token", "<=", 0.2),
-)
+# Of pairs of problems that nothing was learned from. The likelihood of the right answers falls too, only less than that
+# of the wrong ones, and the model solves far fewer problems than before.
+CLAIMS = (Claim("test/preference_accuracy", ">=", 0.6),)
 
 
 def train(config: Config, run: Run) -> None:
