@@ -35,9 +35,13 @@ class Config(DPORunConfig):
     algorithm: DPOConfig = DPOConfig()
 
 
-# Of pairs of problems that nothing was learned from. The likelihood of the right answers falls too, only less than that
-# of the wrong ones, and the model solves far fewer problems than before.
-CLAIMS = (Claim("test/preference_accuracy", ">=", 0.6),)
+# What it is to reach. On development seed 1 it prefers the right one of 69 % of unseen pairs, at 0.72 nats a token, and
+# solves 15 points less: the likelihood of the right answers falls too, only less than that of the wrong ones.
+CLAIMS = (
+    Claim("test/preference_accuracy", ">=", 0.8),
+    Claim("comparison/points_over_sft", ">=", 5.0),
+    Claim("comparison/kl_nats_per_token", "<=", 0.2),
+)
 
 
 def train(config: Config, run: Run) -> None:

@@ -52,9 +52,13 @@ class Config(GRPORunConfig):
             require(own.max_tokens == most, f"{name}completions.max_tokens", own.max_tokens, takes)
 
 
-# The others of the comparison are measured and not claimed: at this budget GRPO gains a few points, and sixteen tries
-# solve fewer problems than before.
-CLAIMS = (Claim("comparison/points_over_sft", ">=", 0.0),)
+# What it is to reach. On development seed 1 it solves 3.5 points more than it began with, and keeps 0.71 of the coverage.
+CLAIMS = (
+    Claim("comparison/points_over_sft", ">=", 10.0),
+    Claim("comparison/points_over_continued", ">=", 3.0),
+    Claim("comparison/points_over_rejection", ">=", -2.0),
+    Claim("comparison/coverage_kept", ">=", 0.8),
+)
 
 
 def train(config: Config, run: Run) -> None:

@@ -43,8 +43,9 @@ class Config(DemonstrationsConfig):
     algorithm: NextTokenConfig = SFT
 
 
-# Of problems that no seed learns from. A random valid answer is right at one in ten.
-CLAIMS = (Claim("test/greedy_accuracy", ">=", 0.13),)
+# Of problems that no seed learns from. What it is to reach: on development seed 1 it is 0.175. A random valid answer is
+# right at one in ten.
+CLAIMS = (Claim("test/greedy_accuracy", ">=", 0.33),)
 
 
 def train(config: Config, run: Run) -> None:
