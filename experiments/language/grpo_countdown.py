@@ -52,7 +52,7 @@ class Config(GRPORunConfig):
             require(own.max_tokens == most, f"{name}completions.max_tokens", own.max_tokens, takes)
 
 
-# What it is to reach. On development seed 1 it solves 3.5 points more than it began with, and keeps 0.71 of the coverage.
+# What it is to reach. On development seed 1 it solves 3.5 points more than at first, and keeps 0.71 of the coverage.
 CLAIMS = (
     Claim("comparison/points_over_sft", ">=", 10.0),
     Claim("comparison/points_over_continued", ">=", 3.0),
