@@ -78,6 +78,7 @@ def best_temperature(logits: Tensor, target: Tensor) -> float:
     from scipy.optimize import brentq
 
     logits = logits.double()
+    logits = logits - logits.amax(1, keepdim=True)  # says the same, and times the largest b it is no infinity
     right = logits.gather(1, target.unsqueeze(1)).squeeze(1)
 
     def slope(log_b: float) -> float:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("workplace", "logged_out")
 
 def test_the_place_of_the_copy_in_wandb_is_told_before_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("train counting --tracker offline --run-dir here") == 0
-    *_, copy, verdict, run = capsys.readouterr().out.splitlines()
+    *_, copy, verdict, _energy, run = capsys.readouterr().out.splitlines()
     assert verdict.startswith("claim: score >= 150: does not hold for this one seed")
     folder, _, sending = copy.removeprefix("wandb: offline copy in ").partition(", ")
     assert sending == "send it with: make sync RUN=here"

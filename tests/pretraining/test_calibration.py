@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -55,6 +55,7 @@ def made_up(seed: int, samples: int) -> tuple[Tensor, Tensor]:
     rows=st.lists(st.tuples(*[st.floats(-1, 1)] * 3, st.integers(0, 2)), min_size=1, max_size=12),
     scale=st.sampled_from([1e-30, 1e-3, 1.0, 1e3, 1e30]),
 )
+@example(rows=[(0.96875, 0.96875, 0.96875, 0)], scale=1e30)
 def test_calibrated_is_never_worse_where_it_was_fitted(
     rows: list[tuple[float, float, float, int]], scale: float
 ) -> None:
