@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from gymnasium.envs.registration import EnvSpec
 
-from envs.specs import MakeEnv, find_spec, id_of, known_here_alone
+from envs.specs import MakeEnv, find_spec, id_of, known_here_alone, of_agents
 from envs.wrappers import read_word
 from training.errors import UserError, require
 from training.names import nearest_hint
@@ -30,8 +30,8 @@ class EnvConfig:
 
     id: str
     """Any id registered with Gymnasium; `package.module:Env-v0` imports the module first. `package.module:Env` is a
-    class of gymnasium.Env, or a function that returns one, in the module. With the backend envpool: any id of
-    EnvPool's."""
+    class of gymnasium.Env, or a function that returns one, in the module; `package.module:parallel_env` a match of
+    several agents, as PettingZoo's modules make one. With the backend envpool: any id of EnvPool's."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Given to the environment's constructor."""
     backend: BackendName = "auto"
@@ -49,6 +49,9 @@ class EnvConfig:
     """Which entries of an observation vector the agent sees, such as positions without velocities; None: all."""
     frame_stack: int = 1
     """How many of the newest observations the agent sees, stacked along a new first axis; 1: no such axis."""
+    global_state: bool = False
+    """Of a match of several agents: each also sees, as the part `global`, what all of them see and which of them it is;
+    for a critic (policy.critic_only)."""
     fresh_instance: bool | None = None
     """A new instance of the environment for every episode; None: where that is known to be needed."""
     step_timeout_s: float = 60.0
@@ -65,6 +68,8 @@ class EnvConfig:
             read_word(word)  # it raises for one that is unknown, and for wrong arguments
         if self.backend != "envpool":
             self.spec  # noqa: B018 - it raises for an unknown id
+        takes = f"False: {self.id} has one agent"
+        require(not self.global_state or self.of_agents, "global_state", self.global_state, takes)
 
     @classmethod
     def of(cls, env: str | EnvConfig | MakeEnv, **changes: Any) -> EnvConfig:
@@ -95,6 +100,11 @@ class EnvConfig:
             )
         # Without the spec: another process finds it anew, which imports the environment's module there.
         return {part.name: getattr(self, part.name) for part in fields(self)}
+
+    @property
+    def of_agents(self) -> bool:
+        """Whether it is a match of several agents."""
+        return self.backend != "envpool" and of_agents(self.spec)
 
     @property
     def has_reset_transitions(self) -> bool:

@@ -50,6 +50,9 @@ PACKAGES = (
         "robotics",
         lambda _: make_robotics_run(),
     ),
+    # Their environments have no ids of their own: `mpe2.simple_spread_v3:parallel_env`.
+    Package(r"(?!)", "mpe2", "multiagent"),
+    Package(r"(?!)", "pettingzoo", "multiagent"),
 )
 
 

@@ -9,6 +9,7 @@ import gymnasium as gym
 
 from envs.config import EnvConfig
 from envs.jitted import dynamics_of, has_numba, jitted_class
+from envs.multi_agent import MatchSpace
 from envs.single import make_env, selected_space, user_errors
 from envs.tasks.acrobot import ACROBOT
 from envs.tasks.bandits import BERNOULLI_BANDIT
@@ -16,9 +17,12 @@ from envs.tasks.cartpole import CARTPOLE
 from envs.tasks.mountain_car import MOUNTAIN_CAR
 from envs.tasks.mountain_car_continuous import MOUNTAIN_CAR_CONTINUOUS
 from envs.tasks.pendulum import PENDULUM
+from envs.tasks.simple_spread import SIMPLE_SPREAD
+from envs.vectors.agent_rows import AgentRows
 from envs.vectors.batched import BatchedVectorEnv, Dynamics
 from envs.vectors.buffers import Buffers, Layout
 from envs.vectors.env_pool import make_pool
+from envs.vectors.global_state import GlobalStates
 from envs.vectors.next_step import NextStepVectorEnv
 from envs.vectors.sub_env import SubEnvs
 from envs.vectors.sub_env_vector import SubEnvVectorEnv
@@ -37,13 +41,17 @@ BATCHED = {
     "MountainCar-v0": MOUNTAIN_CAR,
     "MountainCarContinuous-v0": MOUNTAIN_CAR_CONTINUOUS,
     "Pendulum-v1": PENDULUM,
+    "mpe2.simple_spread_v3:parallel_env": SIMPLE_SPREAD,
 }
+_NUM_AGENTS: dict[tuple[str, str], int] = {}
+"""By what makes a match, what has been found."""
 
 
 def make_vec(
     config: EnvConfig, num_envs: int, *, seed: int, first_env: int = 0, spaces: Spaces | None = None
 ) -> VectorEnv:
-    """N copies of an environment, of which copy i has the index first_env + i in the run.
+    """N copies of an environment, of which copy i has the index first_env + i in the run. Of matches of several agents
+    each agent is a row (`VectorEnv.num_agents`).
 
     The data depend on seed, index, episode and actions only: not on the backend, nor on how the environments of a run
     are split over vectors and processes; the backends vector-entry-point and envpool are the exceptions to both
@@ -52,6 +60,25 @@ def make_vec(
     """
     require(num_envs >= 1, "num_envs", num_envs, "at least 1")
     require(seed >= 0, "seed", seed, "at least 0")
+    if config.of_agents:
+        vec = _make_matches(config, num_envs, seed=seed, first_env=first_env, spaces=spaces)
+        return GlobalStates(vec, config.id) if config.global_state else vec
+    return _make_copies(config, num_envs, seed=seed, first_env=first_env, spaces=spaces)
+
+
+def _make_matches(config: EnvConfig, num_envs: int, *, spaces: Spaces | None, **numbers: int) -> VectorEnv:
+    beyond = _asked_beyond(config, "kwargs", "time_limit", "global_state")
+    takes = f"a match of several agents without {' and '.join(beyond)}"
+    require(not beyond, "env.id", config.id, takes)
+    if find_batched(config) is not None:
+        return _make_copies(config, num_envs, spaces=None, **numbers)
+    joined = spaces or spaces_of(config)
+    assert isinstance(joined[0], MatchSpace)
+    return AgentRows(_make_copies(config, num_envs, spaces=joined, **numbers), joined[0])
+
+
+def _make_copies(config: EnvConfig, num_envs: int, *, seed: int, first_env: int, spaces: Spaces | None) -> VectorEnv:
+    """Where there are several agents, a match is one copy."""
     if config.has_reset_transitions:
         return NextStepVectorEnv(_make_native(config, num_envs), seed=seed, first_env=first_env)
     batched = find_batched(config)
@@ -74,13 +101,14 @@ def find_batched(config: EnvConfig) -> tuple[Dynamics, int] | None:
     """
     if config.backend not in ("auto", "batched"):
         return None
-    spec, beyond = config.spec, _asked_beyond(config, "time_limit", "observation_indices")
+    spec, beyond = config.spec, _asked_beyond(config, "time_limit", "observation_indices", "global_state")
     dynamics = BATCHED.get(spec.id)
     if dynamics is None and not beyond and has_numba():
         jitted: Any = jitted_class(spec)
         dynamics = None if jitted is None else dynamics_of(jitted)
     if dynamics is not None and not beyond:
-        return _selected(dynamics, config), config.time_limit or spec.max_episode_steps or NEVER
+        own = dynamics.max_episode_steps or NEVER  # which a longer limit of the config does not change
+        return _selected(dynamics, config), min(config.time_limit or spec.max_episode_steps or NEVER, own)
     takes = f"one of {', '.join(BATCHED)} or a JittedEnv with Numba, with time_limit and observation_indices alone"
     require(config.backend == "auto", "env.backend", config.backend, f"{takes}; {config.id} runs in-process")
     return None
@@ -116,6 +144,21 @@ def spaces_of(config: EnvConfig) -> Spaces:
         return env.observation_space, env.action_space
     finally:
         env.close()  # type: ignore[no-untyped-call]
+
+
+def num_agents_of(config: EnvConfig) -> int:
+    """How many rows a match has; 1 where there is one agent, as in most environments. It may have to be made for that;
+    raises UserError where it cannot be."""
+    if not config.of_agents:
+        return 1
+    if (batched := find_batched(config)) is not None:
+        return batched[0].num_agents
+    known = config.id, repr(config.kwargs)
+    if known not in _NUM_AGENTS:
+        joined, _ = spaces_of(config)
+        assert isinstance(joined, MatchSpace)
+        _NUM_AGENTS[known] = joined.num_agents
+    return _NUM_AGENTS[known]
 
 
 def _make_native(config: EnvConfig, num_envs: int) -> gym.vector.VectorEnv[Any, Any, Any]:

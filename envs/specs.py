@@ -5,6 +5,7 @@
 | `CartPole-v1` | registered with Gymnasium; the packages that envs/importing.py knows are imported for their ids |
 | `package.module:Env-v0` | registered once the module has been imported |
 | `package.module:Env` | a class of gymnasium.Env, or a function that returns one, in the module |
+| `package.module:parallel_env` | a function with which a module of PettingZoo's makes a match of several agents |
 | `__main__:Env` | one of a script, a notebook or a function, which only the process knows that has run it |
 """
 
@@ -23,6 +24,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from envs.importing import import_or_complain, module_of
+from envs.multi_agent import MAKER, Match, is_parallel
 from training.errors import UserError, require
 from training.names import find_object, nearest_hint
 
@@ -86,10 +88,17 @@ def _numbered(name: str) -> Iterator[str]:
 
 
 def _makes_envs(found: Any) -> bool:
-    return issubclass(found, gym.Env) if inspect.isclass(found) else callable(found)
+    return issubclass(found, gym.Env) or is_parallel(found) if inspect.isclass(found) else callable(found)
+
+
+def of_agents(spec: EnvSpec) -> bool:
+    """Whether it is a match of several agents."""
+    return isinstance(spec.entry_point, functools.partial) and spec.entry_point.func is _made_match
 
 
 def _spec_of(env_id: str, make: MakeEnv) -> EnvSpec:
+    if is_parallel(make) or env_id.rpartition(":")[2] == MAKER:
+        return EnvSpec(env_id, functools.partial(_made_match, env_id, make))
     if not inspect.isclass(make):
         return EnvSpec(env_id, functools.partial(_made, env_id, make))
     # A dataset can tell of what can be imported.
@@ -103,9 +112,20 @@ def _spec_of(env_id: str, make: MakeEnv) -> EnvSpec:
 
 def _made(env_id: str, make: MakeEnv, **kwargs: Any) -> gym.Env[Any, Any]:
     env: Any = make(**kwargs)
+    if is_parallel(env):
+        raise UserError(
+            f"env.id = {env_id!r}: give a function that makes a match of several agents by its id, 'module:{MAKER}'"
+        )
     if not isinstance(env, gym.Env):
         raise UserError(f"env.id = {env_id!r}: it takes a function that returns a gymnasium.Env, not {env!r}")
     return env
+
+
+def _made_match(env_id: str, make: Callable[..., Any], **kwargs: Any) -> Match:
+    env = make(**kwargs)
+    if not is_parallel(env):
+        raise UserError(f"env.id = {env_id!r}: {MAKER} takes to return a pettingzoo.ParallelEnv, not {env!r}")
+    return Match(env, env_id)
 
 
 def _unknown(name: str, module: ModuleType | None) -> str:

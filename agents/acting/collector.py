@@ -18,7 +18,7 @@ from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.spaces import row_bytes
 from envs.vectors.final_info import FinalInfo, means_of
-from envs.vectors.vector import Arrays, Step, VectorEnv
+from envs.vectors.vector import Arrays, Step, VectorEnv, of_matches
 from training import learners
 from training.core import Batch
 from training.errors import require
@@ -33,11 +33,13 @@ class Collector(Stateful, Protocol):
     """Steps environments with the newest published policy, in this process or on workers."""
 
     num_envs: int
-    """All environments together."""
+    """The rows of all environments together."""
+    num_agents: int
+    """How many of these are the agents of one match."""
     observation_space: gym.Space[Any]
-    """Of one environment."""
+    """Of one row."""
     action_space: gym.Space[Any]
-    """Of one environment."""
+    """Of one row."""
 
     @property
     def inexact(self) -> list[str]:
@@ -53,9 +55,11 @@ class Collector(Stateful, Protocol):
     def close(self) -> None: ...
 
 
-def count_env_steps(rollout: Batch) -> int:
-    """Of a [T, N] rollout: rows that only begin an episode are none."""
-    return int(rollout["valid"].sum()) if "valid" in rollout else rollout["reward"].numel()
+def count_env_steps(rollout: Batch, num_agents: int = 1) -> int:
+    """Of a [T, N] rollout: rows that only begin an episode are none, and what K agents do at once is one."""
+    if "valid" not in rollout:
+        return rollout["reward"].numel() // num_agents
+    return int(rollout["valid"].unflatten(1, (-1, num_agents)).any(2).sum())
 
 
 def rollout_bytes(observation_space: gym.Space[Any], action_space: gym.Space[Any], horizon: int, num_envs: int) -> int:
@@ -66,7 +70,10 @@ def rollout_bytes(observation_space: gym.Space[Any], action_space: gym.Space[Any
 
 
 class Episode(NamedTuple):
-    """One finished episode: its undiscounted return, its length in env steps and what the environment told of it."""
+    """One finished episode: its undiscounted return, its length in env steps and what the environment told of it.
+
+    Of a match of several agents the return is the sum of theirs.
+    """
 
     total_reward: float
     length: int
@@ -85,8 +92,8 @@ class Group:
         self._rng = generator(seed, "acting", index)
         self._policy_state: Arrays = {}
         self._kernel: RolloutKernel | None = None
-        self._episode_return = np.zeros(vec.num_envs)
-        self._episode_length = np.zeros(vec.num_envs, np.int64)
+        self._episode_return = np.zeros(vec.num_envs // vec.num_agents)
+        self._episode_length = np.zeros(vec.num_envs // vec.num_agents, np.int64)
         self._step = vec.reset()
 
     @property
@@ -111,7 +118,7 @@ class Group:
             self._step = self.vec.receive()
             done = self._step.terminated | self._step.truncated
             (rows,) = done.nonzero()
-            ended += self._count_episodes(self._step, rows)
+            ended += self._count_episodes(self._step)
             rollout.put(t, action, self._step, rows, self._policy_state)
             rollout.put_obs(t + 1, self._step, self.vec.episode_steps == 0)
         return rollout.batch(before, self._policy_state), ended
@@ -125,17 +132,19 @@ class Group:
         self._step = self.vec.current()
         return batch, [Episode(*counts) for counts in zip(ended.returns, ended.lengths, strict=True)]
 
-    def _count_episodes(self, step: Step, ended_rows: NDArray[np.intp]) -> list[Episode]:
+    def _count_episodes(self, step: Step) -> list[Episode]:
         """Adds the step to the running episodes; returns those that ended."""
-        self._episode_return += step.reward if step.valid is None else step.reward * step.valid
-        self._episode_length += 1 if step.valid is None else step.valid
+        reward, counts, has_ended = of_matches(step, self.vec.episode_steps, self.vec.num_agents)
+        self._episode_return += reward
+        self._episode_length += counts
+        (matches,) = has_ended.nonzero()
         ended = [
             Episode(float(self._episode_return[n]), int(self._episode_length[n]), told)
-            for n, told in zip(ended_rows, step.final_info or repeat(None), strict=False)
+            for n, told in zip(matches, step.final_info or repeat(None), strict=False)
         ]
         if ended:
-            self._episode_return[ended_rows] = 0.0
-            self._episode_length[ended_rows] = 0
+            self._episode_return[matches] = 0.0
+            self._episode_length[matches] = 0
         return ended
 
     def state_dict(self) -> State:
@@ -153,13 +162,13 @@ class Group:
         self._policy_state = state["policy_state"]
         self._step = self.vec.current()
         # An episode that could not be continued has been started again; its counts start again with it.
-        again = self.vec.episode_steps == 0
+        again = self.vec.episode_steps[:: self.vec.num_agents] == 0
         self._episode_return = np.where(again, 0.0, state["episode_return"])
         self._episode_length = np.where(again, 0, state["episode_length"])
 
 
 def make_group(env: EnvConfig, num_envs: int, *, seed: int, index: int, life: int = 0) -> Group:
-    """Inference group number `index` of a run, of `num_envs` environments.
+    """Inference group number `index` of a run, of `num_envs` environments, or matches of several agents.
 
     Where a group could not go on and begins again, its next `life` has other episodes and other noise.
     """
@@ -175,6 +184,7 @@ class LocalCollector:
     def __init__(self, make_group: Callable[[int], Group], groups: int = 1) -> None:
         self._groups = [make_group(index) for index in range(groups)]
         self.num_envs = sum(group.vec.num_envs for group in self._groups)
+        self.num_agents = self._groups[0].vec.num_agents
         self.observation_space = self._groups[0].vec.observation_space
         self.action_space = self._groups[0].vec.action_space
 
@@ -221,6 +231,7 @@ class SharedCollector:
         own = learners.mine(range(groups))
         self._own = LocalCollector(lambda index: make_group(own[index]), len(own))
         self.num_envs = sum(learners.gathered(self._own.num_envs))
+        self.num_agents = self._own.num_agents
         self.observation_space, self.action_space = self._own.observation_space, self._own.action_space
         self.inexact: list[str] = []
 

@@ -17,7 +17,7 @@ from agents.policies.saved import policy_of
 from envs.config import EnvConfig
 from envs.making import make_vec
 from envs.vectors.final_info import FinalInfo, means_of
-from envs.vectors.vector import Arrays, Step, VectorEnv
+from envs.vectors.vector import Arrays, Step, VectorEnv, of_matches
 from training import interruption, learners
 from training.core import Algorithm, Every
 from training.errors import require
@@ -196,7 +196,9 @@ def play(
     vec: VectorEnv, policy: Policy, episodes_per_env: int, *, mode: Mode, rng: torch.Generator, **limits: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns and lengths, both [episodes], of what `play_episodes` plays with its `limits`."""
-    return _arrays(play_episodes(vec, policy, [episodes_per_env] * vec.num_envs, mode=mode, rng=rng, **limits))
+    return _arrays(
+        play_episodes(vec, policy, [episodes_per_env] * (vec.num_envs // vec.num_agents), mode=mode, rng=rng, **limits)
+    )
 
 
 def _arrays(played: Sequence[Episode]) -> tuple[np.ndarray, np.ndarray]:
@@ -216,7 +218,7 @@ def play_episodes(
     show: Show | None = None,
     doing: str = "evaluating",
 ) -> list[Episode]:
-    """The first episodes of every environment, of which `wanted` [N] says how many.
+    """The first episodes of every environment, of which `wanted` [N] says how many; a match of several agents is one.
 
     Where `max_env_steps` would be exceeded, fewer: as many of each environment as all have finished, so that short
     ones are not favoured; an environment that has finished none counts as it stands. `show` is told how far it is, by
@@ -227,32 +229,33 @@ def play_episodes(
     act = policy.acting(mode, vec.num_envs)
     step = vec.reset()
     state: Arrays = {}
-    total, length = np.zeros(vec.num_envs), np.zeros(vec.num_envs, np.int64)
-    finished, enough = np.zeros(vec.num_envs, np.int64), np.array(wanted)
+    num_envs = vec.num_envs // vec.num_agents
+    total, length = np.zeros(num_envs), np.zeros(num_envs, np.int64)
+    finished, enough = np.zeros(num_envs, np.int64), np.array(wanted)
     ended: list[tuple[int, Episode]] = []  # which of its environment's episodes, and what it was
     steps, shown_at = 0, time.monotonic()
     while not (complete := (finished >= enough).all()):
         _end_if_asked(steps)
-        if max_env_steps is not None and (steps + 1) * vec.num_envs > max(max_env_steps, vec.num_envs):
+        if max_env_steps is not None and (steps + 1) * num_envs > max(max_env_steps, num_envs):
             break
         noise = {} if mode == "greedy" else policy.noise((vec.num_envs,), rng)
         action, state = act(_seen(step, vec.episode_steps == 0), state, noise)
         step = vec.step(policy.env_action(action))
         steps += 1
-        valid = np.ones(vec.num_envs, bool) if step.valid is None else step.valid
-        total += step.reward * valid
-        length += valid
-        done = step.terminated | step.truncated | (length >= max_episode_steps)
+        reward, counts, has_ended = of_matches(step, vec.episode_steps, vec.num_agents)
+        total += reward
+        length += counts
+        done = has_ended | (length >= max_episode_steps)
         (rows,) = (done & (finished < enough)).nonzero()
         ended += _numbered(finished, total, length, rows, step)
         finished[rows] += 1
         total[done], length[done] = 0.0, 0
         if show is not None and time.monotonic() - shown_at > SHOWN_EVERY_S:
             shown_at = time.monotonic()
-            spent = steps * vec.num_envs / max_env_steps if max_env_steps is not None else 0.0
+            spent = steps * num_envs / max_env_steps if max_env_steps is not None else 0.0
             so_long = _episode_steps(ended, longest)
             played = None if so_long is None else max(spent, _fraction(finished, enough, length, so_long))
-            show(f"{doing}: {len(ended)}/{enough.sum()} episodes, {steps * vec.num_envs:,} env steps", played)
+            show(f"{doing}: {len(ended)}/{enough.sum()} episodes, {steps * num_envs:,} env steps", played)
     if show is not None:
         show("")
     if complete:

@@ -30,6 +30,7 @@ from agents.acting.collector import Episode, episode_metrics, join_groups
 from agents.acting.ray_worker import Published, RolloutWorker, named_tensors
 from agents.policies.policy import Mode, NetworkPolicy, Policy
 from envs.config import EnvConfig
+from envs.making import num_agents_of
 from envs.vectors.vector import Arrays
 from training import interruption
 from training.cluster.ray_session import WorkersFailedError, connected
@@ -108,7 +109,8 @@ class RayCollector:
         max_replacements: int,
         max_policy_lag: int = 0,
     ) -> None:
-        self.num_envs = workers * groups_per_worker * group_size
+        self.num_agents = num_agents_of(env)
+        self.num_envs = workers * groups_per_worker * group_size * self.num_agents
         self._timeout_s, self._max_replacements, self._max_lag = timeout_s, max_replacements, max_policy_lag
         self._asked: dict[Any, Asked] = {}
         self._version = -1

@@ -59,7 +59,7 @@ class Recorder:
 
     def __init__(self, vec: VectorEnv) -> None:
         self._vec = vec
-        self.num_envs = vec.num_envs
+        self.num_envs, self.num_agents = vec.num_envs, vec.num_agents
         self.observation_space, self.action_space = vec.observation_space, vec.action_space
         self.inexact = vec.inexact
         self._action_leaves = leaves(vec.action_space)

@@ -58,8 +58,8 @@ class Rollouts:
         batch, metrics = self._collect()
         if collected:
             metrics = merge_metrics([*collected, metrics])
-        samples = count_env_steps(batch)
-        return batch, now.advance(env_steps=env_steps + samples, samples=samples), metrics
+        env_steps += count_env_steps(batch, self._collector.num_agents)
+        return batch, now.advance(env_steps=env_steps, samples=count_env_steps(batch)), metrics
 
     def _learn_statistics(self, version: int) -> tuple[int, list[Metrics]]:
         """Returns the env steps that it took, and what was measured in them."""
@@ -67,7 +67,7 @@ class Rollouts:
         env_steps, rollouts, measured = 0, list[Batch](), list[Metrics]()
         while env_steps < STATISTICS_ENV_STEPS:
             batch, metrics = self._collect()
-            env_steps += count_env_steps(batch)
+            env_steps += count_env_steps(batch, self._collector.num_agents)
             rollouts.append(batch)
             measured.append(metrics)
         for batch in rollouts:  # at the end: a policy in another process acts with what was published

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agents.policies.heads import LOG_STD_RANGE, Categorical, Gaussian, Heads
 from agents.policies.policy import Acting, Mode, NetworkPolicy
-from envs.vectors.vector import Arrays
+from envs.vectors.vector import Arrays, named
 from training.core import Batch
 from training.errors import require
 from training.networks import MLP, Encoder, NetworkConfig
@@ -33,6 +33,9 @@ class ActorCriticConfig:
     each update and nowhere else."""
     initial_log_std: float = 0.0
     """Of continuous actions."""
+    critic_only: tuple[str, ...] = ()
+    """Parts of the observation that the critic alone sees, such as `global` (env.global_state): the policy learns with
+    them and acts without. Images have an encoder for the critic of its own then."""
 
     def __post_init__(self) -> None:
         low, high = LOG_STD_RANGE
@@ -57,13 +60,26 @@ class ActorCritic(NetworkPolicy):
             normalize_observation=config.normalize_observation,
         )
         self.heads = Heads(self.action_spaces, squash=config.squash, initial_log_std=config.initial_log_std)
-        self.actor_encoder = Encoder(self.obs_spaces, config.network, rng)
-        shared = config.shared_encoder
-        self.critic_encoder = self.actor_encoder if shared else Encoder(self.obs_spaces, config.network, rng)
+        self.actor_encoder = Encoder(self._seen_by_actor(config.critic_only), config.network, rng)
+        self.shares_encoder = config.shared_encoder and not config.critic_only
+        self.critic_encoder = (
+            self.actor_encoder if self.shares_encoder else Encoder(self.obs_spaces, config.network, rng)
+        )
         # A small last layer makes the first policy nearly uniform (Andrychowicz et al. 2021, section 3.2).
         features = self.actor_encoder.out_features
         self.actor = MLP(features, config.network, rng, outputs=self.heads.size, gain=0.01)
-        self.critic = MLP(features, config.network, rng, outputs=1, gain=1.0)
+        self.critic = MLP(self.critic_encoder.out_features, config.network, rng, outputs=1, gain=1.0)
+
+    def _seen_by_actor(self, critic_only: tuple[str, ...]) -> dict[str, Space[Any]]:
+        """The parts of an observation that it acts by; raises UserError where they are not as the config says."""
+        for name in critic_only:
+            takes = f"parts of the observation, which are {sorted(leaf.name for leaf in self._obs_leaves)}"
+            require(any(leaf.name == name for leaf in self._obs_leaves), "policy.critic_only", name, takes)
+        unseen = {named("obs", name) for name in critic_only}
+        seen = {key: space for key, space in self.obs_spaces.items() if key not in unseen}
+        require(bool(seen), "policy.critic_only", critic_only, "less than all parts of the observation")
+        self._obs_leaves = tuple(leaf for leaf in self._obs_leaves if leaf.name not in critic_only)
+        return seen
 
     @property
     def plain_head(self) -> Categorical | Gaussian | None:
@@ -92,7 +108,7 @@ class ActorCritic(NetworkPolicy):
         obs = self.normalized(batch)
         features = self.actor_encoder(obs)
         params = self.heads.params(self.actor(features), batch.get("action_mask"))
-        value = self.critic(features if self.config.shared_encoder else self.critic_encoder(obs)).squeeze(-1).float()
+        value = self.critic(features if self.shares_encoder else self.critic_encoder(obs)).squeeze(-1).float()
         log_prob, entropy = self.heads.evaluate(params, batch)
         return log_prob, entropy, value
 

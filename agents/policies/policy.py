@@ -136,7 +136,9 @@ class NetworkPolicy(nn.Module, ABC):
 
     @torch.no_grad()
     def _outputs_in_torch(self, step: Arrays, encoder: Encoder, network: nn.Module) -> NDArray[Any]:
-        seen = self.normalized({key: torch.from_numpy(step[key]).to(self.device) for key in self.obs_spaces})
+        seen = self.normalized(
+            {key: torch.from_numpy(step[key]).to(self.device) for key in self.obs_spaces if key in step}
+        )
         outputs: NDArray[Any] = network(encoder(seen)).float().cpu().numpy()
         return outputs
 
@@ -145,11 +147,11 @@ class NetworkPolicy(nn.Module, ABC):
         normalizers = [(key, normalizer_as_numpy(normalizer)) for key, normalizer in self.normalizers.items()]
         if not normalizers:
             return lambda step: step
-        return lambda step: step | {key: normalize(step[key]) for key, normalize in normalizers}
+        return lambda step: step | {key: normalize(step[key]) for key, normalize in normalizers if key in step}
 
     def normalized(self, batch: Batch) -> Batch:
-        """The batch with its observations normalized."""
-        return batch | {key: normalizer(batch[key]) for key, normalizer in self.normalizers.items()}
+        """The batch with its observations normalized; what only a critic sees may be missing."""
+        return batch | {key: normalizer(batch[key]) for key, normalizer in self.normalizers.items() if key in batch}
 
     def seen(self, batch: Batch, prefix: str = "") -> Batch:
         """The normalized observations of `obs` or, with a prefix, of `next_obs`, under the names of the former."""

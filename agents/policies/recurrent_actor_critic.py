@@ -47,6 +47,7 @@ class RecurrentActorCriticConfig(ActorCriticConfig):
         fits = self.cell != "transformer" or self.memory_size % (2 * heads) == 0
         takes = f"a multiple of {2 * heads}: transformer.heads = {heads} have even parts of it"
         require(fits, "memory_size", self.memory_size, takes)
+        require(not self.critic_only, "critic_only", self.critic_only, "(): a policy with a memory has one view")
         takes = "False, or shared_encoder = True before it"
         require(self.shared_encoder or not self.shared_memory, "shared_memory", self.shared_memory, takes)
 

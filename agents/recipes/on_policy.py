@@ -16,6 +16,7 @@ from agents.recipes import acting
 from agents.recipes.acting import ActingConfig
 from agents.updates.ppo_kernel import SOURCE as KERNEL
 from agents.updates.reward_scale import RewardScale
+from envs.making import num_agents_of
 from training import native
 from training.core import Algorithm, Budget
 from training.errors import UserError, require
@@ -60,17 +61,20 @@ class OnPolicyConfig(ActingConfig):
         lag = getattr(self.agent, "max_policy_lag", 0) if self.workers else 0
         takes = "False where workers act behind learning (agent.max_policy_lag): it follows each environment's return"
         require(not (self.scale_reward and lag), "scale_reward", self.scale_reward, takes)
-        samples = self.agent.horizon * self.num_envs
+        agents = num_agents_of(self.env)
+        samples = self.agent.horizon * self.num_envs * agents
         minibatch = getattr(self.agent, "minibatch_size", samples)
-        takes = f"a divisor of the rollout: {self.agent.horizon} steps of {self.num_envs} environments are {samples}"
+        rows = f"{self.num_envs} environments" if agents == 1 else f"{self.num_envs} matches of {agents} agents"
+        takes = f"a divisor of the rollout: {self.agent.horizon} steps of {rows} are {samples}"
         require(samples % minibatch == 0, "agent.minibatch_size", minibatch, f"{takes} samples")
 
 
 def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
     """One run of an on-policy algorithm: environments, policy, agent, stream and evaluation, then the loop."""
     # An algorithm without minibatches takes one gradient step on each whole rollout.
-    samples = getattr(config.agent, "minibatch_size", config.agent.horizon * config.num_envs)
-    gradient_steps = config.env_steps * getattr(config.agent, "epochs", 1) // samples
+    agents = num_agents_of(config.env)
+    samples = getattr(config.agent, "minibatch_size", config.agent.horizon * config.num_envs * agents)
+    gradient_steps = config.env_steps * agents * getattr(config.agent, "epochs", 1) // samples
     with (
         closing(acting.make_collector(config)) as collector,
         closing(acting.make_evaluation(config, run)) as evaluate,

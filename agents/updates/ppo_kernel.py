@@ -44,6 +44,8 @@ def takes(policy: nn.Module, config: ClippedConfig, optimizer: OptimizerConfig) 
         return False
     if type(policy) is not ActorCritic or policy.device.type != "cpu":
         return False
+    if policy.config.critic_only:
+        return False
     known = shape_of(policy.actor) is not None and shape_of(policy.critic) is not None
     single = all(parameter.dtype == torch.float32 for parameter in policy.parameters())
     encoders = (policy.actor_encoder, policy.critic_encoder)

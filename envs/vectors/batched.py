@@ -37,20 +37,31 @@ class Dynamics:
     initial_state: Callable[[np.random.Generator], Float]
     """One environment's state [S] at its reset, drawn as Gymnasium draws it."""
     transition: Callable[[Float, NDArray[Any]], tuple[Float, Float, NDArray[np.bool_]]]
-    """(state [S, N], action [N, ...]) -> (next state [S, N], reward [N], terminated [N]); changes no argument."""
+    """(state [S, N], action [N, ...]) -> (next state [S, N], reward [N], terminated [N]); changes no argument. Of
+    matches of K agents there are N states and ends, and K * N actions and rewards, those of a match next to each
+    other."""
     observe: Callable[[Float], NDArray[np.float32]]
-    """State [S, N] -> a new array of observations [N, ...]."""
+    """State [S, N] -> a new array of observations [N, ...], of K agents [K * N, ...]."""
     compiled: Callable[[], tuple[int, int] | None] = lambda: None
     """The addresses of both as compiled functions, where there are any: step(N, state [S, N], action, reward [N],
     terminated [N]), which changes the state in place, and observe(N, stride, state, obs), with variable i of the n-th
     environment at state[i * stride + n]. An episode's first observation comes from `observe` above."""
+    num_agents: int = 1
+    """K, of a match."""
+    legal: Callable[[Float], NDArray[np.bool_]] | None = None
+    """State [S, N] -> which actions are allowed, [N, A]; None: all are."""
+    alternates: bool = False
+    """Whether two players of a zero-sum game move in turn: a row is seen, acted on and rewarded as who is to move."""
+    max_episode_steps: int | None = None
+    """The time limit of an environment that is not registered with one."""
 
 
 class BatchedVectorEnv(VectorEnv):
     """N copies of one environment stepped at once, as a VectorEnv; its state is saved directly."""
 
     def __init__(self, dynamics: Dynamics, num_envs: int, *, time_limit: int, seed: int, first_env: int) -> None:
-        self.num_envs, self.time_limit = num_envs, time_limit
+        self.num_agents, self.time_limit = dynamics.num_agents, time_limit
+        self.num_envs = num_envs * self.num_agents
         self.observation_space, self.action_space = dynamics.observation_space, dynamics.action_space
         self.inexact: list[str] = []
         self.dynamics, self._action_leaves = dynamics, leaves(self.action_space)
@@ -58,36 +69,42 @@ class BatchedVectorEnv(VectorEnv):
         self._episode = np.full(num_envs, -1, np.int64)
         self._episode_steps = np.zeros(num_envs, np.int64)
         self._state: Float = np.zeros((0, num_envs))  # until the reset
+        self._mask: NDArray[np.bool_] | None = None
 
     @property
     def episode_steps(self) -> NDArray[np.int64]:
-        return self._episode_steps.copy()
+        return self._episode_steps.repeat(self.num_agents)
 
     def reset(self) -> Step:
         self._episode[:] = 0
         self._episode_steps[:] = 0
-        self._state = self.initial_states(self._episode, np.arange(self.num_envs))
+        self._state = self.initial_states(self._episode, np.arange(len(self._episode)))
         return self.current()
 
     def current(self) -> Step:
         obs, nothing = self.dynamics.observe(self._state), np.zeros(self.num_envs, np.bool_)
-        return Step({"obs": obs}, np.zeros(self.num_envs), nothing, nothing.copy(), {"obs": obs[nothing]})
+        step = Step({"obs": obs}, np.zeros(self.num_envs), nothing, nothing.copy(), {"obs": obs[nothing]})
+        return self._with_turns(step, None)
 
     def send(self, action: Arrays) -> None:
         assert self._episode[0] >= 0, "step before reset"
-        checked = check_actions(self._action_leaves, action, self.num_envs, None)["action"]
+        checked = check_actions(self._action_leaves, action, self.num_envs, self._mask)["action"]
         self._state, reward, terminated = self.dynamics.transition(self._state, checked)
         self._episode_steps += 1
         truncated = self._episode_steps >= self.time_limit
         obs = self.dynamics.observe(self._state)
         (ended,) = (terminated | truncated).nonzero()
-        final_obs = obs.take(ended, axis=0)
+        rows = self._rows(ended)
+        final_obs, final_state = obs.take(rows, axis=0), self._state[:, ended]
         if len(ended):
             self._episode[ended] += 1
             self._episode_steps[ended] = 0
             self._state[:, ended] = self.initial_states(self._episode, ended)
-            obs[ended] = self.dynamics.observe(self._state[:, ended])
-        self._stepped = Step({"obs": obs}, reward, terminated, truncated, {"obs": final_obs})
+            obs[rows] = self.dynamics.observe(self._state[:, ended])
+        terminated, truncated = terminated.repeat(self.num_agents), truncated.repeat(self.num_agents)
+        self._stepped = self._with_turns(
+            Step({"obs": obs}, reward, terminated, truncated, {"obs": final_obs}), final_state
+        )
 
     def receive(self) -> Step:
         return self._stepped
@@ -100,13 +117,33 @@ class BatchedVectorEnv(VectorEnv):
         }
 
     def load_state_dict(self, state: State) -> None:
-        saved = len(state["episode"])
-        require(saved == self.num_envs, "num_envs", self.num_envs, f"{saved}, as in the saved state")
+        saved, own = len(state["episode"]), len(self._episode)
+        require(saved == own, "num_envs", own, f"{saved}, as in the saved state")
         self._episode, self._episode_steps = state["episode"].copy(), state["episode_steps"].copy()
         self._state = state["state"].copy()
+        self.current()  # what is allowed now
 
     def close(self) -> None:
         """There is nothing to end."""
+
+    def _rows(self, matches: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Of all agents of these matches."""
+        if self.num_agents == 1:
+            return matches
+        return (matches[:, None] * self.num_agents + np.arange(self.num_agents)).ravel()
+
+    def _with_turns(self, step: Step, final_state: Float | None) -> Step:
+        """The step with what is allowed now, and with who is to move."""
+        if self.dynamics.alternates:
+            step = step._replace(opponent_next=np.ones(self.num_envs, np.bool_))
+        if self.dynamics.legal is None:
+            return step
+        self._mask = self.dynamics.legal(self._state)
+        if final_state is None:
+            return step._replace(action_mask=self._mask, final_action_mask=self._mask[:0])
+        final_mask = self.dynamics.legal(final_state)
+        final_mask[~final_mask.any(1)] = True  # nothing can be done any more, see envs/masks.py
+        return step._replace(action_mask=self._mask, final_action_mask=final_mask)
 
     def initial_states(self, episode: NDArray[np.int64], rows: NDArray[np.int64]) -> Float:
         """Of the environments `rows` [K], where these episodes [N] begin: [S, K]."""

@@ -146,6 +146,8 @@ class SubEnv:
         buffers.busy[row] = True
         try:
             returned = act()
+        except ContractError as error:  # found by an adapter around it
+            raise self._fault(str(error)) from error
         except Exception as error:
             raise self._fault(f"it raised {type(error).__name__}: {error}") from error
         buffers.busy[row] = False

@@ -42,16 +42,22 @@ class Step(NamedTuple):
     """[K, A] the same of `final_obs`."""
     final_info: tuple[FinalInfo, ...] | None = None
     """[K] the numbers that the environment tells of each of these episodes; None where it tells none."""
+    opponent_next: NDArray[np.bool_] | None = None
+    """[N] True where the next observation is an opponent's, whose gain is the loss of whoever acted; None: nowhere."""
 
 
 class VectorEnv(Stateful, Protocol):
     """N copies of one environment. Raises EnvFault where one of them fails; it is closed by then."""
 
     num_envs: int
+    """N, the rows."""
+    num_agents: int = 1
+    """So many rows, next to each other, are the agents of one match; 1: each row is an environment of its own. The rows
+    of an agent whose part is over before the match are not `valid` until the next match begins."""
     observation_space: gym.Space[Any]
-    """Of one environment."""
+    """Of one row."""
     action_space: gym.Space[Any]
-    """Of one environment, with the bounds that the environment itself has."""
+    """Of one row, with the bounds that the environment itself has."""
     inexact: list[str]
     """Why the newest `load_state_dict` could not continue exactly, one line for each reason; empty: it did."""
 
@@ -91,6 +97,22 @@ class VectorEnv(Stateful, Protocol):
     def close(self) -> None:
         """Ends every environment and process; closing twice is fine."""
         ...
+
+
+def of_matches(
+    step: Step, episode_steps: NDArray[np.int64], num_agents: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of the matches in the rows of a step, each [N / num_agents]: what their agents got together, whether it was a
+    step of theirs, and whether they ended.
+
+    `episode_steps` [N] are those after the step: a match has ended where the next one has begun.
+    """
+    valid: NDArray[np.bool_] = np.ones(len(step.reward), np.bool_) if step.valid is None else step.valid
+    if num_agents == 1:
+        return step.reward * valid, valid, step.terminated | step.truncated
+    of_agents = valid.reshape(-1, num_agents)
+    reward: NDArray[np.float64] = np.where(of_agents, step.reward.reshape(-1, num_agents), 0.0).sum(1)
+    return reward, np.asarray(of_agents.any(1)), episode_steps[::num_agents] == 0
 
 
 class EnvFault(RuntimeError):  # noqa: N818 - it is the environment's fault, not ours

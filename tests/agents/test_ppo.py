@@ -54,6 +54,12 @@ RESUMED = {
         *("--env.id", "gymnasium.envs.classic_control:PendulumEnv"),
         *("--env.wrappers", '["TimeAwareObservation", "StickyAction(repeat_action_probability=0.3)"]'),
     ],
+    # Three agents as rows of each match, with a critic that sees all of them; mpe2's own, restored by replay.
+    "mappo_spread": ["--num-envs", "8", "--agent.minibatch-size", "200", "--agent.epochs", "2"],
+    "mappo_spread-in-process": [
+        *("--num-envs", "4", "--agent.horizon", "20", "--agent.minibatch-size", "80", "--agent.epochs", "2"),
+        *("--env.backend", "in-process", "--env-steps", "1280"),
+    ],
     # A fresh instance for every episode.
     "ppo_bipedal_walker": ["--agent.horizon", "32", "--agent.minibatch-size", "256", "--num-envs", "8"],
 }

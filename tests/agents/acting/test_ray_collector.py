@@ -38,6 +38,7 @@ pytestmark = pytest.mark.xdist_group("ray")
 
 WALK = EnvConfig("tests.support.toy_envs:RandomWalk-v0")
 MASKED = EnvConfig("tests.support.toy_envs:MaskedPair-v0")
+MATCHES = EnvConfig("tests.support.toy_matches:parallel_env")
 SHORT = "--env-steps 2048 --log-every.count 512 --checkpoint.every.count 1000 --tracker none --threads 1"
 SHORT += " --evaluation.every.count 1500 --evaluation.episodes 2 --evaluation.num-envs 2 --evaluation.final-episodes 2"
 
@@ -101,7 +102,7 @@ def collectors() -> Iterator[Callable[..., RayCollector]]:
         collector.close()
 
 
-@pytest.mark.parametrize("env", [WALK, pytest.param(MASKED, marks=pytest.mark.full)], ids=lambda env: env.id)
+@pytest.mark.parametrize("env", [WALK, MATCHES, pytest.param(MASKED, marks=pytest.mark.full)], ids=lambda env: env.id)
 def test_two_workers_give_the_data_of_four_groups_in_this_process(
     env: EnvConfig, collectors: Callable[..., RayCollector]
 ) -> None:

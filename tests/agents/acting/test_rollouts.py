@@ -97,7 +97,7 @@ class Published:
     """A collector that notes which version acts; the last of its four steps begins an episode and is none."""
 
     inexact = ("a worker was lost",)
-    num_envs = 2
+    num_envs, num_agents = 2, 1
     observation_space, action_space = spaces.Box(-1, 1, (3,)), spaces.Discrete(2)
 
     def __init__(self) -> None:

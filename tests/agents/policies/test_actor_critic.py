@@ -11,7 +11,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agents.policies.actor_critic import ActorCriticConfig
+from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from tests.support.actor_critics import ACTION_SPACES, SMALL, make_policy
 from training.core import Batch
 from training.errors import UserError
@@ -74,3 +74,19 @@ def test_masks_forbid_actions_in_both_ways_of_acting(rows: int) -> None:
 def test_a_log_std_out_of_range_is_refused() -> None:
     with pytest.raises(UserError, match="initial_log_std = nan: it takes -20 to 2"):
         ActorCriticConfig(initial_log_std=float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("critic_only", "complaint"),
+    [
+        (
+            ("whole",),
+            r"policy.critic_only = 'whole': it takes parts of the observation, which are \['agent', 'global'\]",
+        ),
+        (("agent", "global"), r"policy.critic_only = .*: it takes less than all parts of the observation"),
+    ],
+)
+def test_parts_that_a_critic_alone_cannot_see_are_refused(critic_only: tuple[str, ...], complaint: str) -> None:
+    seen = spaces.Dict({"agent": spaces.Box(0, 1, (3,)), "global": spaces.Box(0, 1, (6,))})
+    with pytest.raises(UserError, match=complaint):
+        ActorCritic(seen, spaces.Discrete(2), ActorCriticConfig(critic_only=critic_only), generator(1))

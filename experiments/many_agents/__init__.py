@@ -1,0 +1,1 @@
+"""Several agents in one match: teams, and players against each other."""
