@@ -93,9 +93,10 @@ def _some_action(
 ) -> Arrays:
     if mask is not None:
         (leaf,) = action_leaves
-        return {"action": draw_allowed(mask_parts(leaf.space), mask[0], rng).reshape(1, *leaf.shape)}
-    sampled = flatten(action_leaves, vec.action_space.sample())
-    return {named("action", name): array[None] for name, array in sampled.items()}
+        drawn = [draw_allowed(mask_parts(leaf.space), row, rng).reshape(leaf.shape) for row in mask]
+        return {"action": np.stack(drawn)}
+    sampled = [flatten(action_leaves, vec.action_space.sample()) for _ in range(vec.num_envs)]  # a row of each agent
+    return {named("action", name): np.stack([row[name] for row in sampled]) for name in sampled[0]}
 
 
 def _global_generators() -> list[GlobalGenerator]:

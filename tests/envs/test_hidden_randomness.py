@@ -12,6 +12,7 @@ import torch
 from envs.config import EnvConfig
 from envs.hidden_randomness import hidden_randomness
 from envs.making import make_env
+from tests.support.packages import needs
 
 TOY = "tests.support.toy_envs:"
 
@@ -89,3 +90,9 @@ def test_it_costs_three_instances_and_two_resets(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("envs.vectors.sub_env.make_env", counting)
     assert hidden_randomness(EnvConfig(TOY + "RandomWalk-v0", kwargs={"end_chance": 0.0}), seed=1) is None
     assert made == 3
+
+
+@needs("pettingzoo", "multiagent")
+@pytest.mark.parametrize("masked", ["", "observation"])
+def test_every_agent_of_a_match_acts(masked: str) -> None:
+    assert hidden_randomness(EnvConfig("tests.support.toy_matches:Leaving", kwargs={"masked": masked}), seed=1) is None
