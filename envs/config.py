@@ -9,6 +9,7 @@ from typing import Any, Literal
 from gymnasium.envs.registration import EnvSpec
 
 from envs.specs import MakeEnv, find_spec, id_of, known_here_alone, of_agents
+from envs.tasks.board_games import BOARDS
 from envs.wrappers import read_word
 from training.errors import UserError, require
 from training.names import nearest_hint
@@ -105,6 +106,11 @@ class EnvConfig:
     def of_agents(self) -> bool:
         """Whether it is a match of several agents."""
         return self.backend != "envpool" and of_agents(self.spec)
+
+    @property
+    def of_turns(self) -> bool:
+        """Whether two players of a game move in turn."""
+        return self.id in BOARDS
 
     @property
     def has_reset_transitions(self) -> bool:

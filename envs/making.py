@@ -13,6 +13,7 @@ from envs.multi_agent import MatchSpace
 from envs.single import make_env, selected_space, user_errors
 from envs.tasks.acrobot import ACROBOT
 from envs.tasks.bandits import BERNOULLI_BANDIT
+from envs.tasks.board_games import BOARDS, game
 from envs.tasks.cartpole import CARTPOLE
 from envs.tasks.mountain_car import MOUNTAIN_CAR
 from envs.tasks.mountain_car_continuous import MOUNTAIN_CAR_CONTINUOUS
@@ -101,6 +102,12 @@ def find_batched(config: EnvConfig) -> tuple[Dynamics, int] | None:
     """
     if config.backend not in ("auto", "batched"):
         return None
+    if config.of_turns:
+        beyond = _asked_beyond(config, "kwargs", "time_limit")
+        require(not beyond, "env.id", config.id, f"a game of two players without {' and '.join(beyond)}")
+        with user_errors(config):
+            rules = game(BOARDS[config.id], **config.kwargs)
+        return rules, min(config.time_limit or NEVER, rules.max_episode_steps or NEVER)
     spec, beyond = config.spec, _asked_beyond(config, "time_limit", "observation_indices", "global_state")
     dynamics = BATCHED.get(spec.id)
     if dynamics is None and not beyond and has_numba():

@@ -30,6 +30,7 @@ Batch: TypeAlias = "dict[str, Tensor]"
 | `index`, `weight` | | [B] | of replay with priorities: the row in the buffer, and the importance weight |
 | `terminated`, `truncated` | [T, N] | [B] | the episode ended in a terminal state / was cut by a limit |
 | `valid` | [T, N] | | False: a reset transition, never learned from; without the key there is none |
+| `opponent_next` | [T, N] | | the next observation is an opponent's, whose gain is one's loss; without the key never |
 | `is_first` | [T+1, N] | [B] | the observation is the first of its episode |
 | `final_obs`, `final_obs/<name>` | [K, ...] | | the last observation of each of the K episodes that ended |
 | `final_action_mask` | [K, A] | | what was allowed on each of those |

@@ -287,6 +287,7 @@ class _Storage:
         self._terminated = np.empty((horizon, num_envs), bool)
         self._truncated = np.empty((horizon, num_envs), bool)
         self._valid: np.ndarray[Any, Any] | None = None
+        self._opponent_next = None if step.opponent_next is None else np.empty((horizon, num_envs), bool)
         self._actions: Arrays = {}
         self._final_obs: dict[str, list[Any]] = {key: [] for key in step.obs}
         self._final_mask: list[NDArray[np.bool_]] = []
@@ -321,6 +322,8 @@ class _Storage:
                 self._final_mask.append(step.final_action_mask)
             if policy_state:
                 self._final_state.append({name: value[ended_rows] for name, value in policy_state.items()})
+        if self._opponent_next is not None:
+            self._opponent_next[t] = step.opponent_next
         if step.valid is not None:
             if self._valid is None:
                 self._valid = np.ones(self._reward.shape, bool)
@@ -344,6 +347,8 @@ class _Storage:
             batch[f"final_state/{name}"] = torch.from_numpy(np.concatenate([after[:0], *finals]))
         if self._valid is not None:
             batch["valid"] = torch.from_numpy(self._valid)
+        if self._opponent_next is not None:
+            batch["opponent_next"] = torch.from_numpy(self._opponent_next)
         return batch
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from gymnasium import Space
 
+from agents.acting.collector import Collector
 from agents.acting.rollouts import Rollouts
 from agents.policies.actor_critic import ActorCritic, ActorCriticConfig
 from agents.policies.q_network import QNetwork, QNetworkConfig
@@ -18,7 +20,7 @@ from agents.updates.ppo_kernel import SOURCE as KERNEL
 from agents.updates.reward_scale import RewardScale
 from envs.making import num_agents_of
 from training import native
-from training.core import Algorithm, Budget
+from training.core import Algorithm, Budget, Stream
 from training.errors import UserError, require
 from training.optimizer.config import with_compile
 from training.recipe import choose_compute, fit_run
@@ -43,6 +45,8 @@ class MakeAgent(Protocol):
 class OnPolicyConfig(ActingConfig):
     """What to act in, with what policy, for how long. An experiment sets the algorithm's config."""
 
+    plays_turns: ClassVar[bool] = False
+    """Whether it measures games of two players, of which one's gain is the other's loss."""
     agent: AgentConfig
     policy: ActorCriticConfig | QNetworkConfig = ActorCriticConfig()
     scale_reward: bool = False
@@ -55,6 +59,8 @@ class OnPolicyConfig(ActingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        one_player = "an environment, not a game of two players in turn: ppo_tic_tac_toe shows how those are learned"
+        require(self.plays_turns or not self.env.of_turns, "env.id", self.env.id, one_player)
         takes = getattr(self.agent, "policy_config", ActorCriticConfig)
         why = f"{takes.__name__}: {type(self.agent).__name__} learns with that"
         require(type(self.policy) is takes, "policy", type(self.policy).__name__, why)
@@ -69,15 +75,23 @@ class OnPolicyConfig(ActingConfig):
         require(samples % minibatch == 0, "agent.minibatch_size", minibatch, f"{takes} samples")
 
 
-def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
+def train(
+    config: OnPolicyConfig,
+    run: Run,
+    make_agent: MakeAgent,
+    *,
+    make_collector: Callable[[Any], Collector] = acting.make_collector,
+    make_evaluation: Callable[[Any, Run], Any] = acting.make_evaluation,
+    make_stream: Callable[..., Stream] = Rollouts,
+) -> None:
     """One run of an on-policy algorithm: environments, policy, agent, stream and evaluation, then the loop."""
     # An algorithm without minibatches takes one gradient step on each whole rollout.
     agents = num_agents_of(config.env)
     samples = getattr(config.agent, "minibatch_size", config.agent.horizon * config.num_envs * agents)
     gradient_steps = config.env_steps * agents * getattr(config.agent, "epochs", 1) // samples
     with (
-        closing(acting.make_collector(config)) as collector,
-        closing(acting.make_evaluation(config, run)) as evaluate,
+        closing(make_collector(config)) as collector,
+        closing(make_evaluation(config, run)) as evaluate,
     ):
         policy = make_policy(config.policy, collector.observation_space, collector.action_space, config.seed)
         acting.begin_with_weights(policy, config.initial_weights, run)
@@ -93,7 +107,7 @@ def train(config: OnPolicyConfig, run: Run, make_agent: MakeAgent) -> None:
         policy.has_kernels = compute.compile and _kernels(run, has_kernel)
         agent = make_agent(policy, with_compile(config.agent, compute.compile), until=config.until, seed=config.seed)
         reward_scale = RewardScale(collector.num_envs, gamma=config.agent.gamma) if config.scale_reward else None
-        stream = Rollouts(collector, policy, config.agent.horizon, reward_scale, clip_reward=config.clip_reward)
+        stream = make_stream(collector, policy, config.agent.horizon, reward_scale, clip_reward=config.clip_reward)
         now, checkpoint = fit_run(config, run, compute, agent, stream, evaluate)
         acting.finish(run, agent, evaluate, now, checkpoint)
 

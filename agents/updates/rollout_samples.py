@@ -20,8 +20,12 @@ class HasValue(Protocol):
 
 
 def discount(batch: Batch, gamma: float) -> Tensor:
-    """gamma * (1 - terminated), [T, N]: a truncated episode would have gone on."""
-    return gamma * (~batch["terminated"]).float()
+    """gamma * (1 - terminated), [T, N]: a truncated episode would have gone on.
+
+    Where the opponent moves next it is negative: what is then worth something to that one costs as much.
+    """
+    kept = gamma * (~batch["terminated"]).float()
+    return torch.where(batch["opponent_next"], -kept, kept) if "opponent_next" in batch else kept
 
 
 def continues(batch: Batch) -> Tensor:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from envs.actions import check_actions
 from envs.spaces import leaves
 from envs.vectors.episode_generators import EpisodeGenerators
-from envs.vectors.vector import Arrays, Step, VectorEnv
+from envs.vectors.vector import Arrays, EnvFault, Step, VectorEnv
 from training.errors import require
 from training.state import State
 
@@ -139,6 +139,9 @@ class BatchedVectorEnv(VectorEnv):
         if self.dynamics.legal is None:
             return step
         self._mask = self.dynamics.legal(self._state)
+        if not self._mask.any(1).all():
+            row = int(np.argmin(self._mask.any(1)))
+            raise EnvFault(f"row {row}: the game goes on and there is no legal move: it takes one, or an end")
         if final_state is None:
             return step._replace(action_mask=self._mask, final_action_mask=self._mask[:0])
         final_mask = self.dynamics.legal(final_state)
