@@ -18,7 +18,10 @@ from training.run.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Config(on_policy.OnPolicyConfig):
-    """About the settings of Yu et al. 2022 for this task (table 14), for a quarter of its env steps."""
+    """About the settings of Yu et al. 2022 for this task, with larger steps and less entropy.
+
+    With a rate of 7e-4 and an entropy coefficient of 0.01 development seed 1 ended at -31.0, with these at -27.8.
+    """
 
     env: EnvConfig = EnvConfig("mpe2.simple_spread_v3:parallel_env", global_state=True)
     num_envs: int = 128
@@ -29,8 +32,8 @@ class Config(on_policy.OnPolicyConfig):
         horizon=25,
         minibatch_size=2_400,
         epochs=5,
-        entropy_coefficient=0.01,
-        optimizer=OptimizerConfig(learning_rate=7e-4, schedule=Schedule("linear"), eps=1e-5, max_grad_norm=0.5),
+        entropy_coefficient=0.003,
+        optimizer=OptimizerConfig(learning_rate=2e-3, schedule=Schedule("linear"), eps=1e-5, max_grad_norm=0.5),
     )
     evaluation: EvaluationConfig = EvaluationConfig(
         every=Every(500_000), episodes=128, final_episodes=512, num_envs=128
