@@ -44,9 +44,9 @@ class Config(on_policy.OnPolicyConfig):
 # The team's return: -79 at random, -51.8 where each agent runs to the landmark nearest to it, -23.0 by the assignment
 # with the shortest ways, which sees all (tests/envs/tasks/test_simple_spread.py).
 REACHED = Claim("evaluation/return_mean", ">=", -30.0)
-# `ippo_spread` was 0.7 better after the whole run (development seed 1: -27.1) and 1.0 and 1.2 better after 1.5 million
-# env steps (seeds 1 and 2), so no more is claimed than to be no worse by what nobody would notice beside -79.
-CLAIMS = (REACHED, replace(REACHED, target=None, baseline="ippo_spread", margin=-2.0))
+# What it is to show. On development seeds it does not: `ippo_spread` was 0.7 better after the whole run (seed 1: -27.1)
+# and 1.0 and 1.2 better after 1.5 million env steps (seeds 1 and 2).
+CLAIMS = (REACHED, replace(REACHED, target=None, baseline="ippo_spread"))
 
 
 def train(config: Config, run: Run) -> None:
