@@ -54,7 +54,7 @@ def main(argv: Sequence[str], package: str) -> int:
     require(options.seed is None or options.seed >= 0, "seed", options.seed, "an integer of at least 0")
     require(options.episodes is None or options.episodes >= 1, "episodes", options.episodes, "at least 1")
     require(options.video >= 0, "video", options.video, "a number of episodes, at least 0")
-    config = acting_config(folder, package)
+    config = acting_config(folder, package, alone=False)
     how = replace(config.evaluation, greedy=config.evaluation.greedy and not options.stochastic)
     if options.episodes is not None:
         how = replace(how, final_episodes=options.episodes)
@@ -94,11 +94,21 @@ def main(argv: Sequence[str], package: str) -> int:
     return 0
 
 
-def acting_config(folder: Path, package: str) -> Any:
-    """The config of a run that trained a policy; raises UserError for one that has none to play with."""
+def acting_config(folder: Path, package: str, *, alone: bool = True) -> Any:
+    """The config of a run that trained a policy.
+
+    Raises UserError for one that has none to play with, for a game of two players, which are measured against others,
+    and, where a policy must be `alone`, for a match of several agents.
+    """
     _, _, config = read_run(folder, package)
     if not hasattr(config, "env"):
         raise UserError(f"{folder} learned from data and has no policy to play with: result.json has its measures")
+    if config.env.of_turns:
+        raise UserError(f"{folder} plays a game of two: result.json has what it won against others")
+    if alone and config.env.of_agents:
+        raise UserError(
+            f"{folder} plays a match of several agents: `evaluate` measures it, nothing shows or records it"
+        )
     return config
 
 

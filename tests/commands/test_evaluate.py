@@ -9,6 +9,7 @@ import pytest
 
 from experiments.__main__ import main
 from tests.support.counting import result_of, train_on_data
+from tests.support.packages import needs
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -49,3 +50,23 @@ def test_a_run_that_learned_from_data_has_no_policy_to_play_with(capsys: pytest.
     for verb in ("evaluate", "record"):
         assert main([verb, "run"]) == 2
         assert "learned from data and has no policy to play with" in capsys.readouterr().err
+
+
+@needs("pettingzoo", "multiagent")
+def test_games_of_two_and_matches_are_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    short = "--env-steps 256 --num-envs 8 --agent.minibatch-size 64 --tracker none --evaluation.final-episodes 2"
+    game = f"train ppo_tic_tac_toe {short} --evaluation.episodes 2 --evaluation.pair-games 2 --run-dir game"
+    assert main(game.split()) == 0
+    match = "--env.id tests.support.toy_matches:Leaving --agent.horizon 8 --evaluation.num-envs 2 --run-dir match"
+    assert main([*f"train ppo {short}".split(), *match.split()]) == 0
+    assert main(["evaluate", "match", "--episodes", "2"]) == 0
+    capsys.readouterr()
+    for asked in (["evaluate", "game"], ["play", "game"], ["record", "game", "--dataset", "a/b-v0"]):
+        assert main(asked) == 2
+        assert (
+            capsys.readouterr().err == "error: game plays a game of two: result.json has what it won against others\n"
+        )
+    for asked in (["play", "match"], ["record", "match", "--dataset", "a/b-v0"]):
+        assert main(asked) == 2
+        told = "`evaluate` measures it, nothing shows or records it"
+        assert capsys.readouterr().err == f"error: match plays a match of several agents: {told}\n"
