@@ -118,7 +118,7 @@ class Group:
             self._step = self.vec.receive()
             done = self._step.terminated | self._step.truncated
             (rows,) = done.nonzero()
-            ended += self._count_episodes(self._step)
+            ended += self._count_episodes(self._step, rows)
             rollout.put(t, action, self._step, rows, self._policy_state)
             rollout.put_obs(t + 1, self._step, self.vec.episode_steps == 0)
         return rollout.batch(before, self._policy_state), ended
@@ -132,12 +132,12 @@ class Group:
         self._step = self.vec.current()
         return batch, [Episode(*counts) for counts in zip(ended.returns, ended.lengths, strict=True)]
 
-    def _count_episodes(self, step: Step) -> list[Episode]:
+    def _count_episodes(self, step: Step, ended_rows: NDArray[np.intp]) -> list[Episode]:
         """Adds the step to the running episodes; returns those that ended."""
-        reward, counts, has_ended = of_matches(step, self.vec.episode_steps, self.vec.num_agents)
+        reward, counts, has_ended = of_matches(step, self.vec)
         self._episode_return += reward
         self._episode_length += counts
-        (matches,) = has_ended.nonzero()
+        matches = ended_rows if self.vec.num_agents == 1 else np.flatnonzero(has_ended)
         ended = [
             Episode(float(self._episode_return[n]), int(self._episode_length[n]), told)
             for n, told in zip(matches, step.final_info or repeat(None), strict=False)

@@ -242,7 +242,7 @@ def play_episodes(
         action, state = act(_seen(step, vec.episode_steps == 0), state, noise)
         step = vec.step(policy.env_action(action))
         steps += 1
-        reward, counts, has_ended = of_matches(step, vec.episode_steps, vec.num_agents)
+        reward, counts, has_ended = of_matches(step, vec)
         total += reward
         length += counts
         done = has_ended | (length >= max_episode_steps)

@@ -73,7 +73,7 @@ class BatchedVectorEnv(VectorEnv):
 
     @property
     def episode_steps(self) -> NDArray[np.int64]:
-        return self._episode_steps.repeat(self.num_agents)
+        return self._of_rows(self._episode_steps).copy()
 
     def reset(self) -> Step:
         self._episode[:] = 0
@@ -95,16 +95,14 @@ class BatchedVectorEnv(VectorEnv):
         obs = self.dynamics.observe(self._state)
         (ended,) = (terminated | truncated).nonzero()
         rows = self._rows(ended)
-        final_obs, final_state = obs.take(rows, axis=0), self._state[:, ended]
+        final_obs, final_state = obs.take(rows, axis=0), self._state[:, ended] if self.dynamics.legal else None
         if len(ended):
             self._episode[ended] += 1
             self._episode_steps[ended] = 0
             self._state[:, ended] = self.initial_states(self._episode, ended)
             obs[rows] = self.dynamics.observe(self._state[:, ended])
-        terminated, truncated = terminated.repeat(self.num_agents), truncated.repeat(self.num_agents)
-        self._stepped = self._with_turns(
-            Step({"obs": obs}, reward, terminated, truncated, {"obs": final_obs}), final_state
-        )
+        step = Step({"obs": obs}, reward, self._of_rows(terminated), self._of_rows(truncated), {"obs": final_obs})
+        self._stepped = self._with_turns(step, final_state)
 
     def receive(self) -> Step:
         return self._stepped
@@ -131,6 +129,10 @@ class BatchedVectorEnv(VectorEnv):
         if self.num_agents == 1:
             return matches
         return (matches[:, None] * self.num_agents + np.arange(self.num_agents)).ravel()
+
+    def _of_rows(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What is said of each match [N], for each of its agents."""
+        return values if self.num_agents == 1 else values.repeat(self.num_agents)
 
     def _with_turns(self, step: Step, final_state: Float | None) -> Step:
         """The step with what is allowed now, and with who is to move."""

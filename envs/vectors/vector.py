@@ -6,7 +6,7 @@ and the last observation of the ended one in `final_obs`, so that truncated epis
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -100,19 +100,24 @@ class VectorEnv(Stateful, Protocol):
 
 
 def of_matches(
-    step: Step, episode_steps: NDArray[np.int64], num_agents: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of the matches in the rows of a step, each [N / num_agents]: what their agents got together, whether it was a
-    step of theirs, and whether they ended.
+    step: Step, vec: VectorEnv
+) -> tuple[NDArray[np.float64], NDArray[np.bool_] | Literal[1], NDArray[np.bool_]]:
+    """Of the matches in the rows of a step that `vec` has just made, each [N / num_agents]: what their agents got
+    together, whether it was a step of theirs (1: of all), and whether they ended.
 
-    `episode_steps` [N] are those after the step: a match has ended where the next one has begun.
+    This is asked in every step, so where each row is an environment of its own nothing is made anew.
     """
-    valid: NDArray[np.bool_] = np.ones(len(step.reward), np.bool_) if step.valid is None else step.valid
-    if num_agents == 1:
-        return step.reward * valid, valid, step.terminated | step.truncated
-    of_agents = valid.reshape(-1, num_agents)
-    reward: NDArray[np.float64] = np.where(of_agents, step.reward.reshape(-1, num_agents), 0.0).sum(1)
-    return reward, np.asarray(of_agents.any(1)), episode_steps[::num_agents] == 0
+    valid, agents = step.valid, vec.num_agents
+    if agents == 1:
+        ended = step.terminated | step.truncated
+        return (step.reward, 1, ended) if valid is None else (step.reward * valid, valid, ended)
+    # A match has ended where the next one has begun.
+    ended = vec.episode_steps[::agents] == 0
+    reward = step.reward.reshape(-1, agents)
+    if valid is None:
+        return reward.sum(1), 1, ended
+    played = valid.reshape(-1, agents)
+    return np.where(played, reward, 0.0).sum(1), np.asarray(played.any(1)), ended
 
 
 class EnvFault(RuntimeError):  # noqa: N818 - it is the environment's fault, not ours

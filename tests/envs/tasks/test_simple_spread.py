@@ -62,7 +62,7 @@ def team_return(assign: object, matches: int = 256) -> float:
     assigned = assign(distance)  # type: ignore[operator]
     for _ in range(25):
         step = vec.step({"action": towards(step, assigned)})
-        total += of_matches(step, vec.episode_steps, AGENTS)[0]
+        total += of_matches(step, vec)[0]
     return float(total.mean())
 
 

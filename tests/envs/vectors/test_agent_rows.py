@@ -45,7 +45,7 @@ def test_who_has_left_is_not_valid_until_the_next_match_which_begins_when_the_la
     assert four.obs["obs"][:, :2].tolist() == [[0, 0], [0, 1], [0, 2]] * 2
     assert (four.obs["obs"][:, 2] != drawn).all(), "another episode, another seed"
     assert (vec.episode_steps == 0).all()
-    reward, counts, ended = of_matches(four, vec.episode_steps, vec.num_agents)
+    reward, counts, ended = of_matches(four, vec)
     assert (reward.tolist(), counts.tolist(), ended.tolist()) == ([3.0, 3.0], [True, True], [True, True])
     again = vec.step({"action": NOTHING})
     assert again.valid is not None
@@ -58,7 +58,7 @@ def test_a_match_does_not_end_with_the_first_agent_that_leaves() -> None:
     ends = []
     for _ in range(8):
         step = vec.step({"action": NOTHING})
-        ends.append(of_matches(step, vec.episode_steps, 3)[2].all())
+        ends.append(of_matches(step, vec)[2].all())
     assert ends == [False, False, False, True] * 2
 
 
