@@ -41,14 +41,7 @@ class DDPG(PolicyAndParts):
         require_continuous(policy, "DDPG", ("deterministic",))
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         self.critics = Critics(policy, config.critic_network, generator(seed, "critics"), members=1).to(policy.device)
-        self._learning = DeterministicLearning(
-            policy,
-            self.critics,
-            tau=config.tau,
-            actor_optimizer=config.actor_optimizer,
-            critic_optimizer=config.critic_optimizer,
-            until=until,
-        )
+        self._learning = DeterministicLearning(policy, self.critics, config, until=until)
         self.parts = self._learning.parts
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:

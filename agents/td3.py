@@ -1,22 +1,25 @@
 """Twin delayed deep deterministic policy gradients.
 
 Fujimoto et al. 2018, https://arxiv.org/abs/1802.09477, algorithm 1. The critics' target and loss are in
-`agents.updates.deterministic`, as TD3+BC has them too.
+`agents.updates.deterministic`, as TD3+BC and ReBRAC have them too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from agents.policies.actor import Actor, require_continuous
 from agents.policies.policy import PolicyAndParts
 from agents.updates.critics import Critics
-from agents.updates.deterministic import DeterministicLearning, SmoothedConfig, smoothed_critic_loss
+from agents.updates.deterministic import (
+    DeterministicLearning,
+    SmoothedConfig,
+    smoothed_critic_loss,
+    with_smoothing_noise,
+)
 from agents.updates.minibatches import minibatches
 from agents.updates.targets import GradientSteps
-from training.core import Batch, Budget, Counters, moved, to_device
+from training.core import Batch, Budget, Counters
 from training.metrics import Metrics, merge_metrics
 from training.optimizer import Loss
 from training.seeding import generator
@@ -36,23 +39,13 @@ class TD3(PolicyAndParts):
         self.policy, self._config, self._minibatch_size = policy, config, minibatch_size
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self._learning = DeterministicLearning(
-            policy,
-            self.critics,
-            tau=config.tau,
-            actor_optimizer=config.actor_optimizer,
-            critic_optimizer=config.critic_optimizer,
-            until=until,
-        )
+        self._learning = DeterministicLearning(policy, self.critics, config, until=until)
         self._gradient_steps = GradientSteps()
         self._rng = generator(seed, "learning")
         self.parts: Parts = {**self._learning.parts, "rng": self._rng, "gradient_steps": self._gradient_steps}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        device = self.policy.device
-        data = to_device(batch, device)
-        noise = torch.randn(len(data["reward"]), self.policy.head.size, generator=self._rng)
-        data["next_noise"] = moved(noise, device)
+        data = with_smoothing_noise(batch, self.policy, self._rng)
         learning, measured = self._learning, list[Metrics]()
         for rows in minibatches(data, self._minibatch_size):
             measured.append(learning.critic_optimizer.step(self._critic_loss, data, now, rows))

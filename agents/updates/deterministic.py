@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -38,36 +39,39 @@ class SmoothedConfig(FollowedCriticsConfig):
             require(getattr(self, key) >= 0, key, getattr(self, key), "a number of at least 0")
 
 
+class Learned(Protocol):
+    """What must be known of an algorithm's config."""
+
+    @property
+    def tau(self) -> float: ...
+    @property
+    def actor_optimizer(self) -> OptimizerConfig: ...
+    @property
+    def critic_optimizer(self) -> OptimizerConfig: ...
+
+
 class DeterministicLearning:
     """What is learned beside the policy, with the optimizers; `parts` are what is saved of it.
 
     Args:
         policy: the actor.
         critics: of its actions.
-        tau: how far each target moves in `targets_follow`.
-        actor_optimizer: its config.
-        critic_optimizer: its config.
+        config: how far each target moves in `targets_follow`, and the optimizers.
         until: the run's budget.
         whole_batch: the actor's loss is one of all samples of a minibatch together.
     """
 
     def __init__(
-        self,
-        policy: Actor,
-        critics: Critics,
-        *,
-        tau: float,
-        actor_optimizer: OptimizerConfig,
-        critic_optimizer: OptimizerConfig,
-        until: Budget,
-        whole_batch: bool = False,
+        self, policy: Actor, critics: Critics, config: Learned, *, until: Budget, whole_batch: bool = False
     ) -> None:
         self.policy, self.critics = policy, critics
         self.target_policy, self.target = frozen_copy(policy), frozen_copy(critics)
-        self._follow = follower(self.target_policy, policy, tau), follower(self.target, critics, tau)
+        self._follow = follower(self.target_policy, policy, config.tau), follower(self.target, critics, config.tau)
         acting, judging = dict(policy.named_parameters()), prefixed("critics", critics)
-        self.actor_optimizer = Optimizer(acting, actor_optimizer, until=until, name="actor", whole_batch=whole_batch)
-        self.critic_optimizer = Optimizer(judging, critic_optimizer, until=until, name="critic")
+        self.actor_optimizer = Optimizer(
+            acting, config.actor_optimizer, until=until, name="actor", whole_batch=whole_batch
+        )
+        self.critic_optimizer = Optimizer(judging, config.critic_optimizer, until=until, name="critic")
         self.parts: Parts = {
             "critics": self.critics,
             "target_policy": self.target_policy,
@@ -82,6 +86,12 @@ class DeterministicLearning:
             follow()
 
 
+def with_smoothing_noise(batch: Batch, policy: Actor, rng: torch.Generator) -> Batch:
+    """The transitions [B, ...] on the policy's device, with the `next_noise` [B, n] that smooths the target."""
+    noise = torch.randn(len(batch["reward"]), policy.head.size, generator=rng)
+    return {**to_device(batch, policy.device), "next_noise": moved(noise, policy.device)}
+
+
 class TD3FromData(PolicyAndParts):
     """TD3's gradient steps on transitions [B, ...] of a dataset; an algorithm says what the actor's loss is.
 
@@ -94,24 +104,14 @@ class TD3FromData(PolicyAndParts):
         self._policy_delay = config.policy_delay
         weights = generator(seed, "critics")
         self.critics = Critics(policy, config.critic_network, weights, members=config.critics).to(policy.device)
-        self._learning = DeterministicLearning(
-            policy,
-            self.critics,
-            tau=config.tau,
-            actor_optimizer=config.actor_optimizer,
-            critic_optimizer=config.critic_optimizer,
-            until=until,
-            whole_batch=True,
-        )
+        self._learning = DeterministicLearning(policy, self.critics, config, until=until, whole_batch=True)
         self._gradient_steps = GradientSteps()
         self._rng = generator(seed, "learning")
         self.parts: Parts = {**self._learning.parts, "rng": self._rng, "gradient_steps": self._gradient_steps}
 
     def take_steps(self, batch: Batch, now: Counters) -> Metrics:
         """One gradient step of the critics, and of the actor when it is its turn."""
-        data = to_device(batch, self.policy.device)
-        noise = torch.randn(len(data["reward"]), self.policy.head.size, generator=self._rng)
-        data["next_noise"] = moved(noise, self.policy.device)
+        data = with_smoothing_noise(batch, self.policy, self._rng)
         learning = self._learning
         measured = [learning.critic_optimizer.step(self._critic_loss, data, now)]
         if self._gradient_steps.count(every=self._policy_delay):

@@ -31,7 +31,8 @@ def test_td3s_target_is_smoothed_by_clipped_noise() -> None:
 def make_learning() -> DeterministicLearning:
     policy = make_actor(DETERMINISTIC)
     critics = Critics(policy, NETWORK, generator(6), members=2)
-    return DeterministicLearning(policy, critics, tau=0.25, actor_optimizer=SGD, critic_optimizer=SGD, until=Budget(9))
+    config = SmoothedConfig(tau=0.25, actor_optimizer=SGD, critic_optimizer=SGD)
+    return DeterministicLearning(policy, critics, config, until=Budget(9))
 
 
 def test_the_critics_loss_is_the_squared_error_summed_over_them() -> None:
