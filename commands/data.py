@@ -40,7 +40,7 @@ def main(argv: Sequence[str], package: str) -> int:
     if wants_help(argv):
         return print_help("data NAME", main.__doc__, Options())
     name = first_word(argv, "data", TAKES)
-    options, _ = parse_options(argv[1:], Options(), _Nothing())
+    (options,) = parse_options(argv[1:], Options())
     report = _report(name, options, package)
     if options.out:
         try:
@@ -51,23 +51,15 @@ def main(argv: Sequence[str], package: str) -> int:
     return 1 if report.wrong else 0
 
 
-@dataclass(frozen=True)
-class _Nothing:
-    """There is no config."""
-
-
 def _report(name: str, options: Options, package: str) -> DataReport:
     path, experiments = Path(name), find_experiments(package)
     if name in experiments:
         return _of_experiment(name, options, package)
     if path.exists():
         return _of_path(path, options)
-    from envs.episodes.datasets import read_dataset
-    from envs.episodes.quality import examine_episodes
-
     if "/" not in name:
         raise UserError(f"{name}: no file, no dataset of episodes and no experiment: {nearest(name, experiments)}")
-    return examine_episodes(read_dataset(name), name)
+    return _of_episodes(name)
 
 
 def _of_experiment(name: str, options: Options, package: str) -> DataReport:
@@ -78,10 +70,7 @@ def _of_experiment(name: str, options: Options, package: str) -> DataReport:
     if hasattr(experiment, "data"):
         return examine(experiment.data(config), seed=options.seed)
     if isinstance(getattr(config, "dataset", None), str):
-        from envs.episodes.datasets import read_dataset
-        from envs.episodes.quality import examine_episodes
-
-        return examine_episodes(read_dataset(config.dataset), config.dataset)
+        return _of_episodes(config.dataset)
     raise UserError(f"{name} does not say what its data are, which a function `data(config)` does")
 
 
@@ -101,11 +90,15 @@ def _of_path(path: Path, options: Options) -> DataReport:
     if path.suffix == ".npz" or any(path.glob("*.npy")):
         return examine(sources.numpy_dataset(path), seed=options.seed)
     if any(path.glob("main_data*")) or (path / "data").is_dir():
-        from envs.episodes.datasets import read_dataset
-        from envs.episodes.quality import examine_episodes
-
-        return examine_episodes(read_dataset(str(path)), str(path))
+        return _of_episodes(str(path))
     return examine(sources.image_folder(path), seed=options.seed)
+
+
+def _of_episodes(name: str) -> DataReport:
+    from envs.episodes.datasets import read_dataset
+    from envs.episodes.quality import examine_episodes
+
+    return examine_episodes(read_dataset(name), name)
 
 
 def _types(path: Path) -> Iterator[Finding]:

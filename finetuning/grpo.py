@@ -15,6 +15,7 @@ of the others of its prompt, and no critic is needed. The choices, by the names 
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -69,7 +70,7 @@ class GRPO(SolvingAlgorithm):
     """Learns from groups of completions [B, L]: makes those likelier that were better than others of their prompt."""
 
     def __init__(
-        self, model: Any, reference: Any, config: GRPOConfig, *, max_tokens: int, until: Budget, measure: Measure
+        self, model: Any, config: GRPOConfig, *, reference: Any, max_tokens: int, until: Budget, measure: Measure
     ) -> None:
         super().__init__(model, config.optimizer, until=until, measure=measure)
         self._reference = None if reference is None else reference.to(model.device)
@@ -174,9 +175,5 @@ def train(
 ) -> None:
     """One run, which changes the model. Where a penalty is asked for, a copy of the model is kept as it began."""
     reference = copy.deepcopy(model).requires_grad_(requires_grad=False) if config.algorithm.kl_coefficient else None
-
-    def make_algorithm(model: Any, own: GRPOConfig, until: Budget, measure: Measure) -> GRPO:
-        max_tokens = config.completions.max_tokens
-        return GRPO(model, reference, own, max_tokens=max_tokens, until=until, measure=measure)
-
-    solving.train(config, run, model, problems, verify, make_algorithm, source=source)
+    make = functools.partial(GRPO, reference=reference, max_tokens=config.completions.max_tokens)
+    solving.train(config, run, model, problems, verify, make, source=source)

@@ -76,8 +76,4 @@ def train(
     source: str,
 ) -> None:
     """One run, which changes the model."""
-
-    def make_algorithm(model: Any, own: RejectionSamplingConfig, until: Budget, measure: Measure) -> RejectionSampling:
-        return RejectionSampling(model, own, until=until, measure=measure)
-
-    solving.train(config, run, model, problems, verify, make_algorithm, source=source)
+    solving.train(config, run, model, problems, verify, RejectionSampling, source=source)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from agents.acting.evaluation import EvaluationConfig
 from agents.acting.league import League, Member
-from agents.policies.policy import Mode, NetworkPolicy
+from agents.policies.policy import Acting, Mode, NetworkPolicy
 from agents.policies.saved import policy_of
 from envs.config import EnvConfig
 from envs.making import find_batched
@@ -124,15 +124,16 @@ class Tournament:
 
 def player(rules: Dynamics, policy: NetworkPolicy, mode: Mode, rng: torch.Generator) -> Choose:
     """A policy as a player of a game."""
-    acting: dict[int, object] = {}
+    acting: dict[int, Acting] = {}
 
     def choose(state: NDArray[np.float64]) -> NDArray[np.int64]:
         assert rules.legal is not None, "a game tells its legal moves"
         rows = state.shape[1]
-        act = acting.setdefault(rows, policy.acting(mode, rows)) if rows not in acting else acting[rows]
+        if rows not in acting:
+            acting[rows] = policy.acting(mode, rows)
         seen = {"obs": rules.observe(state), "action_mask": rules.legal(state)}
         noise = {} if mode == "greedy" else policy.noise((rows,), rng)
-        moves: NDArray[np.int64] = act(seen, {}, noise)[0]["action"]  # type: ignore[operator]
+        moves: NDArray[np.int64] = acting[rows](seen, {}, noise)[0]["action"]
         return moves
 
     return choose
@@ -181,5 +182,5 @@ def _spread(members: Sequence[Member], most: int) -> list[Member]:
     """The newest and others evenly back to the first, `most` of them."""
     if len(members) <= most:
         return list(members)
-    places = np.linspace(0, len(members) - 1, most).round().astype(int) if most > 1 else [len(members) - 1][:most]
-    return [members[place] for place in places]
+    backwards = np.linspace(len(members) - 1, 0, most).round().astype(int)
+    return [members[place] for place in reversed(backwards)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from finetuning.language.completions import (
     Completions,
@@ -48,6 +48,12 @@ class SolvingAlgorithm(ModelAndParts):
             return self._measure(self.model, prompts, part)
 
 
+class MakeSolver(Protocol):
+    """The class of an algorithm that learns from completions, or what stands for it."""
+
+    def __call__(self, model: Any, config: Any, /, *, until: Budget, measure: Measure) -> SolvingAlgorithm: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class SolvingRunConfig(DataRunConfig):
     """How a language model learns from its own completions. `minibatch_size` counts prompts of a gradient step."""
@@ -78,7 +84,7 @@ def train(
     model: Any,
     problems: Mapping[str, Sequence[Problem]],
     verify: Verify,
-    make_algorithm: Callable[[Any, Any, Budget, Measure], Any],
+    make_algorithm: MakeSolver,
     *,
     source: str,
 ) -> None:
@@ -95,6 +101,6 @@ def train(
         return Completions(model, train, verify, config.completions, config.template, **own)
 
     def make(model: Any, own: Any, until: Budget) -> Any:
-        return make_algorithm(model, own, until, measure)
+        return make_algorithm(model, own, until=until, measure=measure)
 
     recipe.train(config, run, splits, model, make, make_stream=make_stream)

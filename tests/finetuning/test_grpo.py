@@ -176,7 +176,7 @@ def stream_of(model: Any, **changes: Any) -> Completions:
 
 
 def make(model: Any, config: GRPOConfig, reference: Any = None) -> GRPO:
-    return GRPO(model, reference, config, max_tokens=MOST, until=UNTIL, measure=lambda *_: {})
+    return GRPO(model, config, reference=reference, max_tokens=MOST, until=UNTIL, measure=lambda *_: {})
 
 
 @pytest.mark.parametrize("normalization", ["grpo", "dapo", "dr_grpo"])
