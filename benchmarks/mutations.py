@@ -40,6 +40,9 @@ NO_BOOTSTRAP = "no value after the step"
 GAE = Mutation("value, next_value, continues(batch)", "value, 0 * next_value, continues(batch)", NO_BOOTSTRAP)
 MUTATIONS = {
     "a2c": GAE,
+    "alphazero": Mutation(
+        "policy_loss + value_coefficient", "-policy_loss + value_coefficient", "the sign of the cross-entropy"
+    ),
     "appo": Mutation(
         "data = to_samples(batch, targets)",
         'data = to_samples(batch, targets | {"advantage": -targets["advantage"]})',

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from agents.acting.evaluation import EvaluationConfig
 from agents.acting.league import League, Member
-from agents.policies.policy import Acting, Mode, NetworkPolicy
+from agents.policies.policy import Acting, Mode, NetworkPolicy, Policy
 from agents.policies.saved import policy_of
 from envs.config import EnvConfig
 from envs.making import find_batched
@@ -122,7 +122,7 @@ class Tournament:
         return table
 
 
-def player(rules: Dynamics, policy: NetworkPolicy, mode: Mode, rng: torch.Generator) -> Choose:
+def player(rules: Dynamics, policy: Policy, mode: Mode, rng: torch.Generator) -> Choose:
     """A policy as a player of a game."""
     acting: dict[int, Acting] = {}
 

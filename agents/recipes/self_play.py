@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -38,20 +39,29 @@ class SelfPlayConfig(on_policy.OnPolicyConfig):
         require(not self.scale_reward, "scale_reward", self.scale_reward, takes)
 
 
-def train(config: SelfPlayConfig, run: Run, make_agent: MakeAgent) -> None:
+def train(
+    config: SelfPlayConfig,
+    run: Run,
+    make_agent: MakeAgent,
+    *,
+    collect: Callable[[Callable[[int], Group], int], Collector] = LocalCollector,
+    make_tournament: Callable[..., Tournament] = Tournament,
+) -> None:
     """One run: the league, and then what every on-policy run is made of."""
     league = League(config.league)
     on_policy.train(
         config,
         run,
         make_agent,
-        make_collector=lambda _: _collector(config, league),
-        make_evaluation=lambda _config, _run: Tournament(config.env, config.evaluation, league, seed=config.seed),
+        make_collector=lambda _: _collector(config, league, collect),
+        make_evaluation=lambda _config, _run: make_tournament(config.env, config.evaluation, league, seed=config.seed),
         make_stream=partial(SelfPlay, league),
     )
 
 
-def _collector(config: SelfPlayConfig, league: League) -> Collector:
+def _collector(
+    config: SelfPlayConfig, league: League, collect: Callable[[Callable[[int], Group], int], Collector]
+) -> Collector:
     """The games of the config in this process, in its inference groups."""
     size = config.num_envs // config.inference_groups
 
@@ -60,4 +70,4 @@ def _collector(config: SelfPlayConfig, league: League) -> Collector:
         games = make_vec(config.env, size, seed=seed, first_env=first)
         return Group(LeagueGames(games, league, seed=seed, first_env=first), seed=config.seed, index=index)
 
-    return LocalCollector(make, config.inference_groups)
+    return collect(make, config.inference_groups)

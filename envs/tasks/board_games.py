@@ -73,6 +73,12 @@ class Board:
         observed: NDArray[np.float32] = seen.reshape(len(own), -1).astype(np.float32)
         return observed
 
+    def state_of(self, observation: NDArray[Any]) -> Float:
+        """The positions [2, N] that these observations [N, 2 * width * height] are of."""
+        marks = observation.reshape(len(observation), 2, -1).astype(np.float64)
+        stones: Float = (marks @ self.cells.astype(np.float64)).T
+        return stones
+
     def has_line(self, stones: Bits) -> NDArray[np.bool_]:
         """Whether there are `line` stones in a row: [N]."""
         found = np.zeros(len(stones), np.bool_)
@@ -82,6 +88,16 @@ class Board:
                 run = run & (stones >> place * step)
             found |= run != 0
         return found
+
+    def symmetries(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The K ways to see the same game: which cell [K, width * height] and which move [K, A] takes whose place."""
+        grid = np.arange(self.width * self.height).reshape(self.width, self.height)
+        turned = [grid]
+        if not self.falls and self.width == self.height:
+            turned = [np.rot90(grid, quarter) for quarter in range(4)]
+        cells = np.array([seen.ravel() for one in turned for seen in (one, one[::-1])])
+        moves = np.array([np.arange(self.width), np.arange(self.width)[::-1]]) if self.falls else cells
+        return cells, moves
 
     def after_random_moves(self, generator: np.random.Generator, most: int) -> Float:
         """In half of the games the empty board [2], in the others one after 1 to `most` random moves."""
