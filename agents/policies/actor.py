@@ -73,10 +73,10 @@ class Actor(NetworkPolicy):
         self._state_dependent = self.continuous and config.distribution == "state_dependent"
         network_gives_std = self.continuous and config.distribution == "gaussian"
         self.encoder = Encoder(self.obs_spaces, config.network, rng)
-        self.trunk = MLP(self.encoder.out_features, config.network, rng, renormalized=config.renormalized)
+        # With an orthogonal start, as that of the on-policy algorithms, SAC learned later or not at all on some seeds.
+        self.trunk = MLP(self.encoder.out_features, config.network, rng, gain=None, renormalized=config.renormalized)
         self.features = self.trunk.out_features
-        # A small last layer makes the first policy nearly uniform.
-        self.last = linear(self.features, self.head.size * (1 + network_gives_std), gain=0.01, generator=rng)
+        self.last = linear(self.features, self.head.size * (1 + network_gives_std), gain=None, generator=rng)
         if self._state_dependent:
             initial = torch.full((self.features, self.head.size), config.state_dependent_log_std)
             self.log_std = nn.Parameter(initial)

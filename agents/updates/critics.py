@@ -92,7 +92,7 @@ class StateValue(nn.Module):
     def __init__(self, policy: Actor, network: NetworkConfig, rng: torch.Generator) -> None:
         super().__init__()
         self.encoder = Encoder(policy.obs_spaces, network, rng)
-        self.mlp = MLP(self.encoder.out_features, network, rng, outputs=1)
+        self.mlp = MLP(self.encoder.out_features, network, rng, outputs=1, gain=None)
 
     def forward(self, obs: Batch) -> Tensor:
         """Of normalized observations [B, ...]."""

@@ -1,17 +1,24 @@
-"""Orthogonal initialization of layers, from the generator that is passed in and never from the global one."""
+"""How layers begin: orthogonal or uniform, from the generator that is passed in and never from the global one."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.random import fork_rng
 
 
-def linear(inputs: int, outputs: int, *, gain: float, generator: Generator) -> nn.Linear:
-    """A linear layer, orthogonal with `gain`, its bias zero."""
+def linear(inputs: int, outputs: int, *, gain: float | None, generator: Generator) -> nn.Linear:
+    """A linear layer, orthogonal with `gain`, its bias zero; None: uniform, weight and bias, as torch.nn.Linear's."""
     with fork_rng(devices=[]):  # the layer's own initialization draws from the global generator
         layer = nn.Linear(inputs, outputs)
-    initialize(layer, gain, generator)
+    if gain is None:
+        bound = 1 / math.sqrt(inputs)
+        nn.init.uniform_(layer.weight, -bound, bound, generator)
+        nn.init.uniform_(layer.bias, -bound, bound, generator)
+    else:
+        initialize(layer, gain, generator)
     return layer
 
 

@@ -23,7 +23,8 @@ class MLP(nn.Sequential):
     """A perceptron [..., inputs] -> [..., outputs]; without `outputs` it ends with its last hidden layer's activation.
 
     Orthogonal with gain sqrt(2), the output layer with `gain` (Huang et al. 2022, The 37 implementation details of PPO,
-    detail 2). With `noisy_std` all of its linear layers are noisy ones. `renormalized` puts batch renormalization
+    detail 2), or, with `gain` None, all of it uniform as torch.nn.Linear. With `noisy_std` all of its linear layers are
+    noisy ones. `renormalized` puts batch renormalization
     before every linear layer, and at its end without `outputs`, where one follows; it learns where gradients are
     computed.
     `out_features` is the size of what it returns.
@@ -36,11 +37,11 @@ class MLP(nn.Sequential):
         generator: Generator,
         *,
         outputs: int | None = None,
-        gain: float = 1.0,
+        gain: float | None = 1.0,
         noisy_std: float | None = None,
         renormalized: bool = False,
     ) -> None:
-        def layer(inputs: int, outputs: int, gain: float) -> nn.Module:
+        def layer(inputs: int, outputs: int, gain: float | None) -> nn.Module:
             if noisy_std is not None:
                 return NoisyLinear(inputs, outputs, noisy_std, generator)
             return linear(inputs, outputs, gain=gain, generator=generator)
@@ -50,7 +51,7 @@ class MLP(nn.Sequential):
         for hidden in config.hidden:
             if renormalized:
                 layers.append(BatchRenorm(width))
-            layers.append(layer(width, hidden, math.sqrt(2.0)))
+            layers.append(layer(width, hidden, None if gain is None else math.sqrt(2.0)))
             if config.layer_norm:
                 layers.append(nn.LayerNorm(hidden))
             layers.append(ACTIVATIONS[config.activation]())
@@ -136,7 +137,8 @@ class Dueling(nn.Module):
 class EnsembleMLP(nn.Module):
     """`members` perceptrons of one shape side by side, [B, inputs] -> [members, B, outputs], each layer at once.
 
-    Initialized like `MLP`, each member on its own. `renormalized` puts batch renormalization before every layer.
+    Each member begins on its own, uniform as torch.nn.Linear. `renormalized` puts batch renormalization before every
+    layer.
     """
 
     def __init__(
@@ -150,7 +152,7 @@ class EnsembleMLP(nn.Module):
         renormalized: bool = False,
     ) -> None:
         super().__init__()
-        each = [MLP(inputs, config, generator, outputs=outputs) for _ in range(members)]
+        each = [MLP(inputs, config, generator, outputs=outputs, gain=None) for _ in range(members)]
         layers = [[layer for layer in member if isinstance(layer, nn.Linear)] for member in each]
         self.weights = nn.ParameterList(
             nn.Parameter(torch.stack([layer.weight.detach().T for layer in of_all]))

@@ -1,4 +1,4 @@
-"""How layers begin: orthogonal, from one generator, whatever the threads."""
+"""How layers begin: orthogonal or uniform, from one generator, whatever the threads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Generator, nn
 
 from tests.support.generators import seeded
-from training.networks import MLP, NetworkConfig
+from training.networks import MLP, EnsembleMLP, NetworkConfig
 from training.networks.convolutions import CNN
 from training.networks.initialization import linear
 
@@ -22,6 +22,17 @@ def test_weights_are_orthogonal_with_their_gain_and_biases_zero() -> None:
     assert all(not layer.bias.any() for layer in (hidden, output))
     filters = CNN((36, 36, 3), CONFIG, seeded()).layers[0].weight.flatten(1)
     torch.testing.assert_close(filters @ filters.T, 2.0 * torch.eye(32), rtol=0.0, atol=1e-5)
+
+
+def test_without_a_gain_they_are_uniform_as_torchs_own() -> None:
+    mlp, torchs = MLP(64, CONFIG, seeded(), outputs=4, gain=None), nn.Linear(64, 64)
+    for layer in (mlp[0], mlp[2], mlp[4]):
+        for values in (layer.weight, layer.bias):
+            assert values.abs().max() <= 1 / 8
+            assert values.min() < 0 < values.max()
+    assert mlp[2].weight.std().item() == pytest.approx(torchs.weight.std().item(), rel=0.05)
+    ensemble = EnsembleMLP(64, CONFIG, seeded(), members=2, outputs=1)
+    assert all(0.5 / 8 < weight.abs().max() <= 1 / 8 for weight in ensemble.weights)
 
 
 def build(generator: Generator) -> nn.Module:

@@ -53,7 +53,7 @@ def test_dueling_advantages_have_mean_zero() -> None:
 def test_an_ensemble_begins_as_separate_perceptrons_and_stays_separate(outputs: int, network: NetworkConfig) -> None:
     ensemble = EnsembleMLP(3, network, generator(1), members=2, outputs=outputs)
     rng = generator(1)
-    apart = [MLP(3, network, rng, outputs=outputs) for _ in range(2)]
+    apart = [MLP(3, network, rng, outputs=outputs, gain=None) for _ in range(2)]
     values = torch.randn(6, 3, generator=generator(2))
     found = ensemble(values)
     assert found.shape == (2, 6, outputs)
