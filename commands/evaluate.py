@@ -104,7 +104,7 @@ def acting_config(folder: Path, package: str, *, alone: bool = True) -> Any:
     if not hasattr(config, "env"):
         raise UserError(f"{folder} learned from data and has no policy to play with: result.json has its measures")
     if config.env.of_turns:
-        raise UserError(f"{folder} plays a game of two: result.json has what it won against others")
+        raise UserError(f"{folder} plays a game of two: result.json has what it won against others, `match` plays it")
     if alone and config.env.of_agents:
         raise UserError(
             f"{folder} plays a match of several agents: `evaluate` measures it, nothing shows or records it"

@@ -108,11 +108,13 @@ class Board:
                 state, _, _ = self.transition(state, generator.choice(moves, 1))
         return state[:, 0]
 
-    def text(self, state: Float) -> str:
-        """One position [2] for a terminal, who is to move with x."""
+    def text(self, state: Float, *, moves: bool = False) -> str:
+        """One position [2] for a terminal, the first player's stones as x, on request with the numbers of `moves`."""
         own, other = (np.array([int(stones)]) & self.cells != 0 for stones in state)
-        marks = np.where(own, "x", np.where(other, "o", ".")).reshape(self.width, self.height)
-        return "\n".join(" ".join(marks[:, row]) for row in reversed(range(self.height)))
+        free = np.arange(len(own)).astype(str) if moves and not self.falls else np.full(len(own), ".")
+        marks = np.where(own, "x", np.where(other, "o", free)).reshape(self.width, self.height)
+        lines = [" ".join(marks[:, row]) for row in reversed(range(self.height))]
+        return "\n".join([*lines, " ".join(map(str, range(self.width)))] if moves and self.falls else lines)
 
 
 TIC_TAC_TOE = Board(width=3, height=3, line=3, falls=False)

@@ -64,7 +64,8 @@ def test_games_of_two_and_matches_are_refused_in_one_line(capsys: pytest.Capture
     for asked in (["evaluate", "game"], ["play", "game"], ["record", "game", "--dataset", "a/b-v0"]):
         assert main(asked) == 2
         assert (
-            capsys.readouterr().err == "error: game plays a game of two: result.json has what it won against others\n"
+            capsys.readouterr().err
+            == "error: game plays a game of two: result.json has what it won against others, `match` plays it\n"
         )
     for asked in (["play", "match"], ["record", "match", "--dataset", "a/b-v0"]):
         assert main(asked) == 2
