@@ -20,7 +20,7 @@ from training.options import parse_options
 from training.run.files import read_json, write_json
 from training.run.provenance import ROOT, describe_environment, hash_of
 
-PACKAGES = ("training", "envs", "pretraining", "agents", "finetuning", "experiments", "benchmarks")
+PACKAGES = ("training", "envs", "pretraining", "agents", "finetuning", "regimes", "experiments", "benchmarks")
 
 
 @dataclass(frozen=True)

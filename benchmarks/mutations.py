@@ -19,7 +19,10 @@ from typing import NamedTuple
 from training.run.provenance import ROOT
 
 PAGE = Path("docs", "mutations.md")
-COPIED = ("agents", "commands", "envs", "experiments", "pretraining", "finetuning", "reports", "tests", "training")
+COPIED = (
+    *("agents", "commands", "envs", "experiments", "pretraining", "finetuning", "regimes", "reports", "tests"),
+    "training",
+)
 SUITES = (
     *("tests/suites/test_on_policy.py", "tests/suites/test_off_policy.py"),
     *("tests/suites/test_offline.py", "tests/suites/test_offline_actor_critic.py"),
@@ -64,6 +67,7 @@ MUTATIONS = {
     "decision_transformer": Mutation("return Loss(-total,", "return Loss(total,", "the sign of the likelihood"),
     "dqn": Mutation('batch["discount"] * next_value', '0 * batch["discount"] * next_value', NO_BOOTSTRAP),
     "dpo": Mutation("apart = chosen - rejected", "apart = rejected - chosen", "which one is preferred"),
+    "federated": Mutation("values = [-batch[", "values = [batch[", "the sign of the clients' change"),
     "grpo": Mutation("loss = -torch.min(ratio", "loss = torch.min(ratio", "the sign of the policy's gradient"),
     "impala": Mutation(
         'targets["advantage"] = targets["advantage"]',
@@ -110,7 +114,7 @@ MUTATIONS = {
 
 def folder_of(name: str) -> str:
     """Where the algorithm is."""
-    return next(folder for folder in ("agents", "finetuning") if (ROOT / folder / f"{name}.py").exists())
+    return next(folder for folder in ("agents", "finetuning", "regimes") if (ROOT / folder / f"{name}.py").exists())
 
 
 def broken(text: str, mutation: Mutation) -> str:

@@ -1,8 +1,8 @@
 """Every algorithm and its family, found in the code: no list of them is kept by hand.
 
-An algorithm is a file of agents/, agents/libraries/, pretraining/ or finetuning/ with a class that has `update`, or
-with a `train` that puts such a class to another use. Its family is the folder, and in agents/ the recipe that trains
-it.
+An algorithm is a file of agents/, agents/libraries/, pretraining/, finetuning/ or regimes/ with a class that has
+`update`, or with a `train` that puts such a class to another use. Its family is the folder, and in agents/ the recipe
+that trains it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ FOLDERS = {
     "agents/libraries": "libraries",
     "pretraining": "from_data",
     "finetuning": "fine_tuning",
+    "regimes": "regimes",
 }
 """Where algorithms are, and the family of those that are there; None: their recipe says it."""
 RECIPES = "agents.recipes"

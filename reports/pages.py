@@ -64,6 +64,11 @@ FAMILIES = {
         "They begin with what another run has learned. Adapters (finetuning/lora.py) and optimizer rules "
         "(finetuning/optimizer_rules.py) say which weights move.",
     ),
+    "regimes": (
+        "Regimes",
+        "They call the loop more than once: clients train apart, tasks come one after the other. "
+        "[Federated learning](../federated.md) says what each is for.",
+    ),
     "libraries": (
         "Other libraries",
         "Algorithms of other libraries on our environments, with our run folder, log and checkpoint. They act and "

@@ -17,8 +17,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FENCES = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 FOLDERS = (
-    *("training", "reports", "envs", "agents", "pretraining", "finetuning", "serving", "commands", "experiments"),
-    *("benchmarks", "tests", "docs", "deploy"),
+    *("training", "reports", "envs", "agents", "pretraining", "finetuning", "regimes", "serving", "commands"),
+    *("experiments", "benchmarks", "tests", "docs", "deploy"),
 )
 
 

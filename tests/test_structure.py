@@ -28,11 +28,15 @@ BELOW = {
     "agents": {"training", "envs"},
     "pretraining": {"training", "envs"},
     "finetuning": {"training", "envs", "agents", "pretraining"},
-    "serving": {"training", "envs", "agents", "pretraining", "finetuning"},
-    "commands": {"training", "envs", "agents", "pretraining", "finetuning", "reports", "serving"},
-    "experiments": {"training", "envs", "agents", "pretraining", "finetuning", "reports", "serving", "commands"},
+    "regimes": {"training", "envs", "agents", "pretraining", "finetuning"},
+    "serving": {"training", "envs", "agents", "pretraining", "finetuning", "regimes"},
+    "commands": {"training", "envs", "agents", "pretraining", "finetuning", "regimes", "reports", "serving"},
+    "experiments": {
+        *("training", "envs", "agents", "pretraining", "finetuning", "regimes", "reports", "serving", "commands"),
+    },
     "benchmarks": {
-        *("training", "envs", "agents", "pretraining", "finetuning", "reports", "serving", "commands", "experiments"),
+        *("training", "envs", "agents", "pretraining", "finetuning", "regimes", "reports", "serving", "commands"),
+        "experiments",
     },
 }
 """What a folder may import besides itself."""

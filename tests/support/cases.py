@@ -16,7 +16,7 @@ from tests.support import ROOT
 from training.experiments import find_scripts
 from training.optimizer import OptimizerConfig, Schedule
 
-FOLDERS = ("tests.agents", "tests.pretraining", "tests.finetuning")
+FOLDERS = ("tests.agents", "tests.pretraining", "tests.finetuning", "tests.regimes")
 """Whose tests declare something."""
 
 

@@ -1,0 +1,1 @@
+"""Experiments about data that stay where they are, and about what is given away of them."""
