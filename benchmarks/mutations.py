@@ -57,6 +57,7 @@ MUTATIONS = {
     "c51": Mutation(
         'batch["discount"].unsqueeze(-1) * support', '0 * batch["discount"].unsqueeze(-1) * support', NO_BOOTSTRAP
     ),
+    "continual": Mutation("- (wanted * F.log_softmax", "+ (wanted * F.log_softmax", "the sign of the old answers"),
     "cql": Mutation(
         "error + self._config.conservative_weight * penalty",
         "error - self._config.conservative_weight * penalty",

@@ -55,10 +55,13 @@ class WeightedMean:
     def __call__(self, answers: Mapping[int, Answer], asked: Sequence[int]) -> tuple[Weights, Metrics]:
         parts = [(weight_of(answer, self._weighting), answer.change) for _, answer in sorted(answers.items())]
         total = sum(weight for weight, _ in parts)
-        return {
-            name: (sum(weight * change[name].double() for weight, change in parts) / total).to(first.dtype)
-            for name, first in parts[0][1].items()
-        }, {}
+        mean = {}
+        for name, first in parts[0][1].items():
+            summed = torch.zeros_like(first, dtype=torch.float64)
+            for weight, change in parts:
+                summed += weight * change[name].double()
+            mean[name] = (summed / total).to(first.dtype)
+        return mean, {}
 
     def state_dict(self) -> State:
         return {}

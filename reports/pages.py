@@ -67,7 +67,7 @@ FAMILIES = {
     "regimes": (
         "Regimes",
         "They call the loop more than once: clients train apart, tasks come one after the other. "
-        "[Federated learning](../federated.md) says what each is for.",
+        "[Where the data are](../federated.md) and [one task after the other](../continual.md) say what for.",
     ),
     "libraries": (
         "Other libraries",

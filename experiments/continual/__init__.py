@@ -1,0 +1,1 @@
+"""Experiments about tasks that come one after the other."""
