@@ -20,8 +20,8 @@ from training.run.provenance import ROOT
 
 PAGE = Path("docs", "mutations.md")
 COPIED = (
-    *("agents", "commands", "envs", "experiments", "pretraining", "finetuning", "regimes", "reports", "tests"),
-    "training",
+    *("agents", "benchmarks", "commands", "envs", "experiments", "pretraining", "finetuning", "regimes", "reports"),
+    *("serving", "tests", "training"),
 )
 SUITES = (
     *("tests/suites/test_on_policy.py", "tests/suites/test_off_policy.py"),
@@ -143,9 +143,11 @@ def first_failure(name: str) -> str | None:
         done = subprocess.run(
             [sys.executable, *asked], cwd=copy, env=environment, capture_output=True, text=True, check=False
         )
-    if done.returncode not in (0, 1):
-        raise RuntimeError(f"the tests of {name} did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     found = FIRST_FAILURE.search(done.stdout)
+    if done.returncode not in (0, 1) or (
+        done.returncode == 1 and not found
+    ):
+        raise RuntimeError(f"the tests of {name} did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return found[1] if found else None
 
 
