@@ -144,9 +144,7 @@ def first_failure(name: str) -> str | None:
             [sys.executable, *asked], cwd=copy, env=environment, capture_output=True, text=True, check=False
         )
     found = FIRST_FAILURE.search(done.stdout)
-    if done.returncode not in (0, 1) or (
-        done.returncode == 1 and not found
-    ):
+    if done.returncode not in (0, 1) or (done.returncode == 1 and not found):
         raise RuntimeError(f"the tests of {name} did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return found[1] if found else None
 
