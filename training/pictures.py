@@ -68,6 +68,6 @@ def _rounded(value: Any) -> Any:
         return {key: _rounded(inner) for key, inner in value.items()}
     if isinstance(value, np.ndarray):
         value = value.astype(np.float64).tolist()
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         return [_rounded(inner) for inner in value]
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
