@@ -42,6 +42,9 @@ def _draw(axis: Any, panel: Panel) -> None:
         axis.imshow(panel.image, cmap="magma" if panel.heat else "gray", interpolation="nearest")
         axis.set_axis_off()
         return
+    if all(line.kind == "bars" and len(line.x) == 1 for line in panel.lines):
+        _draw_named(axis, panel)
+        return
     solid = [line for line in panel.lines if line.kind != "dashed"]
     for line in panel.lines:
         color = COLORS[solid.index(line) % len(COLORS)] if line in solid else FAINT
@@ -51,6 +54,17 @@ def _draw(axis: Any, panel: Panel) -> None:
     axis.tick_params(labelsize=7)
     if len(panel.lines) > 1:
         axis.legend(fontsize=7, frameon=False)
+
+
+def _draw_named(axis: Any, panel: Panel) -> None:
+    """One bar for each line, with its name below and its height above."""
+    places, heights = range(len(panel.lines)), [line.y[0] for line in panel.lines]
+    axis.bar(places, heights, 0.7, color=[COLORS[place % len(COLORS)] for place in places])
+    for place, height in zip(places, heights, strict=True):
+        axis.annotate(f"{height:.3g}", (place, height), (0, 2), textcoords="offset points", ha="center", fontsize=7)
+    axis.set_xticks(places, [line.name.replace(" ", "\n") for line in panel.lines], fontsize=7)
+    axis.tick_params(axis="y", labelsize=7)
+    axis.set_ylabel(panel.y, fontsize=8)
 
 
 def _draw_line(axis: Any, line: Line, color: str, *, place: int, of: int) -> None:

@@ -51,7 +51,10 @@ class Panel:
 
 
 def write_pictures(run: Run, panels: Sequence[Panel]) -> None:
-    """Keeps the panels in the run's folder."""
+    """Keeps the panels in the run's folder. Those that are there stay: the end of training is measured first, and its
+    best checkpoint after that."""
+    if (run.folder / FILE).exists():
+        return
     write_json(run.folder / FILE, {"panels": [_rounded(asdict(panel)) for panel in panels]})
 
 

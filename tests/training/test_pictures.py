@@ -20,6 +20,7 @@ def test_panels_are_read_as_they_were_written(tmp_path: Path) -> None:
     ]
     with Run.create("made_up", MeasureConfig(), folder=tmp_path / "run", tracker="none") as run:
         write_pictures(run, panels)
+        write_pictures(run, panels[:1])  # of the best checkpoint
     curve, picture = read_pictures(run.folder)
     assert (curve.title, curve.x, curve.y, curve.lines) == (
         "curve", "years", "risk", [Line("a", [0.0, 0.333333], [1.0, 2.0], "points")],
