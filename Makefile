@@ -10,7 +10,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 RUN_PYTHON := .venv/bin/python
 INSTALL := $(RUN_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Without `envpool` (750 MB) and `bench`: their tests run where these are installed.
-EXTRAS := box2d,mujoco,games,multiagent,robotics,video,plots,tensorboard,offline,data,tables,quality,privacy,drift,language,cluster,search,contrib,jit,energy,export,serve,docs,dev
+EXTRAS := box2d,mujoco,games,multiagent,robotics,video,plots,tensorboard,offline,data,tables,applications,quality,privacy,drift,language,cluster,search,contrib,jit,energy,export,serve,docs,dev
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' \

@@ -9,7 +9,7 @@ from pretraining.model import model_of
 from serving.acting_module import ActingModule
 from serving.comparison import acting_call
 from serving.model_file import Call, as_call
-from serving.predicting_module import PredictingModule
+from serving.predicting_module import KINDS, PredictingModule
 from training.errors import UserError, require
 from training.run.checkpoint import read_state
 from training.run.files import read_json
@@ -26,8 +26,10 @@ def module_of(checkpoint: Path, *, action_mask: bool) -> tuple[ActingModule | Pr
         return ActingModule(policy, action_mask=action_mask), acting_call(policy)
     algorithm = read_state(checkpoint, "algorithm")
     kind = algorithm["model"]["kind"] if "model" in algorithm else "FitWhole"
-    if kind != "Predictor":
-        raise UserError(f"{checkpoint} holds a {kind}, which cannot be exported: it takes a policy or a Predictor")
+    known = [one.__name__ for one in KINDS]
+    if kind not in known:
+        takes = f"a policy or a {' or '.join(known)}"
+        raise UserError(f"{checkpoint} holds a {kind}, which cannot be exported: it takes {takes}")
     require(not action_mask, "action_mask", action_mask, "False: a predictor takes no actions")
     module = PredictingModule(model_of(algorithm))
     return module, as_call(module)

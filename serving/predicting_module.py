@@ -8,18 +8,24 @@ from torch import nn
 
 from envs.spaces import leaves
 from pretraining.predictor import Predictor
+from pretraining.recommend import LikesAutoencoder
+from pretraining.survival import SurvivalNetwork
 from serving.signature import Signature, Value
 from training.core import Batch
 
+KINDS = (Predictor, SurvivalNetwork, LikesAutoencoder)
+"""The models that say something of a raw sample with `predict`."""
 PROBABILITIES, NUMBERS = "probabilities", "numbers"
 
 
 class PredictingModule(nn.Module):
     """Raw samples [N, ...] -> `probabilities` [N, classes], by the temperature that was fitted, or `numbers`
-    [N, *shape]; preprocessing is inside. `signature` lists what it takes and gives.
+    [N, *shape]; preprocessing is inside. `signature` lists what it takes and gives. The numbers of a survival network
+    are the probabilities of the event by each of its horizons, those of an autoencoder
+    of likes the scores of all items.
     """
 
-    def __init__(self, model: Predictor) -> None:
+    def __init__(self, model: Predictor | SurvivalNetwork | LikesAutoencoder) -> None:
         super().__init__()
         self.model = model.cpu().eval()
         self._output = PROBABILITIES if model.classes else NUMBERS
