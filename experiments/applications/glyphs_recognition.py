@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class Config(SupervisedRunConfig):
     """Of what is measured, once; of what is learned from, anew each time."""
     copies: int = 2
     """Of each picture, distorted, that the baselines learn from beside the picture itself."""
-    threads: int | str = 1
+    threads: int | Literal["auto"] = 1
     epochs: int | None = 18
     minibatch_size: int = 128
     evaluation: HeldOutConfig = HeldOutConfig(every=Every(3, "epochs"))
@@ -125,7 +126,7 @@ def baselines(config: Config, splits: Splits) -> dict[str, float]:
         "hog_neighbour": [nearest_neighbour(known, target, rows) for rows in asked],
         "hog_discriminant": [plane(rows) for rows in asked],
     }
-    pixels = [images.reshape(len(images), -1).astype(np.float32) / 255 for images in (pictures, _pictures(test))]
+    pixels = [(images.reshape(len(images), -1) / 255).astype(np.float32) for images in (pictures, _pictures(test))]
     read = {
         name: [_right(*pair) for pair in zip(found, (validation, test), strict=True)] for name, found in said.items()
     }

@@ -48,7 +48,7 @@ def nearest_neighbour(known: Numbers, target: NDArray[np.int64], asked: Numbers)
     """The class of the one of `known` [S, F] that is nearest to each of `asked` [Q, F]."""
     own = (known**2).sum(1)
     found = [(own - 2 * rows @ known.T).argmin(1) for rows in _some(asked)]
-    return target[np.concatenate(found)]
+    return np.asarray(target[np.concatenate(found)])
 
 
 class Discriminant:

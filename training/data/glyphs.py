@@ -8,6 +8,7 @@ draws.
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -118,6 +119,64 @@ def of_classes(data: Dataset, classes: NDArray[np.int64]) -> Dataset:
     found = {**data.spaces, "target": spaces.Discrete(len(classes))}
     labels = tuple(data.labels[label] for label in classes)
     return replace(data, arrays=arrays, spaces=found, labels=labels, rows=None)
+
+
+def by_name(data: Dataset, *, test: int, validation: int, seed: int) -> Splits:
+    """Whole classes are held out whose names are new but whose words are not: each is in a name that is learned from.
+
+    The classes keep their numbers, so that any name can be asked of any sample.
+    """
+    require(validation >= 1, "validation_classes", validation, "at least 1")
+    require(test >= 1, "test_classes", test, "at least 1")
+    words = [set(name.split()) for name in data.labels]
+    count = Counter(word for own in words for word in own)
+    held: list[int] = []
+    rng = np.random.default_rng(generator(seed, "names").initial_seed())
+    for label in rng.permutation(len(words)).tolist():
+        if len(held) < test + validation and all(count[word] > 1 for word in words[label]):
+            held.append(label)
+            count -= Counter(words[label])
+    takes = f"at most {len(held) - validation}, the names whose words are in others too, less validation_classes"
+    require(len(held) == test + validation, "test_classes", test, takes)
+    target = data.array("target")
+    parts = np.isin(target, held, invert=True), np.isin(target, held[test:]), np.isin(target, held[:test])
+    splits = Splits(*(data.select(np.flatnonzero(part)) for part in parts))
+    check_leaks(splits)
+    return splits
+
+
+def with_names(data: Dataset) -> Dataset:
+    """The pictures as `input/seen`, and as `input/named` [S, L] the words of each one's name, filled up with 0."""
+    vocabulary = {word: number for number, word in enumerate(sorted({w for n in data.labels for w in n.split()}), 1)}
+    longest = max(len(name.split()) for name in data.labels)
+    names = np.zeros((len(data.labels), longest), np.int64)
+    for row, name in zip(names, data.labels, strict=True):
+        numbers = [vocabulary[word] for word in name.split()]
+        row[: len(numbers)] = numbers
+    arrays: dict[str, NDArray[Any]] = {key: data.array(key) for key in data.arrays if key != "input"}
+    arrays |= {"input/seen": data.array("input"), "input/named": names[data.array("target")]}
+    found = {
+        "input/seen": data.spaces["input"],
+        "input/named": spaces.MultiDiscrete(np.full(longest, len(vocabulary) + 1)),
+        "target": data.spaces["target"],
+    }
+    return replace(data, arrays=arrays, spaces=found, rows=None)
+
+
+def without_repeats(data: Dataset, *, least: int) -> Dataset:
+    """Of each class every drawing once, and only the classes with at least so many; they count from 0.
+
+    Several faces draw some symbols alike: to recognize such a drawing again would say nothing.
+    """
+    rows, seen = [], set()
+    for row, (label, picture) in enumerate(zip(data.array("target").tolist(), data.array("input"), strict=True)):
+        if (label, picture.tobytes()) not in seen:
+            seen.add((label, picture.tobytes()))
+            rows.append(row)
+    kept = data.select(np.array(rows))
+    count = np.bincount(kept.array("target"), minlength=len(data.labels))
+    require(bool((count >= least).any()), "least", least, f"at most {count.max()}, the drawings of any class")
+    return of_classes(kept, np.flatnonzero(count >= least))
 
 
 def new_to(data: Dataset, seen: Dataset) -> Dataset:
