@@ -20,11 +20,10 @@ from torch.nn import functional as F  # noqa: N812
 from pretraining import recipe
 from pretraining.model import ModelAndParts
 from pretraining.predictor import Predictor, PredictorConfig
-from pretraining.prototypical import check_tasks
 from pretraining.recipe import DataRunConfig, Part
 from training.core import Batch, Budget, Counters, to_device
 from training.data.augmentation import AugmentationConfig, augment_inputs
-from training.data.few_shot import FewShot, TaskConfig, Tasks
+from training.data.few_shot import FewShot, TaskConfig, Tasks, check_tasks, require_tasks
 from training.data.preprocessing import check_numbers
 from training.data.splits import Splits
 from training.errors import require
@@ -206,6 +205,10 @@ class MAMLRunConfig(DataRunConfig):
     """Without batch normalization: a query would know of the others."""
     epochs: int | None = None
     steps: int | None = 600
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_tasks(self.epochs, self.minibatch_size, DataRunConfig.minibatch_size)
 
 
 def train(config: MAMLRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:

@@ -21,7 +21,7 @@ from pretraining.model import Model, ModelAndParts
 from pretraining.recipe import DataRunConfig, Part
 from training.core import Batch, Budget, Counters, to_device
 from training.data.augmentation import AugmentationConfig, augment_inputs
-from training.data.few_shot import FewShot, TaskConfig, Tasks, squared_distances, task_accuracy
+from training.data.few_shot import FewShot, TaskConfig, check_tasks, require_tasks, squared_distances, task_accuracy
 from training.data.preprocessing import Preprocessing, PreprocessingConfig, check_numbers
 from training.data.splits import Splits
 from training.errors import require
@@ -166,6 +166,10 @@ class PrototypicalRunConfig(DataRunConfig):
     epochs: int | None = None
     steps: int | None = 1_500
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_tasks(self.epochs, self.minibatch_size, DataRunConfig.minibatch_size)
+
 
 def train(config: PrototypicalRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:
     """One run; `measure` as in `recipe.train`. Raises UserError for a split that its tasks cannot be drawn from."""
@@ -187,9 +191,3 @@ def train(config: PrototypicalRunConfig, run: Run, splits: Splits, *, measure: A
         make_stream=lambda data: FewShot(data, own.task, tasks=own.tasks, seed=config.seed),
         measure=measure,
     )
-
-
-def check_tasks(splits: Splits, learned: TaskConfig, measured: TaskConfig) -> None:
-    """Raises UserError, before anything is trained, for a split from which no such task can be drawn."""
-    for name, part, task in zip(Splits._fields, splits, (learned, measured, measured), strict=True):
-        Tasks(part.array("target"), task, source=f"the {name} split of {part.source}", labels=part.labels)

@@ -16,7 +16,6 @@ from pretraining.prototypical import (
     PrototypicalConfig,
     PrototypicalEncoderConfig,
     PrototypicalRunConfig,
-    check_tasks,
     features_of,
 )
 from pretraining.recipe import HeldOutConfig
@@ -25,7 +24,7 @@ from training.claims import Claim
 from training.core import Every
 from training.data.augmentation import AugmentationConfig
 from training.data.dataset import Dataset
-from training.data.few_shot import Answer, TaskConfig, nearest_centroid, task_accuracy
+from training.data.few_shot import Answer, TaskConfig, check_tasks, nearest_centroid, task_accuracy
 from training.data.glyphs import DISTORTION, by_class, distorted, glyphs, without_repeats
 from training.data.splits import SplitConfig, Splits, split
 from training.extras import extra
@@ -120,6 +119,7 @@ def train(config: Config, run: Run) -> None:
     classifier, own = run.stage("classifier"), run.stage("prototypical")
     if not classifier.finished:
         seen = split(splits.train, SplitConfig("stratified", validation=0.1, test=0.1), seed=config.seed)
+        # It learns from all pictures of its classes, as the other does; how well it knows them is of no interest.
         known = Splits(splits.train, seen.validation, seen.test)
         supervised.train(replace(config.classifier, seed=config.seed), classifier, known)
     if not own.finished:

@@ -57,20 +57,25 @@ class Discriminant:
     The covariance is shrunk: `shrinkage` of its mean variance is added to every variance.
     """
 
-    def __init__(self, known: Numbers, target: NDArray[np.int64], *, shrinkage: float) -> None:
-        count = np.bincount(target)
-        means = np.zeros((len(count), known.shape[1]), np.float32)
-        np.add.at(means, target, known)
-        means /= count[:, None]
-        within = known - means[target]
-        covariance = within.T @ within / (len(known) - len(count))
-        covariance[np.diag_indices_from(covariance)] += shrinkage * np.trace(covariance) / len(covariance)
-        self._planes = np.linalg.solve(covariance, means.T)
+    def __init__(self, means: Numbers, covariance: Numbers, *, shrinkage: float) -> None:
+        shrunk = covariance + shrinkage * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+        self._planes = np.linalg.solve(shrunk, means.T).astype(np.float32)
         self._offsets = 0.5 * (means * self._planes.T).sum(1)
 
     def __call__(self, asked: Numbers) -> NDArray[np.int64]:
         """The likeliest class of each [Q, F]."""
         return np.concatenate([(rows @ self._planes - self._offsets).argmax(1) for rows in _some(asked)])
+
+
+def discriminants(known: Numbers, target: NDArray[np.int64], shrinkages: Sequence[float]) -> list[Discriminant]:
+    """One for each shrinkage, of samples [S, F] and their classes [S]."""
+    count = np.bincount(target)
+    means = np.zeros((len(count), known.shape[1]), np.float32)
+    np.add.at(means, target, known)
+    means /= count[:, None]
+    within = known - means[target]
+    covariance = within.T @ within / (len(known) - len(count))
+    return [Discriminant(means, covariance, shrinkage=shrinkage) for shrinkage in shrinkages]
 
 
 def best_discriminant(
@@ -81,8 +86,8 @@ def best_discriminant(
     shrinkages: Sequence[float] = (0.01, 0.1, 1.0),
 ) -> Discriminant:
     """The one that reads the most of the validation split."""
-    made = [Discriminant(known, target, shrinkage=shrinkage) for shrinkage in shrinkages]
-    return max(made, key=lambda one: float((one(validation[0]) == validation[1]).mean()))
+    asked, truth = validation
+    return max(discriminants(known, target, shrinkages), key=lambda one: float((one(asked) == truth).mean()))
 
 
 def _some(asked: Numbers) -> list[Numbers]:

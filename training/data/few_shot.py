@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from training.core import Batch, Counters
 from training.data.dataset import Dataset
+from training.data.splits import Splits
 from training.errors import UserError, require
 from training.metrics import Metrics
 from training.seeding import generator
@@ -137,3 +138,16 @@ def task_accuracy(
 def squared_distances(queries: Tensor, prototypes: Tensor) -> Tensor:
     """[..., Q, F] and [..., K, F] -> the squared Euclidean distances [..., Q, K]."""
     return (queries.unsqueeze(-2) - prototypes.unsqueeze(-3)).square().sum(-1)
+
+
+def check_tasks(splits: Splits, learned: TaskConfig, measured: TaskConfig) -> None:
+    """Raises UserError, before anything is trained, for a split from which no such task can be drawn."""
+    for name, part, task in zip(Splits._fields, splits, (learned, measured, measured), strict=True):
+        Tasks(part.array("target"), task, source=f"the {name} split of {part.source}", labels=part.labels)
+
+
+def require_tasks(epochs: int | None, minibatch_size: int, default: int) -> None:
+    """Raises UserError for what a run on tasks would not heed: it counts steps, and a batch is `algorithm.tasks`."""
+    require(epochs is None, "epochs", epochs, "None: there is no end of tasks; set steps")
+    takes = f"its default, {default}: a batch is algorithm.tasks tasks"
+    require(minibatch_size == default, "minibatch_size", minibatch_size, takes)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pretraining.baselines.gradients import (
-    Discriminant,
     best_discriminant,
+    discriminants,
     histograms_of_gradients,
     nearest_neighbour,
 )
@@ -44,13 +44,14 @@ def test_both_classifiers_read_digits_and_the_discriminant_is_scikit_learns() ->
     known, asked = slice(0, 1000), slice(1000, None)
     assert (nearest_neighbour(features[known], target[known], features[asked]) == target[asked]).mean() > 0.9
     assert nearest_neighbour(features[known], target[known], features[:5]).tolist() == target[:5].tolist()
-    said = Discriminant(features[known], target[known], shrinkage=0.1)(features[asked])
+    (made,) = discriminants(features[known], target[known], [0.1])
+    said = made(features[asked])
     assert (said == target[asked]).mean() > 0.9
     rng = np.random.default_rng(0)
     two = rng.integers(0, 3, 400)
     cloud = (rng.normal(size=(400, 4)) @ rng.normal(size=(4, 4)) + 2 * np.eye(4)[two]).astype(np.float32)
     theirs = LinearDiscriminantAnalysis(priors=[1 / 3] * 3).fit(cloud, two).predict(cloud)
-    assert (Discriminant(cloud, two, shrinkage=0.0)(cloud) == theirs).mean() > 0.995
+    assert (discriminants(cloud, two, [0.0])[0](cloud) == theirs).mean() > 0.995
 
 
 def test_the_validation_split_chooses_the_shrinkage() -> None:
@@ -61,6 +62,6 @@ def test_the_validation_split_chooses_the_shrinkage() -> None:
     truth = np.arange(400) % 2
     asked[:, 0] += 3 * truth
     best = best_discriminant(known, target, (asked, truth), shrinkages=(1e-6, 1.0))
-    chosen, others = ((one(asked) == truth).mean() for one in (best, Discriminant(known, target, shrinkage=1e-6)))
+    chosen, others = ((one(asked) == truth).mean() for one in (best, discriminants(known, target, [1e-6])[0]))
     assert chosen >= others
     assert chosen > 0.7

@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from training.core import Counters
-from training.data.few_shot import FewShot, TaskConfig, Tasks, nearest_centroid, squared_distances, task_accuracy
+from training.data.few_shot import (
+    FewShot,
+    TaskConfig,
+    Tasks,
+    nearest_centroid,
+    require_tasks,
+    squared_distances,
+    task_accuracy,
+)
 from training.data.sources import of_arrays
 from training.errors import UserError
 
@@ -57,6 +65,13 @@ def test_what_a_task_cannot_be_drawn_from_is_one_line() -> None:
     for field in ("ways", "shots", "queries"):
         with pytest.raises(UserError, match=f"{field} = 0"):
             TaskConfig(**{field: 0})
+
+
+def test_options_that_tasks_do_not_heed_are_refused() -> None:
+    with pytest.raises(UserError, match="minibatch_size = 32: it takes its default, 64: a batch is"):
+        require_tasks(None, 32, 64)
+    with pytest.raises(UserError, match="epochs = 3: it takes None"):
+        require_tasks(3, 64, 64)
 
 
 def test_the_nearest_mean_answers_and_chance_is_one_in_so_many() -> None:
