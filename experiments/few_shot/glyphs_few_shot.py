@@ -1,4 +1,4 @@
-"""Prototypical networks tell apart characters that they never saw, from one example each."""
+"""Unseen characters from one example each: prototypical networks are a little ahead of a classifier's features."""
 
 from __future__ import annotations
 
@@ -75,11 +75,14 @@ class Config(PrototypicalRunConfig):
 
 
 # In fractions of the queries of 1,000 tasks. `centroid` is the better of two nearest centroids on the features of the
-# classifier, by the validation split; `fine_tuned` a new linear layer on the same, learned from what is shown.
+# classifier, by the validation split; `fine_tuned` a new linear layer on the same, learned from what is shown. The lead
+# is small: a classifier that saw as many pictures of a thousand classes has features that are nearly as good, and with
+# five examples as good. Nothing is claimed there.
 CLAIMS = (
-    Claim("test/accuracy", ">=", 0.9),
-    Claim("over_fine_tuned/5_way_1_shot", ">=", 0.06),
-    Claim("over_centroid/5_way_1_shot", ">=", 0.03),
+    Claim("test/accuracy", ">=", 0.95),
+    Claim("over_centroid/5_way_1_shot", ">=", 0.005),
+    Claim("over_centroid/20_way_1_shot", ">=", 0.01),
+    Claim("over_fine_tuned/20_way_1_shot", ">=", 0.01),
 )
 
 
