@@ -74,7 +74,7 @@ def discriminants(known: Numbers, target: NDArray[np.int64], shrinkages: Sequenc
     np.add.at(means, target, known)
     means /= count[:, None]
     within = known - means[target]
-    covariance = within.T @ within / (len(known) - len(count))
+    covariance = np.asarray(within.T @ within / (len(known) - len(count)), np.float32)
     return [Discriminant(means, covariance, shrinkage=shrinkage) for shrinkage in shrinkages]
 
 
