@@ -1,0 +1,1 @@
+"""Learning to learn: classes that were never seen are told apart from a few examples, or from their names."""
