@@ -16,6 +16,7 @@ from pathlib import Path
 
 from training.errors import UserError
 from training.experiments import constant_of, find_scripts, first_line
+from training.program import program
 
 USAGE = """\
 usage: {program} COMMAND
@@ -60,11 +61,6 @@ def main(argv: Sequence[str], package: str = "experiments") -> int:
             return CLOSED_PIPE
         return _exit_code(error)
     return code
-
-
-def program() -> str:
-    """What starts this: `regimen` where it is installed, otherwise the package of the clone."""
-    return "regimen" if Path(sys.argv[0]).name == "regimen" else "python -m experiments"
 
 
 def usage() -> str:

@@ -10,7 +10,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Literal
 
-from commands.command_line import print_help, program, wants_help
+from commands.command_line import print_help, wants_help
 from reports.comparison.comparing import compare
 from reports.comparison.computed import Comparison
 from reports.comparison.foreign import find_logs, read_logs
@@ -22,6 +22,7 @@ from training.errors import UserError, require
 from training.experiments import find_experiments
 from training.names import nearest
 from training.options import parse_options
+from training.program import program
 from training.run.runs import find_run
 
 TAKES = "RUN..."

@@ -16,7 +16,7 @@ import torch
 from torch.distributed import DistError
 
 from agents.recipes.presets import group_of
-from commands.command_line import first_run, print_help, program, wants_help
+from commands.command_line import first_run, print_help, wants_help
 from reports.run_end import print_end
 from training import interruption, learners
 from training.cluster.ray_learners import Work, launch
@@ -26,6 +26,7 @@ from training.errors import UserError, require
 from training.experiments import claims_of, read_run
 from training.optimizer.non_finite import NonFinite
 from training.options import changed_options, parse_options
+from training.program import program
 from training.run.checkpoint import forget_best
 from training.run.files import read_json, write_json
 from training.run.folder import find_checkpoint, new_folder

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from agents.recipes.presets import PresetOptions, default_config, group_of
-from commands.command_line import first_word, program, wants_help
+from commands.command_line import first_word, wants_help
 from commands.shared.after import print_next
 from commands.shared.batch import Asked, BatchOptions, plan, train_in_turn
 from commands.shared.described import describe, keep, kept, require_known
@@ -23,6 +23,7 @@ from training.errors import require
 from training.experiments import claims_of, find_scripts, load_experiment
 from training.option_help import help_text, main_options, options_of
 from training.options import as_words, field_types, parse_options, take_options, translated
+from training.program import program
 from training.run.folder import new_folder
 from training.run.tracker import read_trackers
 from training.run.wandb_options import WandbOptions, require_login

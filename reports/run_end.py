@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from training.claims import describe
 from training.diagnosis.finding import Finding
 from training.energy.account import in_words
+from training.program import program
 from training.run.result import unit_of
 from training.run.run import Run
 
@@ -38,7 +39,7 @@ def print_end(run: Run, findings: Mapping[str, Sequence[Finding]]) -> None:
         print(line)
     count = sum(map(len, findings.values()))
     if count > FINDINGS:
-        print(f"{count - FINDINGS} more: python -m experiments diagnose {run.folder}")
+        print(f"{count - FINDINGS} more: {program()} diagnose {run.folder}")
     if energy := result.get("energy"):
         print(f"energy: {in_words(energy)}")
     print(f"run: {run.folder}")

@@ -14,6 +14,7 @@ from rich.text import Text
 from reports.character_curves import Line, draw
 from reports.watched import Seen, Series, place_of
 from training.numbers import duration, short
+from training.program import program
 
 # In the middle between black and white: readable on both.
 FIRST, SECOND, BAD = "color(32)", "color(166)", "color(160)"
@@ -182,7 +183,7 @@ def _values(latest: Mapping[str, float], names: Sequence[str], width: int, heigh
 
 def _findings(seen: Seen) -> list[Text]:
     if seen.findings is None:
-        return [Text(f"the log is long: python -m experiments diagnose {seen.folder}")]
+        return [Text(f"the log is long: {program()} diagnose {seen.folder}")]
     lines = []
     for finding in seen.findings:
         first, *tries = finding.lines("diagnosis")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from commands.command_line import program
 from training.errors import UserError
 from training.experiments import find_scripts
+from training.program import program
 from training.run.runs import LATEST, find_run
 
 NEXT = (

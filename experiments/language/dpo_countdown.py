@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from experiments.language.sft_countdown import TRANSFORMER, demonstrated
+from experiments.language.sft_countdown import PROBLEMS, STEPS, TRANSFORMER, demonstrated
 from finetuning import dpo
 from finetuning.dpo import DPO, DPOConfig, DPORunConfig
 from finetuning.language import demonstrations
@@ -25,9 +25,9 @@ from training.run.run import Run
 class Config(DPORunConfig):
     """`sft_countdown`, then a pair of each problem at which its tries are neither all right nor all wrong."""
 
-    data: ProblemsConfig = ProblemsConfig("countdown")
+    data: ProblemsConfig = PROBLEMS
     model: TransformerConfig = TRANSFORMER
-    sft: DemonstrationsConfig = field(default_factory=lambda: demonstrated(600))
+    sft: DemonstrationsConfig = field(default_factory=lambda: demonstrated(STEPS))
     tries: int = 16
     """At each problem, of which a pair is made."""
     epochs: int | None = 4

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from experiments.language.sft_countdown import TRANSFORMER, demonstrated
+from experiments.language.sft_countdown import PROBLEMS, STEPS, TRANSFORMER, demonstrated
 from finetuning import grpo, rejection_sampling
 from finetuning.grpo import GRPOConfig, GRPORunConfig
 from finetuning.language import demonstrations
@@ -32,9 +32,9 @@ BY_REWARD = OptimizerConfig(
 class Config(GRPORunConfig):
     """`sft_countdown`, and from there three ways: rejection sampling of as many tries, more of the same, and GRPO."""
 
-    data: ProblemsConfig = ProblemsConfig("countdown")
+    data: ProblemsConfig = PROBLEMS
     model: TransformerConfig = TRANSFORMER
-    sft: DemonstrationsConfig = field(default_factory=lambda: demonstrated(600))
+    sft: DemonstrationsConfig = field(default_factory=lambda: demonstrated(STEPS))
     rejection: RejectionSamplingRunConfig = RejectionSamplingRunConfig(
         steps=240, completions=TRIES, algorithm=RejectionSamplingConfig(optimizer=BY_REWARD)
     )

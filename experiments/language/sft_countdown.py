@@ -1,4 +1,4 @@
-"""From 3,000 answers a small transformer learns to make a target of three numbers, as random answers rarely do."""
+"""From 12,000 answers a small transformer learns to make a target of three numbers, as random answers rarely do."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from training.networks.transformer import TransformerConfig
 from training.optimizer import OptimizerConfig, Schedule
 from training.run.run import Run
 
+PROBLEMS = ProblemsConfig("countdown", demonstrations=12_000, train=12_500)
+STEPS = 1_000
 TRANSFORMER = TransformerConfig(width=96, layers=3, heads=4, position="rotary")
 SFT = NextTokenConfig(
     OptimizerConfig(
@@ -35,16 +37,15 @@ def demonstrated(steps: int) -> DemonstrationsConfig:
 class Config(DemonstrationsConfig):
     """A third of a million parameters and a token for each character; the answers alone are learned."""
 
-    data: ProblemsConfig = ProblemsConfig("countdown")
+    data: ProblemsConfig = PROBLEMS
     model: TransformerConfig = TRANSFORMER
     epochs: int | None = None
-    steps: int | None = 600
+    steps: int | None = STEPS
     minibatch_size: int = 128
     algorithm: NextTokenConfig = SFT
 
 
-# Of problems that no seed learns from. What it is to reach: on development seed 1 it is 0.175. A random valid answer is
-# right at one in ten.
+# Of problems that no seed learns from. On development seed 1 it is 0.40. A random valid answer is right at one in ten.
 CLAIMS = (Claim("test/greedy_accuracy", ">=", 0.33),)
 
 

@@ -50,16 +50,17 @@ class Task(Protocol):
 class Countdown:
     """Three numbers, each used once, make the target: `3,7,9>30:` is answered by `7*3=21;21+9=30;`.
 
-    Numbers are 1 to 12, the target is 1 to 99; every step gives a whole number above 0.
+    Numbers are 1 to 20 in ascending order, the target is 1 to 99; every step gives a whole number above 0. There are about
+    16,000 different problems: written in another order one would be the same, and could leak.
     """
 
     name = "countdown"
     alphabet = "0123456789+-*/=;,>:"
-    max_tokens = len("11*12=132;132/12=11;") + 1
+    max_tokens = len("19*20=380;380/20=19;") + 1
 
     def draw(self, rng: np.random.Generator) -> Problem:
         while True:
-            numbers = sorted(int(number) for number in rng.integers(1, 13, 3))
+            numbers = sorted(int(number) for number in rng.integers(1, 21, 3))
             answer, target = self.random_steps(numbers, rng)
             if 1 <= target <= 99:
                 return Problem(f"{','.join(map(str, numbers))}>{target}:", answer)

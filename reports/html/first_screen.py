@@ -14,6 +14,7 @@ from reports.html.sections import claims, commands_of, parts, troubles
 from training.claims import CONFIDENT
 from training.energy.account import in_words
 from training.numbers import duration
+from training.program import program
 
 RUNS_AGAIN = 3
 """So many commands are on the first screen."""
@@ -88,7 +89,7 @@ def _certainty(asked: Asked) -> Card:
             lines.append(f"Its {episodes:.0f} episodes differ by a standard deviation of {spread:.4g}.")
         lines += [f"not exact: {why}" for why in one.result.get("inexact", ())]
         name = one.settings["experiment"]
-        verify = [f"python -m experiments verify {shlex.quote(name)}"] if claims(asked)[0][1] else []
+        verify = [f"{program()} verify {shlex.quote(name)}"] if claims(asked)[0][1] else []
         return Card("How sure is that", lines, verify)
     if asked.comparison is None:
         return Card("How sure is that", ["Nothing is compared."])

@@ -21,6 +21,7 @@ from reports.html.facts import Facts, Judgement, judgements
 from training.data.quality.finding import DataReport
 from training.energy.account import in_words
 from training.numbers import duration, short
+from training.program import program
 from training.run.files import read_json
 from training.run.provenance import hardware
 
@@ -165,7 +166,7 @@ def next_commands(one: Facts, *, has_policy: bool) -> list[str]:
         verbs = [f"evaluate {run} --episodes 100", f"play {run}", *verbs]
     if one.state.status != "completed":
         verbs = [f"resume {run}", *verbs]
-    return [f"python -m experiments {verb}" for verb in verbs]
+    return [f"{program()} {verb}" for verb in verbs]
 
 
 def lineage(one: Facts) -> Table:

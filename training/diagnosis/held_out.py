@@ -52,7 +52,7 @@ SYMPTOMS = (
         "The loss is what it was at the beginning: nothing is learned.",
         f"The median of `optimizer/loss` at the end is at least {SAME:.0%} of that at the beginning.",
         (
-            Remedy("optimizer.learning_rate", "or what `python -m experiments rates` finds", times=10),
+            Remedy("optimizer.learning_rate", "or what `rates` finds", times=10),
             Remedy("optimizer.max_grad_norm", "where `gradient_norm` is far above it", to="None"),
         ),
         loss_stands_still,

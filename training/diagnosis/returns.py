@@ -119,7 +119,7 @@ SYMPTOMS = (
         f"The final policy has lost more than {FALLEN:.0%} of what the best checkpoint had gained, by more than "
         f"{ERRORS:g} standard errors.",
         (
-            Remedy("", "take the best one: `python -m experiments evaluate RUN --checkpoint best`"),
+            Remedy("", "take the best one: `evaluate RUN --checkpoint best`"),
             Remedy("optimizer.schedule.kind", "steps become small towards the end", to="linear"),
             Remedy("optimizer.learning_rate", "smaller steps", times=0.3),
             Remedy("error_clip", "a clipped error hides the few transitions in which an episode is lost", to="None"),

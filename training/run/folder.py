@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from training.errors import UserError
+from training.program import program
 from training.run import progress
 from training.run.stages import stage_folders
 
@@ -201,7 +202,7 @@ def _require_empty(folder: Path) -> None:
     if names <= LEFT_BY_A_KILL:
         return
     if "config.json" in names:
-        raise UserError(f"run folder taken: {folder}; resume it with `python -m experiments resume {folder}`")
+        raise UserError(f"run folder taken: {folder}; resume it with `{program()} resume {folder}`")
     raise UserError(f"run folder taken: {folder} holds other files; a new run takes a new or an empty folder")
 
 

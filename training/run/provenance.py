@@ -16,7 +16,7 @@ from typing import Any
 from training.native import sources as native_sources
 
 ROOT = Path(__file__).resolve().parents[2]
-_COMPUTES = ("training", "envs", "agents", "pretraining", "finetuning")
+_COMPUTES = ("training", "envs", "agents", "pretraining", "finetuning", "regimes")
 _LEARNERS = "training/cluster/ray_learners.py"
 _FROM = re.compile(r"^[ \t]*from[ \t]+(\w[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)", re.MULTILINE)
 _IMPORT = re.compile(r"^[ \t]*import[ \t]+(\w[^\n]*)", re.MULTILINE)

@@ -26,6 +26,7 @@ from typing import Literal
 
 from training.errors import UserError, require
 from training.extras import install_command
+from training.program import program
 from training.run.files import read_json
 from training.run.provenance import ROOT
 from training.run.stages import stage_folders
@@ -209,7 +210,7 @@ class _Copier:
         with contextlib.suppress(Exception):  # a closed stderr is no reason to stop either
             sys.stderr.write(
                 f"{NAMES[self.job.target.library]}: {reason}. The run is complete without it, its copy is not; "
-                f"`python -m experiments sync {self.job.folder}{asked}` copies all of it.\n"
+                f"`{program()} sync {self.job.folder}{asked}` copies all of it.\n"
             )
 
 

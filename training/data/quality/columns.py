@@ -30,7 +30,7 @@ def missing(table: Table, names: Sequence[str]) -> Iterator[Finding]:
         rows = np.flatnonzero(~np.isfinite(column))
         if len(rows):
             said = f"{len(rows):,} of {len(column):,} values are missing or not finite"
-            change = "fill them in (model.preprocessing.missing), or leave these rows out"
+            change = "fill them in (model.preprocessing.impute_median), or leave these rows out"
             yield Finding("missing", name, said, len(rows) / len(column), rows.tolist(), change)
 
 
