@@ -50,8 +50,8 @@ class Task(Protocol):
 class Countdown:
     """Three numbers, each used once, make the target: `3,7,9>30:` is answered by `7*3=21;21+9=30;`.
 
-    Numbers are 1 to 20 in ascending order, the target is 1 to 99; every step gives a whole number above 0. There are about
-    16,000 different problems: written in another order one would be the same, and could leak.
+    Numbers are 1 to 20 in ascending order, the target is 1 to 99; every step gives a whole number above 0. There are
+    about 16,000 different problems: written in another order one would be the same, and could leak.
     """
 
     name = "countdown"
