@@ -71,9 +71,10 @@ def test_every_application_has_its_page_with_figures_and_a_picture() -> None:
             "What is decided",
             "When not to use it",
             f"<!-- runs:{name} -->\n|",
-            f"]({name}.svg)",
             "| joules",
         ):
             assert asked in text, f"{name}.md lacks {asked!r}"
-        assert (folder / f"{name}.svg").exists()
+        pictures = [file.name for file in folder.glob(f"{name}.*") if file.suffix in (".svg", ".png")]
+        assert pictures
+        assert all(f"]({picture})" in text for picture in pictures)
         assert f"({name}.md)" in (folder / "README.md").read_text()
