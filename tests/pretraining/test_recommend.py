@@ -34,7 +34,7 @@ from training.networks import NetworkConfig
 from training.optimizer import OptimizerConfig
 from training.run.run import Run
 
-RESUMED = {"films_recommend": ["--epochs", "8", "--least-likes", "60", "--model.network.hidden", "8"]}
+RESUMED = {"films_recommend": ["--epochs", "8", "--least-likes", "40", "--model.network.hidden", "8"]}
 
 
 def test_lists_by_hand() -> None:
