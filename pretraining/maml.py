@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F  # noqa: N812
 
-from pretraining import recipe
 from pretraining.model import ModelAndParts
 from pretraining.predictor import Predictor, PredictorConfig
-from pretraining.recipe import DataRunConfig, Part
+from pretraining.recipe import Part
+from pretraining.tasks import TasksRunConfig, augmented_tasks, train_on_tasks
 from training.core import Batch, Budget, Counters, to_device
-from training.data.augmentation import AugmentationConfig, augment_inputs
-from training.data.few_shot import FewShot, TaskConfig, Tasks, check_tasks, require_tasks
+from training.data.augmentation import AugmentationConfig
+from training.data.few_shot import TaskConfig, Tasks
 from training.data.preprocessing import check_numbers
 from training.data.splits import Splits
 from training.errors import require
@@ -84,11 +84,8 @@ class MAML(ModelAndParts):
         self.parts = {"optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        seen = {key: batch[key] for key in self.model.inputs}
-        rows = next(iter(seen.values())).shape[:3]
-        flat = to_device({key: value.flatten(0, 2) for key, value in seen.items()}, self.model.temperature.device)
-        flat = augment_inputs(flat, self.model.inputs, self._config.augmentation, self._rng)
-        tasks = {key: value.unflatten(0, rows) for key, value in flat.items()}
+        device = self.model.temperature.device
+        tasks = augmented_tasks(batch, self.model.inputs, self._config.augmentation, self._rng, device)
         return self._optimizer.step(self._loss, tasks, now), {}
 
     def _loss(self, batch: Batch) -> Loss:
@@ -193,7 +190,7 @@ def adapted_accuracy(
 
 
 @dataclass(frozen=True, kw_only=True)
-class MAMLRunConfig(DataRunConfig):
+class MAMLRunConfig(TasksRunConfig):
     """How weights to adapt from are trained."""
 
     algorithm: MAMLConfig = MAMLConfig()
@@ -203,33 +200,13 @@ class MAMLRunConfig(DataRunConfig):
         )
     )
     """Without batch normalization: a query would know of the others."""
-    epochs: int | None = None
     steps: int | None = 600
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_tasks(self.epochs, self.minibatch_size, DataRunConfig.minibatch_size)
 
 
 def train(config: MAMLRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:
     """One run; `measure` as in `recipe.train`. Raises UserError for a split that its tasks cannot be drawn from."""
     check_numbers(splits, config.model.preprocessing)
-    own = config.algorithm
-    check_tasks(splits, own.task, own.measured)
-    model = new_model(config, splits)
-
-    def make_algorithm(model: Predictor, own: MAMLConfig, until: Budget) -> MAML:
-        return MAML(model, own, until=until, seed=config.seed)
-
-    recipe.train(
-        config,
-        run,
-        splits,
-        model,
-        make_algorithm,
-        make_stream=lambda data: FewShot(data, own.task, tasks=own.tasks, seed=config.seed),
-        measure=measure,
-    )
+    train_on_tasks(config, run, splits, new_model(config, splits), MAML, measure=measure)
 
 
 def new_model(config: MAMLRunConfig, splits: Splits) -> Predictor:

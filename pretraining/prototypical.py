@@ -16,12 +16,12 @@ from gymnasium import Space
 from torch import Generator, Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from pretraining import recipe
 from pretraining.model import Model, ModelAndParts
-from pretraining.recipe import DataRunConfig, Part
+from pretraining.recipe import Part
+from pretraining.tasks import TasksRunConfig, augmented_tasks, train_on_tasks
 from training.core import Batch, Budget, Counters, to_device
-from training.data.augmentation import AugmentationConfig, augment_inputs
-from training.data.few_shot import FewShot, TaskConfig, check_tasks, require_tasks, squared_distances, task_accuracy
+from training.data.augmentation import AugmentationConfig
+from training.data.few_shot import TaskConfig, squared_distances, task_accuracy
 from training.data.preprocessing import Preprocessing, PreprocessingConfig, check_numbers
 from training.data.splits import Splits
 from training.errors import require
@@ -104,11 +104,8 @@ class Prototypical(ModelAndParts):
         self.parts = {"optimizer": self._optimizer, "rng": self._rng}
 
     def update(self, batch: Batch, now: Counters) -> tuple[Metrics, Batch]:
-        seen = {key: batch[key] for key in self.model.inputs}
-        rows = next(iter(seen.values())).shape[:3]
-        flat = to_device({key: value.flatten(0, 2) for key, value in seen.items()}, self._device)
-        flat = augment_inputs(flat, self.model.inputs, self._config.augmentation, self._rng)
-        tasks = {key: value.unflatten(0, rows) for key, value in flat.items()}
+        device = next(self.model.parameters()).device
+        tasks = augmented_tasks(batch, self.model.inputs, self._config.augmentation, self._rng, device)
         return self._optimizer.step(self._loss, tasks, now), {}
 
     def _loss(self, batch: Batch) -> Loss:
@@ -125,10 +122,6 @@ class Prototypical(ModelAndParts):
             features, target, config.measured, count=config.measured_tasks, seed=self._seed, source=f"the {part} split"
         )
         return {"accuracy": accuracy}
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.model.parameters()).device
 
 
 def prototypical_loss(features: Tensor, shots: int) -> Loss:
@@ -158,36 +151,16 @@ def features_of(model: Any, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrototypicalRunConfig(DataRunConfig):
+class PrototypicalRunConfig(TasksRunConfig):
     """How an encoder is trained."""
 
     algorithm: PrototypicalConfig = PrototypicalConfig()
     model: PrototypicalEncoderConfig = PrototypicalEncoderConfig()
-    epochs: int | None = None
-    steps: int | None = 1_500
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_tasks(self.epochs, self.minibatch_size, DataRunConfig.minibatch_size)
 
 
 def train(config: PrototypicalRunConfig, run: Run, splits: Splits, *, measure: Any = None) -> None:
     """One run; `measure` as in `recipe.train`. Raises UserError for a split that its tasks cannot be drawn from."""
     check_numbers(splits, config.model.preprocessing)
-    own = config.algorithm
-    check_tasks(splits, own.task, own.measured)
     model = PrototypicalEncoder(splits.train.inputs, None, config.model, generator(config.seed, "weights"))
     model.preprocessing.fit(splits.train)
-
-    def make_algorithm(model: PrototypicalEncoder, own: PrototypicalConfig, until: Budget) -> Prototypical:
-        return Prototypical(model, own, until=until, seed=config.seed)
-
-    recipe.train(
-        config,
-        run,
-        splits,
-        model,
-        make_algorithm,
-        make_stream=lambda data: FewShot(data, own.task, tasks=own.tasks, seed=config.seed),
-        measure=measure,
-    )
+    train_on_tasks(config, run, splits, model, Prototypical, measure=measure)
