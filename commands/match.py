@@ -123,8 +123,7 @@ def _play(board: Board, players: Sequence[Callable[[Any], Any] | None]) -> float
     while True:
         turn = moves % 2
         mover = players[turn]
-        seen = state[:, 0] if turn == 0 else state[::-1, 0]
-        print(f"\n{board.text(seen, moves=mover is None)}")
+        print(_shown(board, state, moves, numbered=mover is None))
         if mover is None:
             asked = _asked(board, state, NAMES[turn])
             if asked is None:
@@ -136,9 +135,14 @@ def _play(board: Board, players: Sequence[Callable[[Any], Any] | None]) -> float
         state, reward, is_over = rules.transition(state, action)
         moves += 1
         if is_over[0]:
-            last = state[:, 0] if moves % 2 == 0 else state[::-1, 0]
-            print(f"\n{board.text(last)}")
+            print(_shown(board, state, moves))
             return float(reward[0]) if turn == 0 else -float(reward[0])
+
+
+def _shown(board: Board, state: NDArray[np.float64], moves: int, *, numbered: bool = False) -> str:
+    """The position [2, 1] after so many moves, under an empty line: who began has x, whoever is to move."""
+    first = state[:, 0] if moves % 2 == 0 else state[::-1, 0]
+    return f"\n{board.text(first, moves=numbered)}"
 
 
 def _asked(board: Board, state: NDArray[np.float64], name: str) -> int | None:

@@ -61,12 +61,11 @@ class SearchedTournament(Tournament):
 
     def __init__(self, env: EnvConfig, config: SearchedTournamentConfig, league: League, *, seed: int) -> None:
         super().__init__(env, config, league, seed=seed)
-        self._search, self._searched_seed = config, seed
-        self._searcher = _searcher(env, config.search)
+        self._search, self._searcher = config, _searcher(env, config.search)
 
     def final(self, policy: NetworkPolicy) -> dict[str, float]:
         measured = super().final(policy)
-        rng = np.random.default_rng(derived_seed(self._searched_seed, "evaluation", "searched"))
+        rng = np.random.default_rng(derived_seed(self._seed, "evaluation", "searched"))
         own = player(self._rules, self._searcher(policy), "greedy", generator(0))
         for moves in self._search.search_lookahead_moves:
             results = both_seats(self._rules, own, lookahead(self._rules, moves, rng), self._search.final_episodes)
@@ -77,4 +76,5 @@ class SearchedTournament(Tournament):
 def _searcher(env: EnvConfig, search: SearchConfig) -> Callable[[Any], Searcher]:
     """Makes of a policy one that looks ahead by the rules of the game."""
     board = BOARDS[env.id]
-    return lambda policy: Searcher(policy, game(board), board.state_of, search)
+    rules = game(board)
+    return lambda policy: Searcher(policy, rules, board.state_of, search)

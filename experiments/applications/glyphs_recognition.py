@@ -21,7 +21,7 @@ from training.claims import Claim
 from training.core import Every
 from training.data.augmentation import AugmentationConfig
 from training.data.dataset import Dataset
-from training.data.glyphs import DISTORTION, by_face, distorted, glyphs
+from training.data.glyphs import DISTORTION, by_face, distorted, glyphs, with_distorted_held_out
 from training.data.splits import Splits
 from training.errors import require
 from training.networks import NetworkConfig
@@ -79,11 +79,7 @@ CLAIMS = (
 def data(config: Config) -> Splits:
     """Nine faces to learn from; one and two others, distorted, in pictures that no face before has."""
     splits = by_face(glyphs(), test=config.test_faces, validation=config.validation_faces, seed=config.seed)
-    validation, test = (
-        distorted(part, config.distortion, name, seed=config.seed)
-        for name, part in (("validation", splits.validation), ("test", splits.test))
-    )
-    return Splits(splits.train, validation, test)
+    return with_distorted_held_out(splits, config.distortion, seed=config.seed)
 
 
 def train(config: Config, run: Run) -> None:

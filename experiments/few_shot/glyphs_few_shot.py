@@ -25,7 +25,7 @@ from training.core import Every
 from training.data.augmentation import AugmentationConfig
 from training.data.dataset import Dataset
 from training.data.few_shot import Answer, TaskConfig, check_tasks, nearest_centroid, task_accuracy
-from training.data.glyphs import DISTORTION, by_class, distorted, glyphs, without_repeats
+from training.data.glyphs import DISTORTION, by_class, glyphs, with_distorted_held_out, without_repeats
 from training.data.splits import SplitConfig, Splits, split
 from training.extras import extra
 from training.networks import NetworkConfig
@@ -107,11 +107,7 @@ def data(config: Held) -> Splits:
         validation=config.validation_classes,
         seed=config.seed,
     )
-    validation, test = (
-        distorted(part, config.distortion, name, seed=config.seed)
-        for name, part in (("validation", splits.validation), ("test", splits.test))
-    )
-    return Splits(splits.train, validation, test)
+    return with_distorted_held_out(splits, config.distortion, seed=config.seed)
 
 
 def train(config: Config, run: Run) -> None:

@@ -30,7 +30,7 @@ from training.claims import Claim
 from training.core import Every, to_device
 from training.data.augmentation import AugmentationConfig
 from training.data.dataset import Dataset
-from training.data.glyphs import DISTORTION, by_name, distorted, glyphs, with_names
+from training.data.glyphs import DISTORTION, by_name, glyphs, with_distorted_held_out, with_names
 from training.data.splits import Splits
 from training.extras import extra
 from training.networks import NetworkConfig
@@ -79,11 +79,7 @@ CLAIMS = (
 def data(config: Config) -> Splits:
     """Characters to learn from, and others, distorted once, whose names have no new word."""
     splits = by_name(glyphs(), test=config.test_classes, validation=config.validation_classes, seed=config.seed)
-    validation, test = (
-        distorted(part, config.distortion, name, seed=config.seed)
-        for name, part in (("validation", splits.validation), ("test", splits.test))
-    )
-    return Splits(*(with_names(part) for part in (splits.train, validation, test)))
+    return Splits(*map(with_names, with_distorted_held_out(splits, config.distortion, seed=config.seed)))
 
 
 def train(config: Config, run: Run) -> None:

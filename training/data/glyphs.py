@@ -196,6 +196,12 @@ def distorted(data: Dataset, config: AugmentationConfig, name: str, *, seed: int
     return replace(data, arrays=arrays, rows=None)
 
 
+def with_distorted_held_out(splits: Splits, config: AugmentationConfig, *, seed: int) -> Splits:
+    """The splits, with what is measured distorted once; what is learned from is distorted anew each time."""
+    held_out = (distorted(getattr(splits, part), config, part, seed=seed) for part in ("validation", "test"))
+    return Splits(splits.train, *held_out)
+
+
 def _is_drawn_alone(character: str) -> bool:
     return unicodedata.category(character)[0] not in WITHOUT and bool(unicodedata.name(character, ""))
 
