@@ -1,4 +1,4 @@
-"""Distillation: a network of a twelfth of the parameters reads digits within two points of its teacher."""
+"""Distillation: a twelfth of the parameters reads digits within two points of its teacher, by logits not surely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behaviour cloning, then PPO: a lander begins with landings of another run and improves on their clone."""
+"""Behaviour cloning, then PPO: a lander begins with another run's landings; their clone was as good without PPO."""
 
 from __future__ import annotations
 
